@@ -1,0 +1,1 @@
+"""Tinkgit: provision bare metal from a git repository."""

@@ -1,0 +1,1 @@
+"""The worker: runs on the machine that is being provisioned."""
