@@ -1,0 +1,58 @@
+"""A machine, as its hardware document tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from provisioner.model.ids import HardwareId, IpAddress, MacAddress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interface:
+    """One network interface: what identifies the machine, and how it may boot."""
+
+    mac: MacAddress | None = None
+    ip: IpAddress | None = None
+    netmask: str = ""
+    gateway: str = ""
+    hostname: str = ""
+    lease_time_seconds: int = 0
+    name_servers: tuple[str, ...] = ()
+    time_servers: tuple[str, ...] = ()
+    arch: str = ""
+    uefi: bool = False
+    allow_pxe: bool = False
+    allow_workflow: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where a document stands: path in the repository and the blob it was read from."""
+
+    path: str
+    blob_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hardware:
+    """`document` is the classic JSON shape, as `tink hardware id` prints it.
+
+    `kubernetes` is the Kubernetes-era object it was read from (empty for classic files);
+    templates see it as `.Hardware` and `.hardware`.  Neither is ever changed.
+    """
+
+    id: HardwareId
+    name: str = ""
+    interfaces: tuple[Interface, ...] = ()
+    document: Mapping[str, object]
+    kubernetes: Mapping[str, object] | None = None
+    source: Source
+
+    @property
+    def macs(self) -> tuple[MacAddress, ...]:
+        return tuple(each.mac for each in self.interfaces if each.mac)
+
+    @property
+    def ips(self) -> tuple[IpAddress, ...]:
+        return tuple(each.ip for each in self.interfaces if each.ip)

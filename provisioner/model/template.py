@@ -1,0 +1,25 @@
+"""A template: Go-template text that becomes a workflow when it is rendered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from provisioner.model.hardware import Source
+from provisioner.model.ids import TemplateId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """`text` is as written; `first_line` is its first line's number in the file.
+
+    A Kubernetes-era Template holds its text in a block scalar, hence `first_line` and
+    `indent` (columns to add), so that errors point into the file.
+    """
+
+    id: TemplateId
+    name: str
+    text: str
+    source: Source
+    first_line: int = 1
+    indent: int = 0
+    strict: bool = True  # False: Kubernetes-era, where rendering comes before any check

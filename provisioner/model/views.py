@@ -1,0 +1,224 @@
+"""The two immutable values that everything reads: what is wanted, and what has happened.
+
+`DesiredState` and `StatusView` are each named by a commit; their pair is a `Snapshot`.
+Changing one gives a new one, so a reader never waits and never sees half a change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from typing import Protocol, TypeAlias, TypeVar
+
+from provisioner.model import state_machine
+from provisioner.model.event import RequestMoved, WorkflowEvent
+from provisioner.model.hardware import Hardware
+from provisioner.model.ids import (
+    BlobId,
+    CommitId,
+    HardwareId,
+    IpAddress,
+    MacAddress,
+    TemplateId,
+    WorkflowId,
+)
+from provisioner.model.problem import Problem
+from provisioner.model.shard_map import ShardMap
+from provisioner.model.state_machine import WorkflowContext
+from provisioner.model.template import Template
+from provisioner.model.workflow import WorkflowRecord, WorkflowRequest
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DesiredState:
+    """What the desired branch says at `commit`; of a bad file, its last good version.
+
+    `problems` holds every problem by path; `in_force` the blob that is still used for a
+    path whose newest version is bad.
+    """
+
+    commit: CommitId | None = None
+    hardware: ShardMap[HardwareId, Hardware] = field(default_factory=ShardMap)
+    templates: ShardMap[str, Template] = field(default_factory=ShardMap)  # by name
+    requests: ShardMap[str, WorkflowRequest] = field(default_factory=ShardMap)  # by path
+    hardware_by_mac: ShardMap[MacAddress, HardwareId] = field(default_factory=ShardMap)
+    hardware_by_ip: ShardMap[IpAddress, HardwareId] = field(default_factory=ShardMap)
+    template_names: ShardMap[TemplateId, str] = field(default_factory=ShardMap)
+    problems: ShardMap[str, tuple[Problem, ...]] = field(default_factory=ShardMap)
+    in_force: ShardMap[str, BlobId] = field(default_factory=ShardMap)
+
+
+class WorkflowEntry(Protocol):
+    """One workflow as the status branch holds it.
+
+    Live ones are `LiveWorkflow` values; finished ones may be kept as bytes by the store
+    and decoded when somebody asks.
+    """
+
+    @property
+    def id(self) -> WorkflowId: ...
+    @property
+    def record(self) -> WorkflowRecord: ...
+    @property
+    def context(self) -> WorkflowContext: ...
+    @property
+    def events(self) -> tuple[WorkflowEvent, ...]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveWorkflow:
+    id: WorkflowId
+    record: WorkflowRecord
+    context: WorkflowContext
+    events: tuple[WorkflowEvent, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconcileReport:
+    """What the reconciler saw last: `reconcile.json`."""
+
+    desired_commit: CommitId | None = None
+    at: str = ""
+    problems: tuple[Problem, ...] = ()
+    in_force: tuple[tuple[str, BlobId], ...] = ()  # sorted by path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowCreated:
+    """A request was materialised: the record, and the text that `tink workflow get` prints."""
+
+    record: WorkflowRecord
+    rendered: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciled:
+    report: ReconcileReport
+
+
+Change: TypeAlias = WorkflowCreated | Reconciled | WorkflowEvent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusView:
+    """What the status branch says at `commit`.
+
+    `queues` lists the live workflows of each worker in the order of creation: the first
+    is the one that it works on.  `live_addresses` are the MACs and IPs frozen in live
+    records, so that a machine is known after its hardware file is gone.
+    `requests` maps the path of each materialised request to its workflow; `by_digest`
+    finds a request that moved.
+    """
+
+    commit: CommitId | None = None
+    workflows: ShardMap[WorkflowId, WorkflowEntry] = field(default_factory=ShardMap)
+    queues: ShardMap[HardwareId, tuple[WorkflowId, ...]] = field(default_factory=ShardMap)
+    live_addresses: ShardMap[str, tuple[HardwareId, ...]] = field(default_factory=ShardMap)
+    requests: ShardMap[str, WorkflowId] = field(default_factory=ShardMap)
+    by_digest: ShardMap[str, tuple[WorkflowId, ...]] = field(default_factory=ShardMap)
+    reconcile: ReconcileReport = field(default_factory=ReconcileReport)
+
+    def apply(self, change: Change) -> StatusView:
+        """Return the view after an accepted change."""
+        match change:
+            case WorkflowCreated():
+                return self._with_created(change.record)
+            case Reconciled():
+                return replace(self, reconcile=change.report)
+            case _:
+                return self._with_event(change)
+
+    def apply_all(self, changes: Iterable[Change]) -> StatusView:
+        return reduce(StatusView.apply, changes, self)
+
+    def at(self, commit: CommitId) -> StatusView:
+        return replace(self, commit=commit)
+
+    def head_of_queue(self, worker: HardwareId) -> WorkflowId | None:
+        """The workflow that this worker works on, or works on next."""
+        queue = self.queues.get(worker)
+        return queue[0] if queue else None
+
+    def _with_created(self, record: WorkflowRecord) -> StatusView:
+        context = state_machine.begin(record.id, len(record.actions))
+        entry = LiveWorkflow(id=record.id, record=record, context=context)
+        return replace(
+            self,
+            workflows=self.workflows.set(record.id, entry),
+            requests=self.requests.set(record.request_path, record.id),
+            by_digest=_added(self.by_digest, record.request_digest, record.id),
+        ).with_live(entry)
+
+    def _with_event(self, event: WorkflowEvent) -> StatusView:
+        old = self.workflows[event.workflow_id]
+        entry = LiveWorkflow(
+            id=old.id,
+            record=old.record,
+            context=state_machine.evolve(old.context, event),
+            events=(*old.events, event),
+        )
+        view = replace(self, workflows=self.workflows.set(entry.id, entry))
+        if isinstance(event, RequestMoved):
+            was = old.context.moved_to or old.record.request_path
+            requests = view.requests.without(was).set(event.request_path, entry.id)
+            view = replace(view, requests=requests)
+        if entry.context.is_final and not old.context.is_final:
+            view = view.without_live(entry)
+        return view
+
+    def with_live(self, entry: WorkflowEntry) -> StatusView:
+        """Queue a workflow for each of its workers (also used when a branch is loaded)."""
+        queues, addresses = self.queues, self.live_addresses
+        for worker in entry.record.workers:
+            waiting = (*(queues.get(worker.id) or ()), entry.id)
+            if len(waiting) > 1 and self._order(waiting[-2]) > self._order(entry.id):
+                waiting = tuple(sorted(waiting, key=self._order))
+            queues = queues.set(worker.id, waiting)
+            for address in (*worker.macs, *worker.ips):
+                addresses = _added(addresses, address, worker.id)
+        return replace(self, queues=queues, live_addresses=addresses)
+
+    def without_live(self, entry: WorkflowEntry) -> StatusView:
+        queues, addresses = self.queues, self.live_addresses
+        for worker in entry.record.workers:
+            queues = _removed(queues, worker.id, entry.id)
+            if worker.id not in queues:
+                for address in (*worker.macs, *worker.ips):
+                    addresses = _removed(addresses, address, worker.id)
+        return replace(self, queues=queues, live_addresses=addresses)
+
+    def _order(self, workflow: WorkflowId) -> tuple[str, str]:
+        return (self.workflows[workflow].record.created_at, workflow)
+
+
+# A pure function that the writer runs on the newest view; it may raise `Refused`.
+Proposal: TypeAlias = Callable[[StatusView], tuple[Change, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """The proposal's changes are durable in `commit` (or were, before, when it has none)."""
+
+    commit: CommitId
+    changes: tuple[Change, ...]
+    view: StatusView
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    desired: DesiredState
+    status: StatusView
+
+
+def _added(bags: ShardMap[K, tuple[V, ...]], key: K, value: V) -> ShardMap[K, tuple[V, ...]]:
+    bag = bags.get(key) or ()
+    return bags if value in bag else bags.set(key, (*bag, value))
+
+
+def _removed(bags: ShardMap[K, tuple[V, ...]], key: K, value: V) -> ShardMap[K, tuple[V, ...]]:
+    rest = tuple(each for each in bags.get(key) or () if each != value)
+    return bags.set(key, rest) if rest else bags.without(key)

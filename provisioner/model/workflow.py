@@ -1,0 +1,81 @@
+"""What a workflow is made of: the request that people write, and the record that we keep."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from provisioner.model.hardware import Source
+from provisioner.model.ids import BlobId, CommitId, HardwareId, TemplateId, WorkflowId
+
+DEFAULT_ACTION_TIMEOUT_SECONDS = 3600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowRequest:
+    """One file of `workflows/`.  `hardware` is the device map of `-r`.
+
+    `digest` names the meaning (template, device map, id): comments and layout do not
+    count, so reformatting a request is no edit.
+    """
+
+    id: WorkflowId | None
+    template: str
+    hardware: Mapping[str, object]
+    hardware_ref: str = ""  # Kubernetes era: the Hardware that `.Hardware` shows
+    disabled: bool = False
+    digest: str
+    source: Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """One container run.  Environment and volumes are the task's and its own, merged."""
+
+    index: int
+    task_name: str
+    name: str
+    worker_id: HardwareId
+    worker: str  # as the template said: a MAC or an IP address
+    image: str
+    timeout_seconds: int = DEFAULT_ACTION_TIMEOUT_SECONDS
+    command: tuple[str, ...] = ()
+    on_timeout: tuple[str, ...] = ()
+    on_failure: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()  # sorted by name
+    pid: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerAddress:
+    """How a machine could be asked for when the workflow was made; frozen with it."""
+
+    id: HardwareId
+    macs: tuple[str, ...] = ()
+    ips: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowRecord:
+    """A workflow as it was materialised.  Never changed afterwards.
+
+    `created_at` is RFC 3339 UTC.  `workers` holds every machine that takes part, in the
+    order of their first action.  `hardware` maps a worker's id to its classic document.
+    """
+
+    id: WorkflowId
+    name: str
+    template_id: TemplateId
+    template_name: str
+    template_blob: BlobId
+    request_path: str
+    request_digest: str
+    request_blob: BlobId
+    desired_commit: CommitId
+    device_map: Mapping[str, object]
+    created_at: str
+    global_timeout_seconds: int
+    actions: tuple[Action, ...]
+    workers: tuple[WorkerAddress, ...]
+    hardware: Mapping[str, Mapping[str, object]]

@@ -1,0 +1,268 @@
+"""What worker and server say to each other, byte for byte.
+
+Standard library only, and pure, so that both sides use this one file.  Schemas for other
+programs are in `schema/wire/v1`.
+
+    GET  /v1/workers/{worker}/action?wait=SECONDS     200 Offer | 204 nothing for you
+    POST /v1/workflows/{id}/reports                   200 Acknowledgement
+    POST /v1/workflows/{id}/heartbeat                 200 HeartbeatAnswer
+    GET  /v1/workflows/{id}/data?worker=W             200 archive | 204 no data yet
+    PUT  /v1/workflows/{id}/data?worker=W&action_index=N&attempt=N&report_id=R   200 DataAnswer
+
+`{worker}` is a MAC, an IP address or a hardware id in any usual spelling.  A machine that
+is unknown and one that has nothing to do get the same 204.  An error is
+`{"error": {"code": …, "message": …, "hint": …}}`: 4xx means don't repeat (but 408, 425
+and 429), anything else means try again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, TypeVar
+
+CONTENT_TYPE_ARCHIVE = "application/x-tar"
+HEADER_DATA_VERSION = "Tink-Data-Version"
+HEADER_DATA_SHA256 = "Tink-Data-Sha256"
+
+DATA_LIMIT_BYTES = 10_485_760  # the contents of all files together
+DATA_LIMIT_FILES = 4_096
+PATH_LIMIT_BYTES = 1_024
+# Tar adds two blocks a file at most twice over (long names), and two at the end.
+ARCHIVE_LIMIT_BYTES = DATA_LIMIT_BYTES + DATA_LIMIT_FILES * (4 * 512 + PATH_LIMIT_BYTES) + 20_480
+LOG_TAIL_BYTES = 65_536
+MESSAGE_LIMIT = 200
+WAIT_LIMIT_SECONDS = 60
+
+T = TypeVar("T")
+
+
+class WireError(ValueError):
+    """What came over the wire is not of the contract's form."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """The action whose turn it is.
+
+    `action_status` is STATE_RUNNING when this action was under way already: a worker that
+    still holds its container goes on with `attempt`, any other starts `attempt + 1`.
+    Else it is STATE_PENDING and `attempt` is 0.  `data_version` 0 means no data yet.
+    """
+
+    workflow_id: str
+    workflow_name: str
+    worker_id: str
+    total_number_of_actions: int
+    action_index: int
+    action_status: str
+    attempt: int
+    task_name: str
+    action_name: str
+    image: str
+    timeout_seconds: int
+    command: tuple[str, ...] = ()
+    on_timeout: tuple[str, ...] = ()
+    on_failure: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()  # KEY=VALUE, sorted
+    pid: str = ""
+    data_version: int = 0
+    data_sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """How an action goes.  The same `report_id` may be sent any number of times."""
+
+    report_id: str
+    worker: str
+    task_name: str
+    action_name: str
+    action_index: int
+    attempt: int
+    action_status: str
+    seconds: int = 0
+    message: str = ""
+    exit_code: int | None = None
+    log_tail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acknowledgement:
+    """The report is durable in `commit`, as the workflow's event number `event`."""
+
+    workflow_id: str
+    report_id: str
+    event: int
+    workflow_state: str
+    commit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heartbeat:
+    worker: str
+    action_index: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeartbeatAnswer:
+    """`cancel` means: stop the container, this run is no longer wanted; `reason` says why."""
+
+    cancel: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataAnswer:
+    version: int
+    sha256: str
+    commit: str
+
+
+def report_id(workflow_id: str, action_index: int, attempt: int, what: str) -> str:
+    """The same run's report always has the same id, also after the worker's own crash."""
+    return f"{workflow_id}:{action_index}:{attempt}:{what}"
+
+
+def encode(message: object) -> bytes:
+    return json.dumps(asdict(message), ensure_ascii=False).encode()  # type: ignore[call-overload]  # any dataclass of this file
+
+
+def decode(kind: type[T], body: bytes) -> T:
+    """Read one message; fields that this version does not know are passed over."""
+    try:
+        told = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise WireError(f"the body is not JSON: {error}") from None
+    if not isinstance(told, dict):
+        raise WireError("the body is not a JSON object")
+    return from_mapping(kind, told)
+
+
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    "str": (str,),
+    "int": (int,),
+    "bool": (bool,),
+    "int | None": (int, type(None)),
+}
+
+
+def from_mapping(kind: type[T], told: Mapping[str, object]) -> T:
+    known: dict[str, Any] = {}
+    for field in fields(kind):  # type: ignore[arg-type]  # any dataclass of this file
+        if field.name not in told:
+            continue
+        value = told[field.name]
+        if field.type == "tuple[str, ...]":
+            if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+                raise WireError(f"{field.name} is not a list of strings")
+            value = tuple(value)
+        else:
+            wanted = _KINDS[str(field.type)]
+            if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
+                raise WireError(f"{field.name} is not of type {field.type}")
+        known[field.name] = value
+    try:
+        return kind(**known)
+    except TypeError as error:
+        missing = str(error).partition("argument")[2].lstrip("s: ")
+        raise WireError(f"missing: {missing}") from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchivedFile:
+    """One file of the ephemeral data.  `path` is relative, parts joined by `/`."""
+
+    path: str
+    content: bytes
+    executable: bool = False
+
+
+class DataTooLarge(WireError):
+    """The message names the size and the limit."""
+
+
+def check_sizes(size_bytes: int, file_count: int) -> None:
+    if size_bytes > DATA_LIMIT_BYTES:
+        raise DataTooLarge(
+            f"ephemeral data is {size_bytes} bytes, the limit is {DATA_LIMIT_BYTES} bytes"
+        )
+    if file_count > DATA_LIMIT_FILES:
+        raise DataTooLarge(
+            f"ephemeral data is {file_count} files, the limit is {DATA_LIMIT_FILES} files"
+        )
+
+
+def check_path(path: str) -> None:
+    """Refuse whatever could lead out of the folder."""
+    parts = path.split("/")
+    if not path or any(part in ("", ".", "..") for part in parts) or "\0" in path:
+        raise WireError(f"{path!r} is not a path inside the ephemeral data")
+    if len(path.encode("utf-8", "surrogateescape")) > PATH_LIMIT_BYTES:
+        raise WireError(f"path {path[:60]!r}… is longer than {PATH_LIMIT_BYTES} bytes")
+
+
+def pack(files: Iterable[ArchivedFile]) -> bytes:
+    """Write the canonical archive: sorted, no times, no owners, so that its sha256 is
+    that of the content."""
+    ordered = sorted(files, key=lambda each: each.path.encode("utf-8", "surrogateescape"))
+    check_sizes(sum(len(each.content) for each in ordered), len(ordered))
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as archive:
+        for each in ordered:
+            check_path(each.path)
+            entry = tarfile.TarInfo(each.path)
+            entry.size = len(each.content)
+            entry.mode = 0o755 if each.executable else 0o644
+            archive.addfile(entry, io.BytesIO(each.content))
+    return buffer.getvalue()
+
+
+def unpack(archive: bytes) -> tuple[ArchivedFile, ...]:
+    """Read an archive; anything but plain files at plain paths is refused."""
+    if len(archive) > ARCHIVE_LIMIT_BYTES:
+        raise DataTooLarge(
+            f"the archive is {len(archive)} bytes, the limit is {ARCHIVE_LIMIT_BYTES} bytes"
+        )
+    files: dict[str, ArchivedFile] = {}
+    size = 0
+    try:
+        with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as opened:
+            for entry in opened:
+                if entry.isdir():
+                    continue
+                if not entry.isreg():
+                    raise WireError(f"{entry.name!r} is a link or a device; only files are shared")
+                check_path(entry.name)
+                size += entry.size
+                check_sizes(size, len(files) + 1)
+                content = opened.extractfile(entry)
+                data = content.read() if content else b""
+                executable = bool(entry.mode & 0o100)
+                if entry.name in files:
+                    raise WireError(f"{entry.name!r} is in the archive twice")
+                files[entry.name] = ArchivedFile(
+                    path=entry.name, content=data, executable=executable
+                )
+    except tarfile.TarError as error:
+        raise WireError(f"the body is not a tar archive: {error}") from None
+    _check_no_file_is_a_folder(files)
+    return tuple(files.values())
+
+
+def _check_no_file_is_a_folder(files: Mapping[str, ArchivedFile]) -> None:
+    for path in files:
+        parts = path.split("/")
+        for depth in range(1, len(parts)):
+            if "/".join(parts[:depth]) in files:
+                raise WireError(f"{'/'.join(parts[:depth])!r} is a file and a folder")
+
+
+def sha256(archive: bytes) -> str:
+    return hashlib.sha256(archive).hexdigest()
