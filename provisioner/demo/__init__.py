@@ -1,0 +1,1 @@
+"""`tink demo`: the whole product on one machine, in a temporary folder."""
