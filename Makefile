@@ -1,0 +1,56 @@
+# make demo    see the whole product work (a real engine, two workers; under three minutes)
+# make test    every test
+# make check   layout, lint, types
+# make bench   what docs/performance.md is made of
+# make lock    renew the pinned requirements
+#
+# A fresh Debian 12 with python3.11, git and make is enough: as root, what is missing is
+# installed from debian-packages.txt.
+
+SHELL := /bin/sh
+PYTHON ?= $(shell command -v python3.11 || echo python3)
+VENV := .venv
+BIN := $(VENV)/bin
+PYTEST_ARGS ?= -n 2 --dist loadfile
+
+.PHONY: demo test check bench lock packages clean
+
+demo: $(VENV)/ready
+	@$(BIN)/tink demo
+
+test: $(VENV)/ready
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(VENV)/ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(VENV)/ready
+	@for each in benchmarks/*.py; do \
+	  grep -q '__main__' $$each || continue; \
+	  echo "== $$each"; $(BIN)/python $$each || exit 1; \
+	done
+
+$(VENV)/ready: requirements-dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "tinkgit needs Python 3.11 or newer; $(PYTHON) is older"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || ./install-packages venv
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing the pinned requirements into $(VENV) …"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+packages:
+	./install-packages venv engine test
+
+lock: $(VENV)/ready
+	$(BIN)/python -m pip install -q pip-tools
+	for extras in "requirements.txt" "requirements-dev.txt --extra test --extra bench"; do \
+	  $(BIN)/pip-compile -q --upgrade --generate-hashes --strip-extras --allow-unsafe --no-header \
+	    --no-emit-index-url --no-emit-trusted-host --no-emit-find-links pyproject.toml -o $$extras || exit 1; \
+	done
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
