@@ -249,11 +249,11 @@ def test_every_module_opens_with_the_question_that_it_answers():
     ]
 
 
-def test_values_do_not_change():
+def test_values_of_pure_code_do_not_change():
     soft = []
-    for path in sources("provisioner", "worker"):
+    for path in filter(is_pure, sources("provisioner", "worker")):
         for node in ast.walk(ast.parse(path.read_bytes())):
-            if not isinstance(node, ast.ClassDef):
+            if not isinstance(node, ast.ClassDef) or node.name.startswith("_"):
                 continue
             for decorator in node.decorator_list:
                 call = decorator if isinstance(decorator, ast.Call) else None
