@@ -73,7 +73,7 @@ def parse_uuid(text: str, kind: str = "id") -> str:
         value = str(UUID(text))
     except ValueError:
         value = ""
-    if value != text.lower():
+    if not value or value != text.lower():
         raise InvalidId(
             f"{kind} {text!r} is not a UUID",
             hint="a UUID looks like 0eba0bf8-3772-4b4a-ab9f-6ebe93b90a94",

@@ -1,19 +1,21 @@
 """How an immutable mapping of 100,000 keys is changed without copying it.
 
-A change copies two rows of 32 and one small dictionary: about 4 µs at any size, while
+A change copies two rows of 64 and one small dictionary: about 4 µs at any size, while
 copying a dictionary of 100,000 keys costs 2 ms.  Readers keep the old mapping.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
 
-_WIDTH = 32
+_WIDTH = 64
+_BITS = 6
 _MASK = _WIDTH - 1
+_PLACES = _WIDTH * _WIDTH - 1
 
 
 class ShardMap(Mapping[K, V], Generic[K, V]):
@@ -22,24 +24,31 @@ class ShardMap(Mapping[K, V], Generic[K, V]):
     __slots__ = ("_rows", "_size")
 
     def __init__(self, items: Mapping[K, V] | None = None) -> None:
-        rows: list[list[dict[K, V]]] = [[{} for _ in range(_WIDTH)] for _ in range(_WIDTH)]
+        cells: dict[int, dict[K, V]] = {}
         for key, value in (items or {}).items():
-            place = hash(key)
-            rows[place & _MASK][(place >> 5) & _MASK][key] = value
-        self._rows = tuple(tuple(row) for row in rows)
+            cells.setdefault(hash(key) & _PLACES, {})[key] = value
+        empty: dict[K, V] = {}  # shared: a cell is copied before it is written
+        self._rows = (
+            tuple(
+                tuple(cells.get(outer | inner << _BITS, empty) for inner in range(_WIDTH))
+                for outer in range(_WIDTH)
+            )
+            if cells
+            else ((empty,) * _WIDTH,) * _WIDTH
+        )
         self._size = len(items or {})
 
     def __getitem__(self, key: K) -> V:
         place = hash(key)
-        return self._rows[place & _MASK][(place >> 5) & _MASK][key]
+        return self._rows[place & _MASK][(place >> _BITS) & _MASK][key]
 
     def get(self, key: K, default: V | None = None) -> V | None:  # type: ignore[override]  # narrower
         place = hash(key)
-        return self._rows[place & _MASK][(place >> 5) & _MASK].get(key, default)
+        return self._rows[place & _MASK][(place >> _BITS) & _MASK].get(key, default)
 
     def __contains__(self, key: object) -> bool:
         place = hash(key)
-        return key in self._rows[place & _MASK][(place >> 5) & _MASK]
+        return key in self._rows[place & _MASK][(place >> _BITS) & _MASK]
 
     def __iter__(self) -> Iterator[K]:
         for row in self._rows:
@@ -50,20 +59,26 @@ class ShardMap(Mapping[K, V], Generic[K, V]):
         return self._size
 
     def set(self, key: K, value: V) -> ShardMap[K, V]:
-        return self._with_cell(key, lambda cell: {**cell, key: value})
+        place = hash(key)
+        cell = self._rows[place & _MASK][(place >> _BITS) & _MASK].copy()
+        size = self._size - len(cell)
+        cell[key] = value
+        return self._with_cell(place, cell, size + len(cell))
 
     def without(self, key: K) -> ShardMap[K, V]:
         if key not in self:
             return self
-        return self._with_cell(key, lambda cell: {k: v for k, v in cell.items() if k != key})
-
-    def _with_cell(self, key: K, change: Callable[[dict[K, V]], dict[K, V]]) -> ShardMap[K, V]:
         place = hash(key)
-        outer, inner = place & _MASK, (place >> 5) & _MASK
-        row = self._rows[outer]
-        cell = change(row[inner])
+        cell = self._rows[place & _MASK][(place >> _BITS) & _MASK].copy()
+        del cell[key]
+        return self._with_cell(place, cell, self._size - 1)
+
+    def _with_cell(self, place: int, cell: dict[K, V], size: int) -> ShardMap[K, V]:
+        rows = list(self._rows)
+        row = list(rows[place & _MASK])
+        row[(place >> _BITS) & _MASK] = cell
+        rows[place & _MASK] = tuple(row)
         new: ShardMap[K, V] = object.__new__(ShardMap)
-        changed_row = (*row[:inner], cell, *row[inner + 1 :])
-        new._rows = (*self._rows[:outer], changed_row, *self._rows[outer + 1 :])
-        new._size = self._size + len(cell) - len(row[inner])
+        new._rows = tuple(rows)
+        new._size = size
         return new

@@ -12,7 +12,7 @@ from functools import reduce
 from typing import Protocol, TypeAlias, TypeVar
 
 from provisioner.model import state_machine
-from provisioner.model.event import RequestMoved, WorkflowEvent
+from provisioner.model.event import WorkflowEvent
 from provisioner.model.hardware import Hardware
 from provisioner.model.ids import (
     BlobId,
@@ -155,20 +155,23 @@ class StatusView:
 
     def _with_event(self, event: WorkflowEvent) -> StatusView:
         old = self.workflows[event.workflow_id]
-        entry = LiveWorkflow(
-            id=old.id,
-            record=old.record,
-            context=state_machine.evolve(old.context, event),
-            events=(*old.events, event),
+        was = old.context
+        now = state_machine.evolve(was, event)
+        entry = LiveWorkflow(id=old.id, record=old.record, context=now, events=(*old.events, event))
+        requests = self.requests
+        if now.moved_to != was.moved_to:
+            requests = requests.without(was.moved_to or old.record.request_path)
+            requests = requests.set(now.moved_to, entry.id)
+        view = StatusView(  # spelt out: `replace` takes twice as long, per report
+            commit=self.commit,
+            workflows=self.workflows.set(entry.id, entry),
+            queues=self.queues,
+            live_addresses=self.live_addresses,
+            requests=requests,
+            by_digest=self.by_digest,
+            reconcile=self.reconcile,
         )
-        view = replace(self, workflows=self.workflows.set(entry.id, entry))
-        if isinstance(event, RequestMoved):
-            was = old.context.moved_to or old.record.request_path
-            requests = view.requests.without(was).set(event.request_path, entry.id)
-            view = replace(view, requests=requests)
-        if entry.context.is_final and not old.context.is_final:
-            view = view.without_live(entry)
-        return view
+        return view.without_live(entry) if now.is_final and not was.is_final else view
 
     def with_live(self, entry: WorkflowEntry) -> StatusView:
         """Queue a workflow for each of its workers (also used when a branch is loaded)."""

@@ -1,0 +1,49 @@
+"""The map that changes without being changed."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from provisioner.model.shard_map import ShardMap
+
+KEYS = st.integers(min_value=0, max_value=40).map(lambda number: f"key {number}")
+STEPS = st.lists(st.tuples(KEYS, st.none() | st.integers()), max_size=60)
+
+
+@given(STEPS)
+def test_it_holds_what_a_dictionary_would_hold(steps):
+    expected: dict[str, int] = {}
+    actual: ShardMap[str, int] = ShardMap()
+    for key, value in steps:
+        if value is None:
+            expected.pop(key, None)
+            actual = actual.without(key)
+        else:
+            expected[key] = value
+            actual = actual.set(key, value)
+        assert len(actual) == len(expected)
+    assert dict(actual) == expected
+    assert all(key in actual and actual.get(key) == value for key, value in expected.items())
+
+
+@given(STEPS, KEYS, st.integers())
+def test_a_change_leaves_the_old_map_as_it_was(steps, key, value):
+    old: ShardMap[str, int] = ShardMap({name: number or 0 for name, number in steps})
+    before = dict(old)
+    old.set(key, value)
+    old.without(key)
+    assert dict(old) == before
+
+
+def test_what_is_not_there_is_none_or_the_default():
+    assert ShardMap().get("key") is None
+    assert ShardMap().get("key", 3) == 3
+    assert "key" not in ShardMap()
+
+
+def test_two_empty_maps_do_not_share_what_is_put_in():
+    one: ShardMap[str, int] = ShardMap()
+    two = one.set("key", 1)
+    assert dict(one) == {}
+    assert dict(two.set("other", 2)) == {"key": 1, "other": 2}
