@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from provisioner.model.ids import HardwareId, IpAddress, MacAddress
 
@@ -40,6 +40,7 @@ class Hardware:
 
     `kubernetes` is the Kubernetes-era object it was read from (empty for classic files);
     templates see it as `.Hardware` and `.hardware`.  Neither is ever changed.
+    `places` tells line and column of the id and of each address, by its one spelling.
     """
 
     id: HardwareId
@@ -48,6 +49,7 @@ class Hardware:
     document: Mapping[str, object]
     kubernetes: Mapping[str, object] | None = None
     source: Source
+    places: Mapping[str, tuple[int, int]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def macs(self) -> tuple[MacAddress, ...]:

@@ -33,12 +33,32 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
+# What only one file may claim: ("mac", …), ("ip", …), ("hardware", id), ("template", name),
+# ("request", id).
+Claim: TypeAlias = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileDocuments:
+    """The documents of one file."""
+
+    blob_id: BlobId
+    hardware: tuple[Hardware, ...] = ()
+    templates: tuple[Template, ...] = ()
+    requests: tuple[WorkflowRequest, ...] = ()
+
+
+NOTHING_IN_FORCE = BlobId("")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DesiredState:
     """What the desired branch says at `commit`; of a bad file, its last good version.
 
-    `problems` holds every problem by path; `in_force` the blob that is still used for a
-    path whose newest version is bad.
+    A request is known by its path; a further one of the same file by `path#2`, `path#3`.
+    `paths` holds the newest blob of every file of ours, good or bad; `files` the documents
+    in force; `refused` those that wait for a claim of another file.  `problems` holds every
+    problem by path; `in_force` the blob that is used for a path whose newest version is bad.
     """
 
     commit: CommitId | None = None
@@ -50,6 +70,10 @@ class DesiredState:
     template_names: ShardMap[TemplateId, str] = field(default_factory=ShardMap)
     problems: ShardMap[str, tuple[Problem, ...]] = field(default_factory=ShardMap)
     in_force: ShardMap[str, BlobId] = field(default_factory=ShardMap)
+    paths: ShardMap[str, BlobId] = field(default_factory=ShardMap)
+    files: ShardMap[str, FileDocuments] = field(default_factory=ShardMap)
+    refused: ShardMap[str, FileDocuments] = field(default_factory=ShardMap)
+    claims: ShardMap[Claim, str] = field(default_factory=ShardMap)  # to the path that has it
 
 
 class WorkflowEntry(Protocol):
@@ -111,7 +135,7 @@ class StatusView:
     is the one that it works on.  `live_addresses` are the MACs and IPs frozen in live
     records, so that a machine is known after its hardware file is gone.
     `requests` maps the path of each materialised request to its workflow; `by_digest`
-    finds a request that moved.
+    finds a request that moved.  A deleted workflow is in neither: its path is free again.
     """
 
     commit: CommitId | None = None
@@ -158,17 +182,19 @@ class StatusView:
         was = old.context
         now = state_machine.evolve(was, event)
         entry = LiveWorkflow(id=old.id, record=old.record, context=now, events=(*old.events, event))
-        requests = self.requests
+        requests, by_digest = self.requests, self.by_digest
         if now.moved_to != was.moved_to:
-            requests = requests.without(was.moved_to or old.record.request_path)
-            requests = requests.set(now.moved_to, entry.id)
+            requests = requests.without(path_of(old)).set(now.moved_to, entry.id)
+        if now.is_deleted and not was.is_deleted:
+            requests = requests.without(path_of(old))
+            by_digest = _removed(by_digest, old.record.request_digest, old.id)
         view = StatusView(  # spelt out: `replace` takes twice as long, per report
             commit=self.commit,
             workflows=self.workflows.set(entry.id, entry),
             queues=self.queues,
             live_addresses=self.live_addresses,
             requests=requests,
-            by_digest=self.by_digest,
+            by_digest=by_digest,
             reconcile=self.reconcile,
         )
         return view.without_live(entry) if now.is_final and not was.is_final else view
@@ -215,6 +241,11 @@ class Receipt:
 class Snapshot:
     desired: DesiredState
     status: StatusView
+
+
+def path_of(entry: WorkflowEntry) -> str:
+    """Where the request of a workflow stands now."""
+    return entry.context.moved_to or entry.record.request_path
 
 
 def _added(bags: ShardMap[K, tuple[V, ...]], key: K, value: V) -> ShardMap[K, tuple[V, ...]]:
