@@ -214,7 +214,14 @@ def pack(files: Iterable[ArchivedFile]) -> bytes:
     ordered = sorted(files, key=lambda each: each.path.encode("utf-8", "surrogateescape"))
     check_sizes(sum(len(each.content) for each in ordered), len(ordered))
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as archive:
+    # Names are bytes on disk: what is not UTF-8 travels as it is.
+    with tarfile.open(
+        fileobj=buffer,
+        mode="w",
+        format=tarfile.GNU_FORMAT,
+        encoding="utf-8",
+        errors="surrogateescape",
+    ) as archive:
         for each in ordered:
             check_path(each.path)
             entry = tarfile.TarInfo(each.path)
@@ -233,13 +240,17 @@ def unpack(archive: bytes) -> tuple[ArchivedFile, ...]:
     files: dict[str, ArchivedFile] = {}
     size = 0
     try:
-        with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as opened:
+        with tarfile.open(
+            fileobj=io.BytesIO(archive), mode="r:", encoding="utf-8", errors="surrogateescape"
+        ) as opened:
             for entry in opened:
                 if entry.isdir():
                     continue
-                if not entry.isreg():
+                if entry.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or entry.issparse():
                     raise WireError(f"{entry.name!r} is a link or a device; only files are shared")
                 check_path(entry.name)
+                if entry.size < 0:  # two's complement in a header: would lead backwards
+                    raise WireError(f"{entry.name!r} has a negative size")
                 size += entry.size
                 check_sizes(size, len(files) + 1)
                 content = opened.extractfile(entry)
@@ -250,7 +261,10 @@ def unpack(archive: bytes) -> tuple[ArchivedFile, ...]:
                 files[entry.name] = ArchivedFile(
                     path=entry.name, content=data, executable=executable
                 )
-    except tarfile.TarError as error:
+    except WireError:
+        raise
+    except (tarfile.TarError, ValueError, OverflowError, RecursionError, OSError) as error:
+        # Beside TarError, hostile headers make tarfile raise all of these.
         raise WireError(f"the body is not a tar archive: {error}") from None
     _check_no_file_is_a_folder(files)
     return tuple(files.values())

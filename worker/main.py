@@ -1,0 +1,90 @@
+"""Where does `tink-worker` start, and where does what it says go?
+
+Its own words go to stderr, the output of the actions to stdout.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from types import FrameType
+
+from worker import config as configuration
+from worker.config import Config, ConfigError
+from worker.loop import Worker
+from worker.runtime import DockerRuntime
+from worker.transport import ServerApi
+
+EXIT_DONE = 0
+EXIT_USAGE = 2
+
+
+class JsonLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        told = {
+            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
+            "level": record.levelname.lower(),
+            "source": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            told["error"] = self.formatException(record.exc_info)
+        return json.dumps(told, ensure_ascii=False)
+
+
+def set_up_logs(log_format: str) -> None:
+    is_json = log_format == "json"
+    own = logging.StreamHandler(sys.stderr)
+    own.setFormatter(
+        JsonLines() if is_json else logging.Formatter("%(asctime)s %(levelname)s %(message)s")
+    )
+    actions = logging.StreamHandler(sys.stdout)
+    actions.setFormatter(JsonLines() if is_json else logging.Formatter("%(message)s"))
+    worker = logging.getLogger("worker")
+    worker.setLevel(logging.INFO)
+    worker.addHandler(own)
+    output = logging.getLogger("worker.output")
+    output.propagate = False
+    output.addHandler(actions)
+
+
+def leave_on_signals(leaving: threading.Event) -> None:
+    """The first signal ends the worker in order, a second one at once."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        leaving.set()
+        signal.signal(number, signal.SIG_DFL)
+
+    signal.signal(signal.SIGTERM, leave)
+    signal.signal(signal.SIGINT, leave)
+
+
+def run(config: Config, leaving: threading.Event) -> None:
+    api = ServerApi(config.server, stop=leaving, first_pause_seconds=config.retry_interval_seconds)
+    runtime = DockerRuntime(config)
+    try:
+        Worker(config, api, runtime, leaving=leaving).work()
+    finally:
+        runtime.close()
+        api.close()
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    try:
+        config = configuration.load(sys.argv[1:] if words is None else words)
+    except ConfigError as error:
+        print(f"tink-worker: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    set_up_logs(config.log_format)
+    leaving = threading.Event()
+    leave_on_signals(leaving)
+    run(config, leaving)
+    return EXIT_DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

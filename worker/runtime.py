@@ -1,0 +1,345 @@
+"""How does an action become a container, and a container's end an outcome?
+
+Containers are found by their labels, so a worker that died and came back goes on where it was;
+nothing but the engine has to remember.  The container of a run is kept until `clean_up`, which
+comes after the last report: until then its end can be read again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from worker import action, engine_errors
+from worker.action import Cancelled, HeldRun, Interrupted, Outcome, Run
+from worker.config import Config
+from worker.log_pump import LogPump
+from worker.log_tail import LogTail
+from worker.runtime_engine import (
+    ContainerSettings,
+    ContainerState,
+    Engine,
+    EngineGone,
+    EngineSaidNo,
+)
+from worker.watch import LOOK_SECONDS, Watch
+
+log = logging.getLogger(__name__)
+
+BOOT_ID_FILE = Path("/proc/sys/kernel/random/boot_id")
+KILL_SECONDS = 10
+ENGINE_GONE_SECONDS = 60  # past an action's timeout, before we stop waiting for the engine
+# How a shell tells of a process that was killed, and docker of one whose end nobody saw.
+KILLED_CODES = frozenset({129, 130, 137, 143, 255})
+
+
+class ActionFailed(Exception):
+    """The action can't run; the message is the reason for its event."""
+
+
+class DockerRuntime:
+    """Runs actions on one engine, one at a time."""
+
+    def __init__(self, config: Config, *, boot_id: str | None = None) -> None:
+        self._config = config
+        self._engine = Engine(config.docker_environment)
+        self._boot_id = boot_id or BOOT_ID_FILE.read_text().strip()
+
+    def close(self) -> None:
+        self._engine.close()
+
+    def held_runs(self, asked_as: tuple[str, ...], watch: Watch) -> tuple[HeldRun, ...]:
+        """The runs of this worker that the engine still has containers of."""
+        self._await_engine(watch, None)
+        states = self._engine.find({action.LABEL_WORKER: ""})
+        held = (action.held_run(dict(state.labels)) for state in states)
+        return tuple(dict.fromkeys(one for one in held if one and one.asked_as in asked_as))
+
+    def holds(self, run: Run, watch: Watch) -> bool:
+        """Is there a container of this very run, started since this machine's boot?"""
+        self._await_engine(watch, run.timeout_seconds)
+        state = self._find(run, action.ROLE_ACTION)
+        return (
+            state is not None
+            and state.has_started
+            and state.labels.get(action.LABEL_BOOT) == self._boot_id
+        )
+
+    def drop(self, held: HeldRun) -> None:
+        """Remove every container of a run that is over."""
+        self._remove_all({action.LABEL_ATTEMPT: str(held.attempt)}, held)
+
+    def clean_up(self, run: Run) -> None:
+        """Remove every container of this action, of earlier attempts too."""
+        held = HeldRun(
+            workflow_id=run.offer.workflow_id,
+            action_index=run.offer.action_index,
+            attempt=run.attempt,
+            asked_as=run.asked_as,
+        )
+        self._remove_all({}, held)
+
+    def run(self, run: Run, watch: Watch) -> Outcome:
+        """Run one attempt to its end, or go on with it when its container is there."""
+        began = time.monotonic()
+        tail = LogTail()
+        try:
+            state, can_run_more = self._begun(run, watch), True
+            if state.started_at is not None:
+                began -= max(0.0, (datetime.now(UTC) - state.started_at).total_seconds())
+            outcome = self._ended(run, state, tail, watch)
+        except ActionFailed as failure:
+            reason = action.shortened(f"{action.FAILED_MESSAGE}: {failure}")
+            outcome = Outcome(action_status=action.FAILED, message=reason)
+            can_run_more = isinstance(failure, _DidNotStart)
+        except Cancelled:
+            self._clean_up_quietly(run)
+            raise
+        if can_run_more:
+            self._run_afterwards(run, outcome, tail, watch)
+        return replace(outcome, seconds=int(time.monotonic() - began), log_tail=tail.text)
+
+    # From an action to a started container.
+
+    def _begun(self, run: Run, watch: Watch) -> ContainerState:
+        self._await_engine(watch, run.timeout_seconds)
+        found = self._find(run, action.ROLE_ACTION)
+        if found is not None and found.has_started:
+            log.info("%s: going on with its container %s", run, found.id[:12])
+            return found
+        self.clean_up(run)
+        image = self._image(run)
+        self._pull(image, watch)
+        return self._started(run, action.ROLE_ACTION, run.offer.command, watch)
+
+    def _image(self, run: Run) -> str:
+        registry = self._config.docker_registry
+        return f"{registry}/{run.offer.image}" if registry else run.offer.image
+
+    def _pull(self, image: str, watch: Watch) -> None:
+        credentials = None
+        if self._config.docker_registry and self._config.registry_username:
+            credentials = {
+                "username": self._config.registry_username,
+                "password": self._config.registry_password,
+                "serveraddress": self._config.docker_registry,
+            }
+        reason = ""
+        for number in range(self._config.max_retry):
+            if number:
+                log.warning("image %s: %s; will try again", image, reason)
+                watch.pause(self._config.retry_interval_seconds)
+            try:
+                for _ in self._engine.pull(image, credentials=credentials):
+                    watch.check()
+                return
+            except (EngineSaidNo, EngineGone) as error:
+                reason = str(error)
+            if engine_errors.is_final_pull_error(reason) or self._has_image(image):
+                break
+        if not self._has_image(image):
+            raise ActionFailed(f"image {image}: {reason}")
+        log.warning("image %s was not pulled, the local one is used: %s", image, reason)
+
+    def _has_image(self, image: str) -> bool:
+        try:
+            return self._engine.has_image(image)
+        except (EngineSaidNo, EngineGone):
+            return False
+
+    def _started(
+        self, run: Run, role: str, command: tuple[str, ...], watch: Watch
+    ) -> ContainerState:
+        settings = ContainerSettings(
+            name=action.container_name(run, role),
+            image=self._image(run),
+            command=command,
+            environment=run.offer.environment,
+            binds=(f"{run.folder}:/workflow", *run.offer.volumes),
+            pid=run.offer.pid,
+            labels=action.labels(run, role, self._boot_id),
+            capture_output=self._config.capture_action_logs,
+        )
+        try:
+            return self._create_and_start(settings)
+        except EngineSaidNo as error:
+            if engine_errors.PRIVILEGED_UNAVAILABLE not in error.text:
+                raise _DidNotStart(error.text) from error
+            missing = engine_errors.missing_capabilities()
+            if not self._config.allow_reduced_privileges:
+                raise ActionFailed(engine_errors.privileged_unavailable(missing)) from error
+        except EngineGone as error:
+            raise Interrupted(f"the engine went away: {error}") from error
+        named = tuple(one for one in missing if one not in engine_errors.TOO_NEW_TO_NAME)
+        log.warning("%s: runs without --privileged, this machine lacks %s", run, ", ".join(missing))
+        try:
+            return self._create_and_start(replace(settings, without_capabilities=named))
+        except EngineSaidNo as error:
+            raise _DidNotStart(error.text) from error
+        except EngineGone as error:
+            raise Interrupted(f"the engine went away: {error}") from error
+
+    def _create_and_start(self, settings: ContainerSettings) -> ContainerState:
+        container_id = self._engine.create(settings)
+        try:
+            self._engine.start(container_id)
+            state = self._engine.state(container_id)
+        except EngineSaidNo:
+            with contextlib.suppress(EngineGone, EngineSaidNo):
+                self._engine.remove(container_id)  # docker leaves it there, in `Created`
+            raise
+        if state is None:
+            raise EngineSaidNo("the container vanished at its start")
+        return state
+
+    # From a started container to its end.
+
+    def _ended(self, run: Run, begun: ContainerState, tail: LogTail, watch: Watch) -> Outcome:
+        ended, timed_out = self._follow(run, begun, tail, watch)
+        if timed_out:
+            message = f"{action.TIMEOUT_MESSAGE} after {run.timeout_seconds} s"
+            return Outcome(action_status=action.TIMEOUT, message=message, exit_code=ended.exit_code)
+        if ended.exit_code == 0 and not ended.error:
+            return Outcome(
+                action_status=action.SUCCESS, message=action.SUCCESS_MESSAGE, exit_code=0
+            )
+        reason = f"exit code {ended.exit_code}"
+        if ended.out_of_memory:
+            reason = f"out of memory, {reason}"
+        if ended.error:
+            reason = f"{reason}, {ended.error}"
+        return Outcome(
+            action_status=action.FAILED,
+            message=action.shortened(f"{action.FAILED_MESSAGE}: {reason}"),
+            exit_code=ended.exit_code,
+        )
+
+    def _follow(
+        self, run: Run, begun: ContainerState, tail: LogTail, watch: Watch
+    ) -> tuple[ContainerState, bool]:
+        """Wait for a container's end; tells too whether its time was over."""
+        deadline = time.monotonic() + run.timeout_seconds - _ran_seconds(begun)
+        pump = LogPump(lambda: self._output(begun.id), tail)
+        was_watched = not begun.has_ended
+        while True:
+            watch.check()
+            try:
+                state = self._engine.state(begun.id)
+                if state is None:
+                    if was_watched:
+                        raise ActionFailed("its container was removed by somebody")
+                    raise Interrupted("its container is gone with the engine's memory")
+                if state.has_ended:
+                    break
+                if time.monotonic() >= deadline:
+                    self._engine.kill(begun.id)
+                    self._engine.wait(begun.id, KILL_SECONDS)
+                    state = self._engine.state(begun.id) or state
+                    pump.finish()
+                    return state, True
+                self._engine.wait(begun.id, min(LOOK_SECONDS, deadline - time.monotonic()))
+            except EngineSaidNo as error:
+                log.warning("%s: the engine says: %s", run, error)
+                watch.pause(LOOK_SECONDS)
+            except EngineGone as error:
+                log.warning("%s: the engine went away: %s", run, error)
+                was_watched = False
+                left = max(0.0, deadline - time.monotonic())
+                self._await_engine(watch, left + ENGINE_GONE_SECONDS)
+                pump = pump.resumed()
+        pump.finish()
+        if _ran_seconds(state) >= run.timeout_seconds and state.exit_code in KILLED_CODES:
+            return state, True  # we killed it, and died before we could tell
+        if state.exit_code in KILLED_CODES and not state.out_of_memory:
+            # An engine that ends kills its containers; so may the action itself.
+            watch.pause(LOOK_SECONDS if was_watched else 0)
+            if not was_watched or not self._engine.answers():
+                raise Interrupted(f"the engine ended it with exit code {state.exit_code}")
+        return state, False
+
+    def _run_afterwards(self, run: Run, outcome: Outcome, tail: LogTail, watch: Watch) -> None:
+        """Run `on-timeout` or `on-failure`; what becomes of it is only logged, as in v0.1."""
+        role, command = action.ROLE_ON_FAILURE, run.offer.on_failure
+        if outcome.action_status == action.TIMEOUT and run.offer.on_timeout:
+            role, command = action.ROLE_ON_TIMEOUT, run.offer.on_timeout
+        if outcome.action_status == action.SUCCESS or not command:
+            return
+        tail.note(f"--- {role}: {' '.join(command)}")
+        try:
+            state = self._find(run, role)
+            if state is None or not state.has_started:
+                state = self._started(run, role, command, watch)
+            ended, timed_out = self._follow(run, state, tail, watch)
+            told = "timed out" if timed_out else f"exit code {ended.exit_code}"
+        except (ActionFailed, Interrupted, EngineGone, EngineSaidNo) as error:
+            told = str(error)
+        except Cancelled:
+            self._clean_up_quietly(run)
+            raise
+        tail.note(f"--- {role}: {told}")
+        log.info("%s: %s: %s", run, role, told)
+
+    def _output(self, container_id: str) -> Iterator[bytes]:
+        """A container's output until its end, or its engine's."""
+        if not self._config.capture_action_logs:
+            return
+        try:
+            yield from self._engine.output(container_id)
+        except (EngineGone, EngineSaidNo) as error:
+            log.debug("output of container %s was cut off: %s", container_id[:12], error)
+
+    # Finding and removing.
+
+    def _find(self, run: Run, role: str) -> ContainerState | None:
+        labels = action.labels(run, role, self._boot_id)
+        del labels[action.LABEL_BOOT]
+        try:
+            found = self._engine.find(labels)
+        except (EngineSaidNo, EngineGone) as error:
+            raise Interrupted(f"the engine does not tell of its containers: {error}") from error
+        return found[0] if found else None
+
+    def _remove_all(self, labels: dict[str, str], held: HeldRun) -> None:
+        labels = {
+            action.LABEL_WORKFLOW: held.workflow_id,
+            action.LABEL_ACTION_INDEX: str(held.action_index),
+            action.LABEL_WORKER: held.asked_as,
+            **labels,
+        }
+        try:
+            for state in self._engine.find(labels):
+                self._engine.remove(state.id)
+        except (EngineSaidNo, EngineGone) as error:
+            log.warning("containers of workflow %s remain: %s", held.workflow_id, error)
+
+    def _clean_up_quietly(self, run: Run) -> None:
+        log.info("%s: cancelled, its container is removed", run)
+        self.clean_up(run)
+
+    def _await_engine(self, watch: Watch, limit_seconds: float | None) -> None:
+        """Wait until the engine answers; for ever without a limit, the log says why."""
+        began = time.monotonic()
+        told = False
+        while not self._engine.answers():
+            if limit_seconds is not None and time.monotonic() - began > limit_seconds:
+                raise ActionFailed("the Docker engine does not answer")
+            if not told:
+                log.warning("the Docker engine does not answer; waiting for it")
+                told = True
+            watch.pause(LOOK_SECONDS)
+
+
+class _DidNotStart(ActionFailed):
+    """The image is there, the container is not."""
+
+
+def _ran_seconds(state: ContainerState) -> float:
+    if state.started_at is None:
+        return 0.0
+    until = state.ended_at if state.has_ended and state.ended_at else datetime.now(UTC)
+    return max(0.0, (until - state.started_at).total_seconds())
