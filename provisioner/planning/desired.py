@@ -1,0 +1,316 @@
+"""What does the desired branch say now, given what it said and which files changed?
+
+A MAC, an IP address, an id and a name each belong to one file.  Whoever has one keeps it:
+a newcomer that claims it too is refused, with both places named, and so nobody takes over
+a machine by adding a file.  Of a refused or broken file the last good version stays in
+force.  The work is proportional to what changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from provisioner.model.hardware import Hardware
+from provisioner.model.ids import BlobId, CommitId
+from provisioner.model.problem import Problem, Severity
+from provisioner.model.template import Template
+from provisioner.model.views import NOTHING_IN_FORCE, Claim, DesiredState, FileDocuments
+from provisioner.model.workflow import WorkflowRequest
+
+
+class Decoded(Protocol):
+    """What the documents of one file say (documents.decode)."""
+
+    @property
+    def hardware(self) -> tuple[Hardware, ...]: ...
+    @property
+    def templates(self) -> tuple[Template, ...]: ...
+    @property
+    def requests(self) -> tuple[WorkflowRequest, ...]: ...
+    @property
+    def problems(self) -> tuple[Problem, ...]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangedFile:
+    """The newest version of a file."""
+
+    blob_id: BlobId
+    decoded: Decoded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Update:
+    """`touched` holds every claim of every document that came into force or left it."""
+
+    state: DesiredState
+    touched: frozenset[Claim]
+
+
+_WORDS: Mapping[str, tuple[str, str]] = {
+    "mac": ("hardware.mac-taken", "MAC address {name}"),
+    "ip": ("hardware.ip-taken", "IP address {name}"),
+    "hardware": ("hardware.id-taken", "hardware id {name}"),
+    "template": ("template.name-taken", "template name {name!r}"),
+    "request": ("workflow.id-taken", "workflow id {name}"),
+}
+_CONFLICT_CODES = frozenset(code for code, _ in _WORDS.values())
+_HINTS: Mapping[str, str] = {
+    "mac": "a MAC address identifies one machine; correct one of the two files",
+    "ip": "an IP address identifies one machine; correct one of the two files",
+    "hardware": "give every machine an id of its own: uuidgen",
+    "template": "a template is found by the name in its text; change one of the two",
+    "request": "give the new request an id of its own: uuidgen",
+}
+
+
+def update(
+    previous: DesiredState,
+    changed: Mapping[str, ChangedFile | None],
+    *,
+    commit: CommitId | None,
+) -> Update:
+    """Take in the files that changed; `None` means that a file is gone."""
+    return _Updating(previous).run(changed, commit)
+
+
+def request_keys(path: str, requests: tuple[WorkflowRequest, ...]) -> Iterator[str]:
+    """The keys of a file's requests: its path, `path#2`, `path#3`, …"""
+    for number in range(1, len(requests) + 1):
+        yield path if number == 1 else f"{path}#{number}"
+
+
+def file_of(key: str) -> str:
+    """The path of the file that a request key names."""
+    path, mark, number = key.rpartition("#")
+    return path if mark and number.isdecimal() else key
+
+
+def claims_of(documents: FileDocuments | Decoded) -> Iterator[Claim]:
+    """Everything that only one file may have, in reading order."""
+    for hardware in documents.hardware:
+        yield "hardware", hardware.id
+        for mac in hardware.macs:
+            yield "mac", mac
+        for address in hardware.ips:
+            yield "ip", address
+    for template in documents.templates:
+        yield "template", template.name
+    for request in documents.requests:
+        if request.id is not None:
+            yield "request", request.id
+
+
+class _Updating:
+    """One update under way: the maps of the state to be."""
+
+    def __init__(self, previous: DesiredState) -> None:
+        self._now = previous
+        self._files, self._claims = previous.files, previous.claims
+        self._refused, self._problems = previous.refused, previous.problems
+        self._in_force, self._paths = previous.in_force, previous.paths
+        self._left: list[FileDocuments] = []  # documents that were in force
+        self._came: list[str] = []  # paths whose documents came into force
+        self._touched: set[Claim] = set()
+
+    def run(self, changed: Mapping[str, ChangedFile | None], commit: CommitId | None) -> Update:
+        last_good = {path: self._withdraw(path) for path in sorted(changed)}
+        newest: list[tuple[int, str, ChangedFile]] = []
+        for path in last_good:
+            self._problems = self._problems.without(path)
+            self._refused = self._refused.without(path)
+            self._in_force = self._in_force.without(path)
+            file = changed[path]
+            if file is None:
+                self._paths = self._paths.without(path)
+                continue
+            self._paths = self._paths.set(path, file.blob_id)
+            if file.decoded.problems:
+                self._problems = self._problems.set(path, tuple(file.decoded.problems))
+            newest.append((_rank(file, last_good[path]), path, file))
+        for rank, path, file in sorted(newest, key=lambda each: each[:2]):
+            documents = _documents(file)
+            if rank == _BROKEN or not self._admit(path, documents):
+                self._fall_back(path, last_good[path])
+                if rank != _BROKEN:
+                    self._refused = self._refused.set(path, documents)
+        self._admit_waiting()
+        return Update(state=self._indexed(commit), touched=frozenset(self._touched))
+
+    def _withdraw(self, path: str) -> FileDocuments | None:
+        documents = self._files.get(path)
+        if documents is not None:
+            for claim in claims_of(documents):
+                self._claims = self._claims.without(claim)
+                self._touched.add(claim)
+            self._files = self._files.without(path)
+            self._left.append(documents)
+        return documents
+
+    def _admit(self, path: str, documents: FileDocuments) -> bool:
+        """Put documents in force unless another file has what they claim."""
+        if any(self._conflicts(path, documents)):
+            return False
+        self._enforce(path, documents)
+        return True
+
+    def _enforce(self, path: str, documents: FileDocuments) -> None:
+        for claim in claims_of(documents):
+            self._claims = self._claims.set(claim, path)
+            self._touched.add(claim)
+        self._files = self._files.set(path, documents)
+        self._came.append(path)
+
+    def _fall_back(self, path: str, last_good: FileDocuments | None) -> None:
+        blob = NOTHING_IN_FORCE
+        if last_good is not None and not any(self._conflicts(path, last_good)):
+            self._enforce(path, last_good)
+            blob = last_good.blob_id
+        self._in_force = self._in_force.set(path, blob)
+
+    def _admit_waiting(self) -> None:
+        """Try refused files again, until none gets what it waits for."""
+        progress = bool(self._left)
+        while progress:
+            progress = False
+            for path, documents in sorted(self._refused.items()):
+                if any(self._conflicts(path, documents)):
+                    continue
+                self._withdraw(path)
+                self._refused = self._refused.without(path)
+                self._in_force = self._in_force.without(path)
+                self._set_problems(path, ())
+                self._enforce(path, documents)
+                progress = True
+        for path, documents in sorted(self._refused.items()):
+            self._set_problems(path, tuple(self._conflicts(path, documents)))
+
+    def _set_problems(self, path: str, conflicts: tuple[Problem, ...]) -> None:
+        """Replace what was told of claims; the rest stays."""
+        told = self._problems.get(path) or ()
+        rest = tuple(each for each in told if each.code not in _CONFLICT_CODES)
+        if rest or conflicts:
+            self._problems = self._problems.set(path, (*rest, *conflicts))
+        else:
+            self._problems = self._problems.without(path)
+
+    def _conflicts(self, path: str, documents: FileDocuments) -> Iterator[Problem]:
+        seen: set[Claim] = set()
+        for claim in claims_of(documents):
+            owner = self._claims.get(claim)
+            if claim in seen:
+                yield self._conflict(path, documents, claim, owner=path)
+            elif owner is not None and owner != path:
+                yield self._conflict(path, documents, claim, owner=owner)
+            seen.add(claim)
+
+    def _conflict(
+        self, path: str, documents: FileDocuments, claim: Claim, *, owner: str
+    ) -> Problem:
+        kind, name = claim
+        code, words = _WORDS[kind]
+        places = _places(documents, name)
+        line, column = places[-1]
+        if owner == path:
+            there = f"{path}:{places[0][0]}" if places[0][0] else "this file"
+            message = f"{words.format(name=name)} is claimed twice, also in {there}"
+        else:
+            other = self._files.get(owner)
+            there_line = _places(other, name)[0][0] if other else 0
+            there = f"{owner}:{there_line}" if there_line else owner
+            message = f"{words.format(name=name)} belongs to {there} already"
+        return Problem(
+            path=path, line=line, column=column, code=code, message=message, hint=_HINTS[kind]
+        )
+
+    def _indexed(self, commit: CommitId | None) -> DesiredState:
+        now = self._now
+        hardware, by_mac, by_ip = now.hardware, now.hardware_by_mac, now.hardware_by_ip
+        templates, names, requests = now.templates, now.template_names, now.requests
+        for documents in self._left:
+            for machine in documents.hardware:
+                hardware = hardware.without(machine.id)
+                for mac in machine.macs:
+                    by_mac = by_mac.without(mac)
+                for address in machine.ips:
+                    by_ip = by_ip.without(address)
+            for template in documents.templates:
+                templates = templates.without(template.name)
+                names = names.without(template.id)
+            for key in _keys(documents):
+                requests = requests.without(key)
+        for path in self._came:
+            documents = self._files[path]
+            for machine in documents.hardware:
+                hardware = hardware.set(machine.id, machine)
+                for mac in machine.macs:
+                    by_mac = by_mac.set(mac, machine.id)
+                for address in machine.ips:
+                    by_ip = by_ip.set(address, machine.id)
+            for template in documents.templates:
+                templates = templates.set(template.name, template)
+                names = names.set(template.id, template.name)
+            for key, request in zip(_keys(documents), documents.requests, strict=True):
+                requests = requests.set(key, request)
+        return replace(
+            now,
+            commit=commit,
+            hardware=hardware,
+            templates=templates,
+            requests=requests,
+            hardware_by_mac=by_mac,
+            hardware_by_ip=by_ip,
+            template_names=names,
+            problems=self._problems,
+            in_force=self._in_force,
+            paths=self._paths,
+            files=self._files,
+            refused=self._refused,
+            claims=self._claims,
+        )
+
+
+_BROKEN, _KEEPS, _CLAIMS_MORE = range(3)
+
+
+def _rank(file: ChangedFile, last_good: FileDocuments | None) -> int:
+    """Broken files fall back first; files that claim nothing new go before newcomers."""
+    if any(each.severity is Severity.ERROR for each in file.decoded.problems):
+        return _BROKEN
+    had = set(claims_of(last_good)) if last_good else set()
+    return _KEEPS if had.issuperset(claims_of(file.decoded)) else _CLAIMS_MORE
+
+
+def _documents(file: ChangedFile) -> FileDocuments:
+    decoded = file.decoded
+    return FileDocuments(
+        blob_id=file.blob_id,
+        hardware=tuple(decoded.hardware),
+        templates=tuple(decoded.templates),
+        requests=tuple(decoded.requests),
+    )
+
+
+def _keys(documents: FileDocuments) -> Iterator[str]:
+    if documents.requests:
+        yield from request_keys(documents.requests[0].source.path, documents.requests)
+
+
+def _places(documents: FileDocuments, name: str) -> tuple[tuple[int, int], ...]:
+    """Where the name stands in the documents of a file, the first and last at least."""
+    found = [each.places[name] for each in documents.hardware if name in each.places]
+    return tuple(found) or ((0, 0),)
+
+
+def restored(
+    in_force: Iterable[tuple[str, BlobId]], paths: Mapping[str, BlobId]
+) -> dict[str, BlobId | None]:
+    """Which version of which file was in force when `reconcile.json` was written.
+
+    A server that starts takes these in first and the newest versions after them, so that
+    whoever had a MAC address before the restart has it after.
+    """
+    old = {path: blob or None for path, blob in in_force if path in paths}
+    return {path: old.get(path, blob) for path, blob in paths.items()}

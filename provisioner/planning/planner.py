@@ -1,0 +1,244 @@
+"""What has to happen so that the status branch follows the desired branch?
+
+A plan comes from two states, never from a commit's diff, so that a force push is nothing
+special.  Whatever became a workflow is frozen: an edit is told as a problem and changes
+nothing, a new path is noted, a deleted file deletes the workflow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from provisioner.model.event import RequestMoved, WorkflowDeleted
+from provisioner.model.ids import CommitId, TemplateId, WorkflowId
+from provisioner.model.problem import InvalidInput, Problem
+from provisioner.model.views import Claim, DesiredState, StatusView, WorkflowCreated, path_of
+from provisioner.model.workflow import WorkflowRequest
+from provisioner.planning import desired as desired_planning
+from provisioner.planning import render_workflow
+from provisioner.planning.render_workflow import NewWorkflow, UnknownWorkers
+from provisioner.planning.template_cache import TemplateCache
+
+NewId = Callable[[], WorkflowId]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """A request that can't become a workflow yet; `needs` is what may change that."""
+
+    problems: tuple[Problem, ...]
+    needs: frozenset[Claim]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """`problems` holds those of all requests by their key, old and new."""
+
+    creations: tuple[WorkflowCreated, ...] = ()
+    deletions: tuple[WorkflowDeleted, ...] = ()
+    moves: tuple[RequestMoved, ...] = ()
+    pending: Mapping[str, Pending] = field(default_factory=dict)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        return tuple(
+            sorted({each for pending in self.pending.values() for each in pending.problems})
+        )
+
+
+def plan(
+    desired: DesiredState,
+    status: StatusView,
+    *,
+    changed_paths: Iterable[str] | None,
+    now: str,
+    new_id: NewId,
+    pending: Mapping[str, Pending] | None = None,
+    touched: frozenset[Claim] = frozenset(),
+    cache: TemplateCache | None = None,
+) -> Plan:
+    """Plan for the files that changed, or for all (`changed_paths` None: at the start).
+
+    `pending` is the last plan's; of these, the ones that need a touched claim are tried too.
+    """
+    planning = _Planning(desired, status, now=now, new_id=new_id, cache=cache or TemplateCache())
+    old = dict(pending or {})
+    if changed_paths is None:
+        keys, old = [*desired.requests, *status.requests], {}
+    else:
+        keys = [key for path in changed_paths for key in _keys_of(path, desired, status)]
+        keys += [key for path in changed_paths for key in old if _is_of(key, path)]
+        reasons = _with_any(touched)
+        keys += [key for key, each in old.items() if not reasons.isdisjoint(each.needs)]
+    return planning.run(sorted(dict.fromkeys(keys)), old)
+
+
+def _is_of(key: str, path: str) -> bool:
+    return key == path or (key.startswith(path) and desired_planning.file_of(key) == path)
+
+
+def _keys_of(path: str, desired: DesiredState, status: StatusView) -> Iterator[str]:
+    number = 1
+    key = path
+    while number == 1 or key in desired.requests or key in status.requests:
+        yield key
+        number += 1
+        key = f"{path}#{number}"
+
+
+class _Planning:
+    """One plan under way."""
+
+    def __init__(
+        self,
+        desired: DesiredState,
+        status: StatusView,
+        *,
+        now: str,
+        new_id: NewId,
+        cache: TemplateCache,
+    ) -> None:
+        self._desired, self._status = desired, status
+        self._now, self._new_id, self._cache = now, new_id, cache
+        self._creations: list[WorkflowCreated] = []
+        self._deletions: list[WorkflowDeleted] = []
+        self._moves: list[RequestMoved] = []
+        self._moved: set[WorkflowId] = set()
+
+    def run(self, keys: list[str], pending: dict[str, Pending]) -> Plan:
+        for key in keys:
+            pending.pop(key, None)
+            request = self._desired.requests.get(key)
+            if request is None:
+                continue
+            try:
+                self._follow(key, request)
+            except InvalidInput as invalid:
+                needs = _needs(request, self._desired, invalid)
+                pending[key] = Pending(problems=invalid.problems, needs=needs)
+        for key in keys:
+            self._delete_if_gone(key)
+        return Plan(
+            creations=tuple(self._creations),
+            deletions=tuple(self._deletions),
+            moves=tuple(self._moves),
+            pending=pending,
+        )
+
+    def _follow(self, key: str, request: WorkflowRequest) -> None:
+        workflow = self._status.requests.get(key)
+        if workflow is None:
+            workflow = self._moved_from(request)
+            if workflow is None:
+                if not request.disabled:
+                    self._create(key, request)
+                return
+            self._move(workflow, key)
+        if self._status.workflows[workflow].record.request_digest != request.digest:
+            raise _invalid(
+                request,
+                code="workflow.immutable",
+                message=f"this request became workflow {workflow}; editing it changes nothing",
+                hint="undo the edit; to run it again, copy the file under a new name",
+            )
+
+    def _moved_from(self, request: WorkflowRequest) -> WorkflowId | None:
+        """The workflow that this request became when it stood at a path that is gone."""
+        if request.id is not None:
+            entry = self._status.workflows.get(request.id)
+            if entry is None:
+                return None
+            if entry.context.is_deleted or not self._is_gone(path_of(entry)):
+                was = "deleted" if entry.context.is_deleted else f"made of {path_of(entry)}"
+                raise _invalid(
+                    request,
+                    code="workflow.id-taken",
+                    message=f"workflow {request.id} exists already; it was {was}",
+                    hint="give the new request an id of its own, or leave the id out",
+                )
+            return request.id
+        candidates = self._status.by_digest.get(request.digest) or ()
+        gone = (
+            workflow
+            for workflow in candidates
+            if workflow not in self._moved
+            and self._is_gone(path_of(self._status.workflows[workflow]))
+        )
+        return next(gone, None)
+
+    def _is_gone(self, key: str) -> bool:
+        """A bad file is not gone: its last good version is in force."""
+        path = desired_planning.file_of(key)
+        if path not in self._desired.paths:
+            return True
+        return key not in self._desired.requests and path not in self._desired.in_force
+
+    def _move(self, workflow: WorkflowId, key: str) -> None:
+        self._moved.add(workflow)
+        self._moves.append(
+            RequestMoved(
+                workflow_id=workflow,
+                at=self._now,
+                desired_commit=self._commit,
+                request_path=key,
+            )
+        )
+
+    def _create(self, key: str, request: WorkflowRequest) -> None:
+        new = NewWorkflow(
+            id=request.id or self._new_id(),
+            created_at=self._now,
+            desired_commit=self._commit,
+            request_path=key,
+        )
+        made = render_workflow.render_workflow(request, self._desired, new=new, cache=self._cache)
+        self._creations.append(made)
+
+    def _delete_if_gone(self, key: str) -> None:
+        workflow = self._status.requests.get(key)
+        if workflow is None or workflow in self._moved or not self._is_gone(key):
+            return
+        self._deletions.append(
+            WorkflowDeleted(
+                workflow_id=workflow,
+                at=self._now,
+                desired_commit=self._commit,
+                message=f"{key} was deleted",
+            )
+        )
+
+    @property
+    def _commit(self) -> CommitId:
+        if self._desired.commit is None:
+            raise ValueError("a plan needs a commit")
+        return self._desired.commit
+
+
+_ANY = ""  # the name of a claim that stands for all of its kind
+
+
+def _needs(
+    request: WorkflowRequest, desired: DesiredState, invalid: InvalidInput
+) -> frozenset[Claim]:
+    """What may make this request work when it comes, goes or changes."""
+    names = [value for value in request.hardware.values() if isinstance(value, str)]
+    if isinstance(invalid, UnknownWorkers):
+        names += invalid.workers
+    addresses = map(render_workflow.worker_address, names)
+    template = desired.template_names.get(TemplateId(request.template.lower()))
+    is_id = template is None and request.template not in desired.templates
+    needs = {claim for claim in addresses if claim[0]}
+    needs |= {("template", template or request.template)}
+    needs |= {("template", _ANY)} if is_id else set()
+    needs |= {("hardware", _ANY)} if request.hardware_ref else set()
+    return frozenset(needs)
+
+
+def _with_any(touched: frozenset[Claim]) -> frozenset[Claim]:
+    kinds = {kind for kind, _ in touched}
+    return touched | {(kind, _ANY) for kind in kinds}
+
+
+def _invalid(request: WorkflowRequest, *, code: str, message: str, hint: str) -> InvalidInput:
+    return InvalidInput([Problem(path=request.source.path, code=code, message=message, hint=hint)])

@@ -1,0 +1,209 @@
+"""What workflow do a request, a template and the hardware make together?
+
+Rendering comes before parsing.  What goes wrong is told where a person can mend it: in
+the template's file, and for a worker that nobody has also with the text as written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from provisioner.documents.workflow_text import ParsedWorkflow
+from provisioner.errors import UserError
+from provisioner.model import ids
+from provisioner.model.hardware import Hardware
+from provisioner.model.ids import CommitId, HardwareId, WorkflowId
+from provisioner.model.problem import InvalidInput, Problem
+from provisioner.model.template import Template
+from provisioner.model.views import DesiredState, WorkflowCreated
+from provisioner.model.workflow import WorkerAddress, WorkflowRecord, WorkflowRequest
+from provisioner.planning.template_cache import TemplateCache
+from provisioner.render.template import Rendered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewWorkflow:
+    """What a record holds that neither request nor template tells."""
+
+    id: WorkflowId
+    created_at: str
+    desired_commit: CommitId
+    request_path: str
+
+
+class UnknownWorkers(InvalidInput):
+    """Machines are missing; `workers` are all that the workflow names, as it spells them."""
+
+    def __init__(self, problems: Iterable[Problem], workers: Iterable[str]) -> None:
+        super().__init__(problems)
+        self.workers = tuple(workers)
+
+
+def render_workflow(
+    request: WorkflowRequest, desired: DesiredState, *, new: NewWorkflow, cache: TemplateCache
+) -> WorkflowCreated:
+    """Make the record, or raise `InvalidInput` with every problem."""
+    template = find_template(request, desired)
+    data = render_data(request, desired)
+    try:
+        rendered = cache.render(template, data)
+        parsed = cache.parse(template, rendered, line_of=_line_of(template, rendered), data=data)
+    except InvalidInput as invalid:
+        raise _for_request(invalid, request) from None
+    workers = _workers(parsed, template, request, desired)
+    actions = parsed.actions_for([machine.id for machine in workers])
+    machines = {
+        machine.id: machine
+        for task, machine in zip(parsed.tasks, workers, strict=True)
+        if task.actions
+    }
+    record = WorkflowRecord(
+        id=new.id,
+        name=parsed.name,
+        template_id=template.id,
+        template_name=template.name,
+        template_blob=ids.BlobId(template.source.blob_id),
+        request_path=new.request_path,
+        request_digest=request.digest,
+        request_blob=ids.BlobId(request.source.blob_id),
+        desired_commit=new.desired_commit,
+        device_map=request.hardware,
+        created_at=new.created_at,
+        global_timeout_seconds=parsed.global_timeout_seconds,
+        actions=actions,
+        workers=tuple(
+            WorkerAddress(id=machine.id, macs=machine.macs, ips=machine.ips)
+            for machine in machines.values()
+        ),
+        hardware={machine.id: machine.document for machine in machines.values()},
+    )
+    return WorkflowCreated(record=record, rendered=rendered.text)
+
+
+def find_template(request: WorkflowRequest, desired: DesiredState) -> Template:
+    """`-t` takes a name or an id."""
+    name = desired.template_names.get(ids.TemplateId(request.template.lower()), request.template)
+    template = desired.templates.get(name or request.template)
+    if template is None:
+        problem = Problem(
+            path=request.source.path,
+            code="workflow.template-unknown",
+            message=f"there is no template {request.template!r}",
+            hint="tink template list shows the names and ids",
+        )
+        raise InvalidInput([problem])
+    return template
+
+
+def render_data(request: WorkflowRequest, desired: DesiredState) -> Mapping[str, object]:
+    """The device map's keys, and the machine's Kubernetes-era object under `Hardware`."""
+    data = dict(request.hardware)
+    machine = _referenced(request, desired)
+    if machine is not None:
+        spec = machine.kubernetes or {}
+        data.setdefault("Hardware", spec)
+        data.setdefault("hardware", spec)
+    return data
+
+
+def _referenced(request: WorkflowRequest, desired: DesiredState) -> Hardware | None:
+    """The machine that the request names, or else the first one that its devices name."""
+    if request.hardware_ref:
+        found = hardware_named(request.hardware_ref, desired)
+        if found is None:
+            problem = Problem(
+                path=request.source.path,
+                code="workflow.hardware-unknown",
+                message=f"there is no hardware {request.hardware_ref!r}",
+                hint="tink hardware list shows the machines",
+            )
+            raise InvalidInput([problem])
+        return found
+    devices = (value for value in request.hardware.values() if isinstance(value, str))
+    machines = (find_hardware(text, desired) for text in devices)
+    return next((each for each in machines if each is not None and each.kubernetes), None)
+
+
+def hardware_named(name: str, desired: DesiredState) -> Hardware | None:
+    """Find a Kubernetes-era Hardware by `metadata.name`: its id follows from the name."""
+    for namespace in ("default", "tink-system", "tinkerbell", ""):
+        found = desired.hardware.get(ids.hardware_id(namespace, name))
+        if found is not None:
+            return found
+    by_id = desired.hardware.get(HardwareId(name.lower()))
+    return by_id or next((each for each in desired.hardware.values() if each.name == name), None)
+
+
+def find_hardware(text: str, desired: DesiredState) -> Hardware | None:
+    """Find a machine by a MAC or an IP address in any spelling."""
+    kind, name = worker_address(text)
+    owner = None
+    if kind == "mac":
+        owner = desired.hardware_by_mac.get(ids.MacAddress(name))
+    elif kind == "ip":
+        owner = desired.hardware_by_ip.get(ids.IpAddress(name))
+    return desired.hardware.get(owner) if owner is not None else None
+
+
+def worker_address(text: str) -> tuple[str, str]:
+    """Tell `("mac", …)` or `("ip", …)` in its one spelling, or `("", text)`."""
+    parsers: tuple[tuple[str, Callable[[str], str]], ...] = (
+        ("mac", ids.parse_mac),
+        ("ip", ids.parse_ip),
+    )
+    for kind, parse in parsers:
+        try:
+            return kind, parse(text)
+        except UserError:
+            continue
+    return "", text
+
+
+def _workers(
+    parsed: ParsedWorkflow, template: Template, request: WorkflowRequest, desired: DesiredState
+) -> list[Hardware]:
+    """The machine of each task; every one that is missing is told."""
+    found: list[Hardware] = []
+    problems = []
+    for task in parsed.tasks:
+        kind, name = worker_address(task.worker)
+        machine = find_hardware(task.worker, desired)
+        if machine is not None:
+            found.append(machine)
+            continue
+        known = f"no worker found: {kind}: {name}" if kind else ""
+        message = known or f"invalid worker address: {task.worker}"
+        hint = "add its file to hardware/" if kind else "a worker is a MAC or an IPv4 address"
+        problem = Problem(
+            path=request.source.path,
+            code="workflow.worker-unknown" if kind else "workflow.worker-invalid",
+            message=f"{message} ({_place(template, task.line)})",
+            hint=hint,
+        )
+        problems.append(problem)
+    if problems:
+        raise UnknownWorkers(problems, [task.worker for task in parsed.tasks])
+    return found
+
+
+def _place(template: Template, line: int) -> str:
+    return f"{template.source.path}:{line}" if line else template.source.path
+
+
+def _line_of(template: Template, rendered: Rendered) -> Callable[[int], int]:
+    lines = rendered.source_lines
+
+    def line_of(line: int) -> int:
+        source = lines[min(line, len(lines)) - 1] if lines and line else 1
+        return source + template.first_line - 1
+
+    return line_of
+
+
+def _for_request(invalid: InvalidInput, request: WorkflowRequest) -> InvalidInput:
+    """Say for which request a template fails: it may be right for all others."""
+    return InvalidInput(
+        replace(each, message=f"{each.message} (for {request.source.path})")
+        for each in invalid.problems
+    )
