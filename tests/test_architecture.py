@@ -41,7 +41,7 @@ HOMES = {
     "uvicorn": ("provisioner/faces/", "provisioner/wiring.py"),
     "uvloop": ("provisioner/faces/", "provisioner/wiring.py"),
     "httptools": ("provisioner/faces/",),
-    "ruamel": ("provisioner/documents/",),
+    "yaml": ("provisioner/documents/",),
     "jsonschema": ("provisioner/documents/",),
     "watchdog": ("provisioner/services/watcher.py",),
     "prometheus_client": ("provisioner/services/metrics.py", "provisioner/faces/"),

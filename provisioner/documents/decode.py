@@ -1,0 +1,158 @@
+"""What does one file of the desired branch hold, and what is wrong with it?
+
+Depends on nothing but its arguments, so that the result can be kept by path and blob id.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from provisioner.documents import (
+    classic,
+    kubernetes,
+    layout,
+    template_text,
+    yaml_reader,
+    yaml_syntax,
+)
+from provisioner.documents.classic import Problems
+from provisioner.documents.layout import Kind
+from provisioner.documents.yaml_reader import FILE_LIMITS, Document, Reading
+from provisioner.model.hardware import Hardware, Source
+from provisioner.model.problem import Problem, Severity
+from provisioner.model.template import Template
+from provisioner.model.workflow import WorkflowRequest
+
+_KUBERNETES_TEXT = re.compile(
+    r"""^(?:apiVersion:[ \t]|[ \t]*["']apiVersion["'][ \t]*:)|\A\s*\{\s*"apiVersion"\s*:""",
+    re.MULTILINE,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decoded:
+    """The values of one file, and its problems in reading order.
+
+    A document that has an error gives no value; the file's other documents do.
+    """
+
+    hardware: tuple[Hardware, ...] = ()
+    templates: tuple[Template, ...] = ()
+    requests: tuple[WorkflowRequest, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def has_errors(self) -> bool:
+        return any(each.severity is Severity.ERROR for each in self.problems)
+
+
+def decode_file(*, path: str, blob_id: str, content: bytes) -> Decoded:
+    """Decode a file by its path in the repository.  Never raises for what it holds."""
+    kind = layout.kind_of(path)
+    if kind is None:
+        return Decoded()
+    source = Source(path=path, blob_id=blob_id)
+    text, told = _text(content, path=path)
+    if text is None:
+        return Decoded(problems=told)
+    if kind is Kind.TEMPLATE and not _KUBERNETES_TEXT.search(text):
+        template, problems = template_text.decode(text, source=source)
+        return Decoded(templates=(template,) if template else (), problems=(*told, *problems))
+    decoded = _decode_documents(kind, text, source=source)
+    return replace(decoded, problems=(*told, *decoded.problems)) if told else decoded
+
+
+def _text(content: bytes, *, path: str) -> tuple[str | None, tuple[Problem, ...]]:
+    if len(content) > FILE_LIMITS.size_bytes:
+        return None, yaml_reader.read(content, path=path).problems
+    return yaml_syntax.decode(content, path=path)
+
+
+def _decode_documents(kind: Kind, text: str, *, source: Source) -> Decoded:
+    reading = yaml_reader.read(text, path=source.path)
+    documents = [each for each in reading.documents if each.data is not None]
+    if not documents:
+        return Decoded(problems=reading.problems or (_empty(source),))
+    found: list[Decoded] = []
+    classic_before = False
+    for document in documents:
+        if kubernetes.is_kubernetes(document.data):
+            found.append(_decode_kubernetes(document, source=source, text=text))
+        elif classic_before:
+            found.append(Decoded(problems=(_second(document, source),)))
+        else:
+            found.append(_decode_classic(kind, document, source=source))
+            classic_before = True
+    return _joined(found, reading)
+
+
+def _decode_kubernetes(document: Document, *, source: Source, text: str) -> Decoded:
+    problems = Problems(document, path=source.path)
+    found = kubernetes.decode(problems, document, source=source, text=text)
+    return Decoded(
+        hardware=found.hardware,
+        templates=found.templates,
+        requests=found.requests,
+        problems=problems.in_reading_order(),
+    )
+
+
+def _decode_classic(kind: Kind, document: Document, *, source: Source) -> Decoded:
+    match kind:
+        case Kind.HARDWARE:
+            hardware, problems = classic.decode_hardware(document, source=source)
+            return Decoded(hardware=(hardware,) if hardware else (), problems=problems)
+        case Kind.WORKFLOW:
+            request, problems = classic.decode_request(document, source=source)
+            return Decoded(requests=(request,) if request else (), problems=problems)
+        case Kind.TEMPLATE:
+            line, column = document.place(())
+            told = Problem(
+                path=source.path,
+                line=line,
+                column=column,
+                code="template.documents",
+                message="a classic template needs a file of its own",
+            )
+            return Decoded(problems=(told,))
+
+
+def _joined(found: Iterable[Decoded], reading: Reading) -> Decoded:
+    found = list(found)
+    requests = [request for each in found for request in each.requests]
+    if len(requests) > 1:  # each needs a path of its own, to be told apart
+        requests = [
+            replace(each, source=replace(each.source, path=f"{each.source.path}#{number}"))
+            for number, each in enumerate(requests, start=1)
+        ]
+    # What follows from a mistake in the YAML is not told a second time.
+    broken = {each.line for each in reading.problems}
+    problems = [each for one in found for each in one.problems if each.line not in broken]
+    in_order = sorted([*reading.problems, *problems], key=lambda each: (each.line, each.column))
+    has_broken_yaml = any(each.severity is Severity.ERROR for each in reading.problems)
+    if has_broken_yaml:  # a key that stands twice, say: which one was meant?
+        return Decoded(problems=tuple(in_order))
+    return Decoded(
+        hardware=tuple(value for each in found for value in each.hardware),
+        templates=tuple(value for each in found for value in each.templates),
+        requests=tuple(requests),
+        problems=tuple(in_order),
+    )
+
+
+def _empty(source: Source) -> Problem:
+    return Problem(path=source.path, code="file.empty", message="the file holds nothing")
+
+
+def _second(document: Document, source: Source) -> Problem:
+    line, column = document.place(())
+    return Problem(
+        path=source.path,
+        line=line,
+        column=column,
+        code="file.documents",
+        message="the file holds more than one document",
+        hint="write one document a file; tink import does it for you",
+    )

@@ -1,0 +1,163 @@
+"""What do the fields of a template hold, read as classic tink's YAML library read them?
+
+Every scalar may stand for a text and keeps what was written (`1.50`, `yes`, `0x10`); a
+number may not be quoted; an empty value is the zero of its type.  Every mistake is told
+at its place, in that library's words, with a hint.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeVar
+
+from provisioner.documents.yaml_reader import Document, Path
+from provisioner.model.problem import Problem
+
+_T = TypeVar("_T")
+
+_TAGS = {str: "str", bool: "bool", int: "int", float: "float", list: "seq", dict: "map"}
+_GROUPED = re.compile(r"[-+]?[0-9][0-9_]*\Z")
+_LEADING_NUMBER = re.compile(r"\s*([0-9]+)\s*(s|sec|secs|seconds?)?\s*\Z")
+_INT64 = 2**63
+
+
+class FieldReader:
+    """Reads the fields of one document and gathers the problems."""
+
+    def __init__(
+        self,
+        document: Document,
+        *,
+        path: str,
+        is_open: Callable[[str], bool] = lambda text: False,
+    ) -> None:
+        """`is_open` says that a text isn't known yet, so that its type can't be judged."""
+        self._document = document
+        self._is_open = is_open
+        self._path = path
+        self.problems: list[Problem] = []
+
+    def fields(self, where: Path, value: object, known: tuple[str, ...], kind: str) -> FieldsOf:
+        """Open the map at a place; an unknown key in it is a problem."""
+        if value is None:
+            return FieldsOf(self, where, {})
+        if not isinstance(value, dict):
+            self.mismatch(where, value, kind)
+            return FieldsOf(self, where, {})
+        for key in value:
+            if key not in known and not self._is_open(key):
+                near = difflib.get_close_matches(key.lower(), known, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
+                text = f"field {key[:60]} not found in type {kind}"
+                self.problem((*where, key), "template.unknown", text, hint=hint, at_key=True)
+        return FieldsOf(self, where, value)
+
+    def text(self, where: Path, value: object) -> str:
+        if isinstance(value, str):
+            return value
+        if value is None:
+            return ""
+        if isinstance(value, (list, dict)):
+            hint = ""
+            if isinstance(value, dict) and len(value) <= 1:
+                hint = 'a text that holds "{{" or ": " needs quotes'
+            self.mismatch(where, value, "string", hint=hint)
+            return ""
+        return self._document.source(where) or json.dumps(value)
+
+    def integer(self, where: Path, value: object) -> int:
+        if value is None:
+            return 0
+        if isinstance(value, float):
+            value = int(value)
+        if isinstance(value, str) and _GROUPED.match(value) and self._document.is_plain(where):
+            value = int(value.replace("_", ""))
+        if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= _INT64:
+            self.mismatch(where, value, "int64", hint=_number_hint(value))
+            return 0
+        return value
+
+    def texts(self, where: Path, value: object) -> tuple[str, ...]:
+        return tuple(self.text(place, each) for place, each in self.items(where, value, "[]string"))
+
+    def items(self, where: Path, value: object, kind: str) -> Iterator[tuple[Path, object]]:
+        if value is None:
+            return
+        if not isinstance(value, list):
+            hint = ""
+            if isinstance(value, str) and kind == "[]string":
+                hint = f"write a list: {json.dumps(value.split()[:9], ensure_ascii=False)}"
+            self.mismatch(where, value, kind, hint=hint)
+            return
+        for index, each in enumerate(value):
+            yield (*where, index), each
+
+    def text_map(self, where: Path, value: object) -> Mapping[str, str]:
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            hint = (
+                "write NAME: value, one a line, without dashes" if isinstance(value, list) else ""
+            )
+            self.mismatch(where, value, "map[string]string", hint=hint)
+            return {}
+        return {key: self.text((*where, key), each) for key, each in value.items()}
+
+    def mismatch(self, where: Path, value: object, kind: str, *, hint: str = "") -> None:
+        if isinstance(value, str) and self._is_open(value):
+            return
+        tag = _TAGS.get(type(value), "null")
+        shown = ""
+        if not isinstance(value, (list, dict)):
+            written = self._document.source(where) or str(value)
+            shown = f" `{written if len(written) <= 60 else written[:57] + '…'}`"
+        text = f"cannot unmarshal !!{tag}{shown} into {kind}"
+        self.problem(where, "template.type", text, hint=hint)
+
+    def problem(
+        self, where: Path, code: str, message: str, *, hint: str = "", at_key: bool = False
+    ) -> None:
+        place = self._document.key_place if at_key else self._document.place
+        line, column = place(where)
+        told = Problem(
+            path=self._path, line=line, column=column, code=code, message=message, hint=hint
+        )
+        self.problems.append(told)
+
+
+class FieldsOf:
+    """The fields of one map."""
+
+    def __init__(self, reader: FieldReader, where: Path, value: Mapping[str, object]) -> None:
+        self.where = where
+        self._reader = reader
+        self._value = value
+
+    def text(self, name: str) -> str:
+        return self._read(name, self._reader.text)
+
+    def integer(self, name: str) -> int:
+        return self._read(name, self._reader.integer)
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        return self._read(name, self._reader.texts)
+
+    def text_map(self, name: str) -> Mapping[str, str]:
+        return self._read(name, self._reader.text_map)
+
+    def items(self, name: str, kind: str) -> Iterator[tuple[Path, object]]:
+        return self._reader.items((*self.where, name), self._value.get(name), kind)
+
+    def problem(self, name: str, code: str, message: str, *, hint: str = "") -> None:
+        self._reader.problem((*self.where, name), code, message, hint=hint)
+
+    def _read(self, name: str, read: Callable[[Path, object], _T]) -> _T:
+        return read((*self.where, name), self._value.get(name))
+
+
+def _number_hint(value: object) -> str:
+    found = _LEADING_NUMBER.match(value) if isinstance(value, str) else None
+    return f"write the seconds as a plain number: {found[1]}" if found else "write a plain number"

@@ -1,0 +1,253 @@
+"""What do Tinkerbell's Kubernetes-era documents say, in our terms?
+
+Hardware, Template and Workflow of tinkerbell.org/v1alpha1, alone, in a `List`, or several
+in one file.  Nothing is dropped in silence: what has no effect here is named in a warning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from provisioner.documents import classic, schema_check, template_text
+from provisioner.documents.classic import NetbootNames, Problems
+from provisioner.documents.yaml_reader import Document, Path
+from provisioner.model.hardware import Hardware, Source
+from provisioner.model.ids import (
+    HardwareId,
+    InvalidId,
+    WorkflowId,
+    hardware_id,
+    parse_uuid,
+    template_id,
+)
+from provisioner.model.problem import Severity
+from provisioner.model.template import Template
+from provisioner.model.workflow import WorkflowRequest
+
+API_GROUP = "tinkerbell.org"
+API_VERSION = "tinkerbell.org/v1alpha1"
+KINDS = ("Hardware", "Template", "Workflow")
+DEFAULT_NAMESPACE = "default"
+
+_NETBOOT = NetbootNames(allow_pxe="allowPXE", allow_workflow="allowWorkflow")
+_CLASSIC_NETBOOT = {"allowPXE": "allow_pxe", "allowWorkflow": "allow_workflow"}
+_CLASSIC_OSIE = {"baseURL": "base_url"}
+# A workflow that a cluster has begun must not begin again because its dump was committed.
+_NOT_BEGUN = ("", "STATE_PENDING", "WORKFLOW_STATE_PENDING", "PENDING")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The values of one file's Kubernetes-era objects."""
+
+    hardware: tuple[Hardware, ...] = ()
+    templates: tuple[Template, ...] = ()
+    requests: tuple[WorkflowRequest, ...] = ()
+
+
+def is_kubernetes(data: object) -> bool:
+    return isinstance(data, dict) and "apiVersion" in data and "kind" in data
+
+
+def objects(document: Document) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    """Yield each object of a document, and the path that leads to it; a List has many."""
+    waiting: list[tuple[Path, Any]] = [((), document.data)]
+    while waiting:
+        where, data = waiting.pop()
+        items = data.get("items") if isinstance(data, dict) else None
+        if isinstance(items, list) and str(data.get("kind", "")).endswith("List"):
+            waiting += [((*where, "items", at), each) for at, each in enumerate(items)][::-1]
+        elif isinstance(data, dict):
+            yield where, data
+
+
+def decode(problems: Problems, document: Document, *, source: Source, text: str) -> Found:
+    """Read the objects of a document; `text` is the file's, to find block scalars in."""
+    hardware: list[Hardware] = []
+    templates: list[Template] = []
+    requests: list[WorkflowRequest] = []
+    for where, data in objects(document):
+        kind = data.get("kind")
+        if not _is_ours(problems, where, data):
+            continue
+        name = f"kubernetes/{kind}".lower()
+        data, told = schema_check.check_as_go(
+            data, name, document=document, path=source.path, prefix=where
+        )
+        problems.found += told
+        if any(each.severity is Severity.ERROR for each in told):
+            continue
+        _warn_of_unsupported(problems, where, data, schema_check.schema(name))
+        match kind:
+            case "Hardware":
+                hardware += _hardware(problems, where, data, source)
+            case "Template":
+                templates += _template(problems, document, where, data, source=source, text=text)
+            case _:
+                requests += _request(problems, where, data, source)
+    return Found(hardware=tuple(hardware), templates=tuple(templates), requests=tuple(requests))
+
+
+def _is_ours(problems: Problems, where: Path, data: Mapping[str, Any]) -> bool:
+    kind, version = data.get("kind"), str(data.get("apiVersion", ""))
+    group = version.partition("/")[0]
+    if group == API_GROUP and kind in KINDS:
+        if version == API_VERSION:
+            return True
+        text = f"{kind} of {version[:60]} is not read, only that of {API_VERSION}"
+        hint = "v1alpha2 is a proposal that no release serves; write it as v1alpha1"
+        problems.add((*where, "apiVersion"), "kubernetes.version", text, hint=hint)
+        return False
+    text = f"{str(kind)[:60]!r} of {version[:60]!r} is not read here"
+    hint = "a secret in git is open to all who can read it" if kind == "Secret" else ""
+    problems.add((*where, "kind"), "kubernetes.ignored", text, hint=hint, severity=Severity.WARNING)
+    return False
+
+
+def _warn_of_unsupported(
+    problems: Problems, where: Path, data: object, schema: Mapping[str, Any]
+) -> None:
+    if isinstance(data, list):
+        for index, each in enumerate(data):
+            _warn_of_unsupported(problems, (*where, index), each, schema.get("items", {}))
+        return
+    if not isinstance(data, dict):
+        return
+    for name, below in schema.get("properties", {}).items():
+        if name not in data:
+            continue
+        if below.get("x-not-supported"):
+            text = f"the field {name!r} is not supported and has no effect"
+            problems.add(
+                (*where, name),
+                "kubernetes.unsupported",
+                text,
+                severity=Severity.WARNING,
+                at_key=True,
+            )
+        else:
+            _warn_of_unsupported(problems, (*where, name), data[name], below)
+
+
+def _hardware(
+    problems: Problems, where: Path, data: Mapping[str, Any], source: Source
+) -> Iterator[Hardware]:
+    spec = data["spec"]
+    before = len(problems.found)
+    entries = spec.get("interfaces", [])
+    interfaces = classic.read_interfaces(
+        problems, (*where, "spec", "interfaces"), entries, names=_NETBOOT
+    )
+    if "id" in spec:
+        classic.read_uuid(problems, (*where, "spec", "id"), spec["id"], code="hardware.id")
+    if len(problems.found) > before:
+        return
+    identity = hardware_identity(data)
+    with_macs = classic.with_macs(entries, interfaces)
+    yield Hardware(
+        id=identity,
+        name=data["metadata"]["name"],
+        interfaces=interfaces,
+        document=classic_document(identity, {**spec, "interfaces": with_macs}),
+        kubernetes=data,
+        source=source,
+    )
+
+
+def hardware_identity(data: Mapping[str, Any]) -> HardwareId:
+    """Return the id that the object brings, or the one that follows from its name."""
+    metadata, spec = data["metadata"], data["spec"]
+    instance = _map(_map(spec.get("metadata")).get("instance"))
+    for text in (spec.get("id"), metadata.get("uid"), instance.get("id")):
+        try:
+            return HardwareId(parse_uuid(str(text)))
+        except InvalidId:
+            continue
+    return hardware_id(str(metadata.get("namespace") or DEFAULT_NAMESPACE), metadata["name"])
+
+
+def classic_document(identity: HardwareId, spec: Mapping[str, Any]) -> Mapping[str, object]:
+    """Write a machine in classic tink's shape, as far as that has a place for it."""
+    metadata = spec.get("metadata", {})
+    if isinstance(metadata, dict):
+        if "userData" in spec:
+            metadata = {"userdata": spec["userData"], **metadata}
+        if "vendorData" in spec:
+            metadata = {"vendordata": spec["vendorData"], **metadata}
+    interfaces = []
+    for entry in spec.get("interfaces", []):
+        interface = {key: entry[key] for key in ("dhcp",) if key in entry}
+        if "netboot" in entry:
+            netboot = {_CLASSIC_NETBOOT.get(k, k): v for k, v in entry["netboot"].items()}
+            if "osie" in netboot:
+                osie = netboot["osie"].items()
+                netboot["osie"] = {_CLASSIC_OSIE.get(k, k): v for k, v in osie}
+            interface["netboot"] = netboot
+        interfaces.append(interface)
+    return {"id": identity, "metadata": metadata, "network": {"interfaces": interfaces}}
+
+
+def _template(
+    problems: Problems,
+    document: Document,
+    where: Path,
+    data: Mapping[str, Any],
+    *,
+    source: Source,
+    text: str,
+) -> Iterator[Template]:
+    name, body = data["metadata"]["name"], data["spec"]["data"]
+    first_line, indent = template_text.block_place(document, (*where, "spec", "data"), text)
+    template = Template(
+        id=template_id(name),
+        name=name,
+        text=body,
+        source=source,
+        first_line=first_line,
+        indent=indent,
+        strict=False,
+    )
+    told = template_text.check_early(template)
+    problems.found += told
+    if not told:
+        yield template
+
+
+def _request(
+    problems: Problems, where: Path, data: Mapping[str, Any], source: Source
+) -> Iterator[WorkflowRequest]:
+    metadata, spec = data["metadata"], data["spec"]
+    state = str(_map(data.get("status")).get("state") or "")
+    if state not in _NOT_BEGUN:
+        text = f"the workflow has begun in its cluster already ({state[:60]}); it is not run here"
+        problems.add(
+            (*where, "status", "state"),
+            "kubernetes.begun",
+            text,
+            hint="to run it here, remove its status",
+            severity=Severity.WARNING,
+        )
+        return
+    identity = None
+    with suppress(InvalidId):  # written by hand; the workflow gets an id when it is made
+        identity = WorkflowId(parse_uuid(str(metadata.get("uid"))))
+    template, device_map = spec["templateRef"], spec.get("hardwareMap", {})
+    reference = spec.get("hardwareRef", "")
+    yield WorkflowRequest(
+        id=identity,
+        template=template,
+        hardware=device_map,
+        hardware_ref=reference,
+        disabled=spec.get("disabled", False),
+        digest=classic.request_digest(
+            template, device_map, identity=identity, hardware_ref=reference
+        ),
+        source=source,
+    )
+
+
+def _map(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,290 @@
+"""What does a rendered workflow say, and is it right by classic tink's rules?
+
+The rules are checked in classic tink's order and told in its words, so that the first
+problem is the one that it would have told; we tell all of them, with their places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from provisioner.documents import yaml_reader
+from provisioner.documents.field_reader import FieldReader, FieldsOf
+from provisioner.documents.image_reference import is_image_reference
+from provisioner.documents.yaml_reader import Document, Path
+from provisioner.model.ids import HardwareId
+from provisioner.model.problem import InvalidInput, Problem, Severity
+from provisioner.model.workflow import DEFAULT_ACTION_TIMEOUT_SECONDS, Action
+
+VERSION = "0.1"
+# Stands for an expression in a template that is checked before it is rendered; a private
+# character of Unicode, so that nobody writes it.
+OPEN = "\ue000"
+NAME_LIMIT_BYTES = 200  # a name of 200 bytes is refused already
+# 68 years: classic tink took any 64-bit number; ours are added to dates.
+LONGEST_SECONDS = 2**31 - 1
+
+_WORKFLOW = ("version", "name", "id", "global_timeout", "tasks")
+_TASK = ("name", "worker", "actions", "volumes", "environment")
+_ACTION = (
+    "name",
+    "image",
+    "timeout",
+    "command",
+    "on-timeout",
+    "on-failure",
+    "volumes",
+    "environment",
+    "pid",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParsedAction:
+    """An action; environment and volumes are its task's and its own, merged."""
+
+    name: str
+    image: str
+    timeout_seconds: int = DEFAULT_ACTION_TIMEOUT_SECONDS
+    command: tuple[str, ...] = ()
+    on_timeout: tuple[str, ...] = ()
+    on_failure: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+    pid: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParsedTask:
+    """A task; `line` and `column` say where its worker stands."""
+
+    name: str
+    worker: str
+    actions: tuple[ParsedAction, ...]
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParsedWorkflow:
+    version: str
+    name: str
+    global_timeout_seconds: int
+    tasks: tuple[ParsedTask, ...]
+    warnings: tuple[Problem, ...] = ()
+
+    def actions_for(self, worker_ids: Sequence[HardwareId]) -> tuple[Action, ...]:
+        """Flatten the tasks; `worker_ids` holds the machine of each task, in order."""
+        pairs = [
+            (task, action, worker)
+            for task, worker in zip(self.tasks, worker_ids, strict=True)
+            for action in task.actions
+        ]
+        return tuple(
+            Action(
+                index=index,
+                task_name=task.name,
+                name=action.name,
+                worker_id=worker,
+                worker=task.worker,
+                image=action.image,
+                timeout_seconds=action.timeout_seconds,
+                command=action.command,
+                on_timeout=action.on_timeout,
+                on_failure=action.on_failure,
+                volumes=action.volumes,
+                environment=action.environment,
+                pid=action.pid,
+            )
+            for index, (task, action, worker) in enumerate(pairs)
+        )
+
+
+def parse_workflow(
+    text: str,
+    *,
+    path: str,
+    line_of: Callable[[int], int] | None = None,
+    strict: bool = True,
+) -> ParsedWorkflow:
+    """Read a rendered workflow or raise `InvalidInput` with every problem found.
+
+    `line_of` turns a line of the rendered text into the template's line.  Without `strict`
+    unknown fields are left out and told as warnings.
+    """
+    reading = yaml_reader.read(text, path=path)
+    if any(each.severity is Severity.ERROR for each in reading.problems):
+        raise InvalidInput(_at_source(reading.problems, line_of))
+    document = reading.documents[0] if reading.documents else Document(data=None, entry=None)
+    reader = FieldReader(document, path=path)
+    parsed, places = _read_workflow(reader, document)
+    problems = [each for each in reader.problems if strict or each.code != "template.unknown"]
+    warnings = [each for each in reader.problems if each not in problems]
+    if not problems:
+        problems = list(_broken_rules(parsed, places, rendered=True))
+    if problems:
+        raise InvalidInput(_at_source(problems, line_of))
+    tasks = tuple(
+        replace(task, line=line_of(task.line) if line_of and task.line else task.line)
+        for task in parsed.tasks
+    )
+    return replace(parsed, tasks=tasks, warnings=_at_source(warnings, line_of))
+
+
+def check_unrendered(document: Document, *, path: str) -> tuple[Problem, ...]:
+    """Check a template that is YAML already; what holds an expression isn't judged."""
+    reader = FieldReader(document, path=path, is_open=_is_open)
+    parsed, places = _read_workflow(reader, document)
+    return tuple(reader.problems) or tuple(_broken_rules(parsed, places, rendered=False))
+
+
+def _read_workflow(reader: FieldReader, document: Document) -> tuple[ParsedWorkflow, _Places]:
+    top = reader.fields((), document.data, _WORKFLOW, "workflow.Workflow")
+    places = _Places(reader, top)
+    parsed = ParsedWorkflow(
+        version=top.text("version"),
+        name=top.text("name"),
+        global_timeout_seconds=min(max(top.integer("global_timeout"), 0), LONGEST_SECONDS),
+        tasks=tuple(
+            _read_task(reader, document, places, where=where, value=value)
+            for where, value in top.items("tasks", "[]workflow.Task")
+        ),
+    )
+    top.text("id")
+    return parsed, places
+
+
+def _read_task(
+    reader: FieldReader, document: Document, places: _Places, *, where: Path, value: object
+) -> ParsedTask:
+    fields = reader.fields(where, value, _TASK, "workflow.Task")
+    volumes, environment = fields.texts("volumes"), fields.text_map("environment")
+    actions: list[FieldsOf] = []
+    places.tasks.append((fields, actions))
+    line, column = document.place((*where, "worker"))
+    return ParsedTask(
+        name=fields.text("name"),
+        worker=fields.text("worker").strip(),
+        actions=tuple(
+            _read_action(reader, actions, volumes, environment, where=at, value=each)
+            for at, each in fields.items("actions", "[]workflow.Action")
+        ),
+        line=line,
+        column=column,
+    )
+
+
+def _read_action(
+    reader: FieldReader,
+    actions: list[FieldsOf],
+    volumes: tuple[str, ...],
+    environment: Mapping[str, str],
+    *,
+    where: Path,
+    value: object,
+) -> ParsedAction:
+    fields = reader.fields(where, value, _ACTION, "workflow.Action")
+    actions.append(fields)
+    seconds = min(fields.integer("timeout"), LONGEST_SECONDS)
+    return ParsedAction(
+        name=fields.text("name"),
+        image=fields.text("image"),
+        timeout_seconds=seconds if seconds > 0 else DEFAULT_ACTION_TIMEOUT_SECONDS,
+        command=fields.texts("command"),
+        on_timeout=fields.texts("on-timeout"),
+        on_failure=fields.texts("on-failure"),
+        volumes=merged_volumes(volumes, fields.texts("volumes")),
+        environment=tuple(sorted({**environment, **fields.text_map("environment")}.items())),
+        pid=fields.text("pid"),
+    )
+
+
+def merged_volumes(task: Iterable[str], action: Iterable[str]) -> tuple[str, ...]:
+    """Merge by host path, the last one winning, in the order of first mention."""
+    by_host = {each.partition(":")[0]: each for each in (*task, *action)}
+    return tuple(by_host.values())
+
+
+class _Places:
+    """Where the parts of a workflow stand, for rules that are checked after reading."""
+
+    def __init__(self, reader: FieldReader, top: FieldsOf) -> None:
+        self.reader = reader
+        self.top = top
+        self.tasks: list[tuple[FieldsOf, list[FieldsOf]]] = []
+
+
+def _broken_rules(workflow: ParsedWorkflow, places: _Places, *, rendered: bool) -> list[Problem]:
+    """Apply classic tink's rules in its order; its later rules see what the earlier left."""
+    problems = places.reader.problems
+    top = places.top
+    _check_name(top, workflow.name)
+    if workflow.version != VERSION and (rendered or not _is_open(workflow.version)):
+        text = f"invalid template version: {workflow.version}"
+        top.problem("version", "template.version", text, hint=f'write version: "{VERSION}"')
+    if not workflow.tasks:
+        top.problem("tasks", "template.tasks", "template must have at least one task defined")
+    elif not any(task.actions for task in workflow.tasks):
+        text = "template must have at least one action defined"
+        top.problem("tasks", "template.actions", text, hint="a workflow with nothing to do")
+    task_names: set[str] = set()
+    for task, (fields, action_fields) in zip(workflow.tasks, places.tasks, strict=True):
+        _check_name(fields, task.name)
+        if task.name in task_names and not _is_open(task.name):
+            text = f"two tasks in a template cannot have same name: {task.name}"
+            fields.problem("name", "template.duplicate", text)
+        task_names.add(task.name)
+        if rendered and not task.worker:
+            text = f"task {task.name!r} has no worker"
+            fields.problem("worker", "template.worker", text, hint='worker: "{{.device_1}}"')
+        _check_actions(task, action_fields, rendered=rendered)
+    return problems
+
+
+def _check_actions(task: ParsedTask, action_fields: list[FieldsOf], *, rendered: bool) -> None:
+    names: set[str] = set()
+    for action, fields in zip(task.actions, action_fields, strict=True):
+        _check_name(fields, action.name)
+        if not is_image_reference(action.image) and (rendered or not _is_open(action.image)):
+            text = f"invalid action image: {action.image[:300]}"
+            fields.problem("image", "template.image", text, hint=_image_hint(action.image))
+        if action.name in names and not _is_open(action.name):
+            text = f"two actions in a task cannot have same name: {action.name}"
+            fields.problem("name", "template.duplicate", text)
+        names.add(action.name)
+        for volume in action.volumes:
+            if ":" not in volume and (rendered or not _is_open(volume)):
+                text = f"volume {volume[:300]!r} has no colon"
+                fields.problem("volumes", "template.volume", text, hint="HOST:CONTAINER[:ro]")
+
+
+def _check_name(fields: FieldsOf, name: str) -> None:
+    if not name:
+        fields.problem("name", "template.name", "name cannot be empty")
+    elif not _is_open(name) and len(name.encode()) >= NAME_LIMIT_BYTES:
+        text = f"name cannot have more than 200 characters: {name[:300]}"
+        fields.problem("name", "template.name", text)
+
+
+def _image_hint(image: str) -> str:
+    if not image:
+        return "image: hello-world"
+    if "://" in image:
+        return "leave out the scheme: " + image.partition("://")[2][:300]
+    if image != image.lower():
+        return "the name of an image is in lower case"
+    return ""
+
+
+def _is_open(text: str) -> bool:
+    """Say whether rendering may still change this text."""
+    return OPEN in text
+
+
+def _at_source(
+    problems: Iterable[Problem], line_of: Callable[[int], int] | None
+) -> tuple[Problem, ...]:
+    if line_of is None:
+        return tuple(problems)
+    return tuple(replace(each, line=line_of(each.line)) if each.line else each for each in problems)
