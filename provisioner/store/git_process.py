@@ -1,0 +1,112 @@
+"""How a git process is started, so that no repository and no environment can steer it.
+
+Hooks, fsmonitor, replace refs, automatic gc, prompts and the `ext::` transport are off;
+`GIT_*` of our own environment is not passed on.  GitPython's `execute` is not used for
+this: it can add environment variables but never take one away.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from provisioner.errors import Unavailable
+
+TIMEOUT_SECONDS = 60  # local commands; the network has its own bound
+NETWORK_TIMEOUT_SECONDS = 300
+
+_CONFIG = Path(__file__).with_name("git.config")
+# What a repository's own configuration must not override.
+_PINNED = (
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "core.fsync=all",
+    "core.pager=cat",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "receive.autogc=false",
+    "protocol.ext.allow=never",
+)
+# How a person reaches a remote is theirs to say; nothing else of GIT_* is kept.
+_KEPT = frozenset({"GIT_SSH_COMMAND", "GIT_SSH", "GIT_ASKPASS", "GIT_SSL_CAINFO"})
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+
+
+class GitFailed(Unavailable):
+    """git said no; `status` is its exit code, `stderr` its words without credentials."""
+
+    def __init__(self, command: str, status: int, stderr: str) -> None:
+        self.status = status
+        self.stderr = _CREDENTIALS.sub("", stderr).strip()
+        super().__init__(f"git {command} failed: {self.stderr or f'exit code {status}'}")
+
+
+def environment(outside: Mapping[str, str] | None = None) -> dict[str, str]:
+    kept = {
+        name: value
+        for name, value in (os.environ if outside is None else outside).items()
+        if not name.startswith("GIT_") or name in _KEPT
+    }
+    return kept | {
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": str(_CONFIG),
+        "GIT_NO_REPLACE_OBJECTS": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_OPTIONAL_LOCKS": "0",
+        "LC_ALL": "C",
+    }
+
+
+def command_line(git_dir: Path, words: Sequence[str]) -> list[str]:
+    pins = [word for pin in _PINNED for word in ("-c", pin)]
+    return ["git", f"--git-dir={git_dir}", *pins, *words]
+
+
+def run(
+    git_dir: Path,
+    *words: str,
+    stdin: bytes = b"",
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    extra_environment: Mapping[str, str] | None = None,
+) -> bytes:
+    """Run git to its end and return what it printed."""
+    try:
+        process = subprocess.Popen(
+            command_line(git_dir, words),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment() | dict(extra_environment or {}),
+        )
+    except FileNotFoundError:
+        raise Unavailable("git is not installed", hint="apt-get install git") from None
+    # A timer and not `communicate(timeout=…)`, which looks again every few milliseconds.
+    watchdog = threading.Timer(timeout_seconds, process.kill)
+    watchdog.start()
+    try:
+        with process:
+            stdout, stderr = process.communicate(stdin)
+    finally:
+        has_ended = watchdog.is_alive()
+        watchdog.cancel()
+    if process.returncode:
+        words_of_git = stderr.decode(errors="replace")
+        if not has_ended:
+            words_of_git = f"no answer within {timeout_seconds:g} s"
+        raise GitFailed(words[0], process.returncode, words_of_git)
+    return stdout
+
+
+def start(git_dir: Path, *words: str, stderr: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
+    """Start git with pipes on both ends; the caller ends it."""
+    return subprocess.Popen(
+        command_line(git_dir, words),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        env=environment(),
+    )

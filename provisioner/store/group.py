@@ -1,0 +1,53 @@
+"""What one commit of the status branch is made of, whoever writes it.
+
+A `Sink` turns groups into commits in two steps, so that the next group is built while
+this one becomes durable: `stage` is work for the processor, `publish` waits for the disk.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from provisioner.model.ids import CommitId, TreeId
+from provisioner.store.pack import Pack
+
+MACHINE = "tinkgit <tinkgit@localhost>"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileChange:
+    """A file's new content, a folder's new tree, or (neither) its removal."""
+
+    path: str
+    content: bytes | None = None
+    tree: TreeId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Staged:
+    """A commit that is built and not published; `pack` is the sink's own business."""
+
+    parent: CommitId | None
+    commit: CommitId
+    pack: Pack | None = None
+
+
+class Sink(Protocol):
+    def stage(self, changes: tuple[FileChange, ...], message: str, *, at_seconds: int) -> Staged:
+        """Build a commit on top of the one staged last."""
+
+    def publish(self, staged: Staged) -> None:
+        """Make it durable and move the ref; raise `RefMoved`, or OSError with nothing done."""
+
+    def reset(self, tip: CommitId | None) -> None:
+        """Forget what was staged and go on from `tip`."""
+
+    def close(self) -> None: ...
+
+
+def commit_text(tree: str, parent: CommitId | None, message: str, at_seconds: int) -> bytes:
+    parents = f"parent {parent}\n" if parent else ""
+    who = f"{MACHINE} {at_seconds} +0000"
+    text = f"tree {tree}\n{parents}author {who}\ncommitter {who}\n\n{message}"
+    return text.encode("utf-8", "replace")

@@ -1,0 +1,50 @@
+"""Where things stand on the status branch; every path follows from a workflow's id."""
+
+from __future__ import annotations
+
+import re
+
+from provisioner.model.ids import WorkflowId, shard
+
+FORMAT = "format.json"
+RECONCILE = "reconcile.json"
+RECORDS = "workflows"
+STATUS = "status"
+DATA = "data"
+LOGS = "logs"
+
+_NAME_LIMIT = 60  # characters of an action's name in the name of its log
+
+
+def record(workflow: WorkflowId) -> str:
+    return f"{RECORDS}/{shard(workflow)}/{workflow}/record.json"
+
+
+def rendered(workflow: WorkflowId) -> str:
+    return f"{RECORDS}/{shard(workflow)}/{workflow}/workflow.yaml"
+
+
+def status(workflow: WorkflowId) -> str:
+    return f"{STATUS}/{shard(workflow)}/{workflow}.json"
+
+
+def data(workflow: WorkflowId) -> str:
+    return f"{DATA}/{shard(workflow)}/{workflow}"
+
+
+def logs(workflow: WorkflowId) -> str:
+    return f"{LOGS}/{shard(workflow)}/{workflow}"
+
+
+def log(workflow: WorkflowId, *, action_index: int, action_name: str, attempt: int) -> str:
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", action_name)[:_NAME_LIMIT]
+    return f"{logs(workflow)}/{action_index}-{name}.{attempt}.log"
+
+
+def is_log_of(name: str, *, action_index: int, attempt: int) -> bool:
+    return name.startswith(f"{action_index}-") and name.endswith(f".{attempt}.log")
+
+
+def short(workflow: WorkflowId) -> str:
+    """Enough of an id to tell it apart: of a UUIDv7, all of its time in milliseconds."""
+    return workflow[:13] if workflow[14] == "7" else workflow[:8]

@@ -1,0 +1,152 @@
+"""How objects become one pack and its index, in memory.
+
+Made here because starting git costs five times the work itself: 100 changed files are a
+pack in 5 ms, and in 25 to 280 ms by way of git's own programs.  Objects are whole (no
+deltas); maintenance has git repack them later.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import zlib
+from dataclasses import dataclass
+
+_KINDS = {"commit": 1, "tree": 2, "blob": 3}
+_NAMES = {number: kind for kind, number in _KINDS.items()}
+_LARGE_OFFSET = 0x80000000
+# zlib clears a state of 256 KB for each object; a small window makes that 8 KB, which is
+# 7.5 µs instead of 64 for a status file, with the same result to the byte or nearly.
+_SMALL_BYTES = 4096
+_SMALL_WINDOW = 12
+_SMALL_MEMORY = 5
+_STEP = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pack:
+    """`name` is what git calls the files: `pack-<name>.pack` and `.idx`."""
+
+    name: str
+    content: bytes
+    index: bytes
+    object_count: int
+
+
+def object_id(kind: str, content: bytes) -> bytes:
+    return hashlib.sha1(b"%s %d\0%s" % (kind.encode(), len(content), content)).digest()
+
+
+class PackBuilder:
+    """Takes objects, gives a `Pack`.  An object that comes twice is kept once."""
+
+    def __init__(self) -> None:
+        self._chunks: list[bytes] = []
+        self._places: dict[bytes, tuple[int, int]] = {}  # id: offset, crc
+        self._end = 12
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def add(self, kind: str, content: bytes) -> bytes:
+        """Add an object and return its id (20 bytes)."""
+        key = object_id(kind, content)
+        if key not in self._places:
+            chunk = _header(_KINDS[kind], len(content)) + _deflate(content)
+            self._places[key] = (self._end, zlib.crc32(chunk))
+            self._chunks.append(chunk)
+            self._end += len(chunk)
+        return key
+
+    def build(self) -> Pack:
+        body = b"".join((b"PACK", struct.pack(">LL", 2, len(self._places)), *self._chunks))
+        checksum = hashlib.sha1(body).digest()
+        return Pack(
+            name=checksum.hex(),
+            content=body + checksum,
+            index=_index(self._places, checksum),
+            object_count=len(self._places),
+        )
+
+
+def reindex(content: bytes) -> Pack:
+    """Make the index again of a pack that `PackBuilder` made; raise ValueError if it can't be."""
+    checksum = content[-20:]
+    if content[:4] != b"PACK" or hashlib.sha1(content[:-20]).digest() != checksum:
+        raise ValueError("not a whole pack")
+    view = memoryview(content)
+    count = struct.unpack(">L", content[8:12])[0]
+    places: dict[bytes, tuple[int, int]] = {}
+    at = 12
+    for _ in range(count):
+        start = at
+        number = content[at] >> 4 & 7
+        while content[at] & 0x80:
+            at += 1
+        body, at = _inflate(view, at + 1)
+        places[object_id(_NAMES[number], body)] = (start, zlib.crc32(view[start:at]))
+    return Pack(
+        name=checksum.hex(), content=content, index=_index(places, checksum), object_count=count
+    )
+
+
+def _inflate(view: memoryview, at: int) -> tuple[bytes, int]:
+    """Return what starts at `at` in a pack, and where it ends."""
+    stream = zlib.decompressobj()
+    parts = []
+    while not stream.eof:
+        step = view[at : at + _STEP]
+        if not step:
+            raise ValueError("pack ends too early")
+        parts.append(stream.decompress(step))
+        at += len(step)
+    return b"".join(parts), at - len(stream.unused_data)
+
+
+def _header(number: int, size: int) -> bytes:
+    first = number << 4 | size & 0x0F
+    size >>= 4
+    octets = bytearray()
+    while size:
+        octets.append(first | 0x80)
+        first = size & 0x7F
+        size >>= 7
+    octets.append(first)
+    return bytes(octets)
+
+
+def _deflate(content: bytes) -> bytes:
+    if len(content) > _SMALL_BYTES:
+        return zlib.compress(content, 1)
+    small = zlib.compressobj(1, zlib.DEFLATED, _SMALL_WINDOW, _SMALL_MEMORY)
+    return small.compress(content) + small.flush()
+
+
+def _index(places: dict[bytes, tuple[int, int]], checksum: bytes) -> bytes:
+    ids = sorted(places)
+    counts = [0] * 256
+    for key in ids:
+        counts[key[0]] += 1
+    fanout, total = [], 0
+    for count in counts:
+        total += count
+        fanout.append(total)
+    offsets, large = [], []
+    for key in ids:
+        offset = places[key][0]
+        if offset >= _LARGE_OFFSET:
+            large.append(offset)
+            offset = _LARGE_OFFSET | len(large) - 1
+        offsets.append(offset)
+    body = b"".join(
+        (
+            b"\377tOc" + struct.pack(">L", 2),
+            struct.pack(">256L", *fanout),
+            *ids,
+            struct.pack(f">{len(ids)}L", *(places[key][1] for key in ids)),
+            struct.pack(f">{len(ids)}L", *offsets),
+            struct.pack(f">{len(large)}Q", *large),
+            checksum,
+        )
+    )
+    return body + hashlib.sha1(body).digest()

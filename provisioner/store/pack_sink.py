@@ -1,0 +1,202 @@
+"""How a group becomes one pack and one move of the ref, without any git process.
+
+Durable by the journal (one sync, see journal.py) or, where that can't be had or has
+failed, by the files themselves: pack and index, then their directory and the new ref,
+then the ref's directory; three syncs long, in an order that no power cut can upset.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from provisioner.errors import NotFound, Unavailable
+from provisioner.model.ids import CommitId
+from provisioner.store import durable, pack
+from provisioner.store.group import FileChange, Staged, commit_text
+from provisioner.store.journal import JournalFailed, JournalFile, Record
+from provisioner.store.pack import Pack, PackBuilder
+from provisioner.store.ref_lock import RefLock
+from provisioner.store.repo import GitRepo
+from provisioner.store.tree import EMPTY_TREE, FILE_MODE, TREE_MODE, TreeEditor
+
+
+class PackSink:
+    """Only for the holder of the writer's lock.  `stage` and `publish` may be two threads'."""
+
+    def __init__(self, repo: GitRepo, ref: str, *, journal: bool = True) -> None:
+        """Repair what a power cut or a kill left behind, and go on from the ref."""
+        self._repo = repo
+        self._files = durable.PackFiles(repo.objects_dir)
+        self._files.remove_temporary()
+        self._ref = RefLock(repo.common_dir, ref, repo.own_dir)
+        self._ref.clear_stale()
+        self._is_unsynced = False
+        self._journal = _Journal(repo, ref, self._files, self._ref) if journal else None
+        self.reset(repo.resolve(ref))
+
+    def reset(self, tip: CommitId | None) -> None:
+        if tip is not None:
+            # Somebody else's commit: git left its directories unsynced.
+            durable.sync_file_system(self._files.directory)
+        self._tip = tip
+        root = self._repo.commit(tip).tree if tip else EMPTY_TREE
+        self._trees = TreeEditor(root, lambda each: self._repo.object(each).content)
+
+    def stage(self, changes: tuple[FileChange, ...], message: str, *, at_seconds: int) -> Staged:
+        builder = PackBuilder()
+        for change in changes:
+            if change.content is not None:
+                self._trees.put(change.path, FILE_MODE, builder.add("blob", change.content))
+            elif change.tree is not None and change.tree != EMPTY_TREE:
+                self._trees.put(change.path, TREE_MODE, bytes.fromhex(change.tree))
+            else:
+                self._trees.remove(change.path)
+        root = self._trees.write(lambda content: builder.add("tree", content))
+        text = commit_text(root.hex(), self._tip, message, at_seconds)
+        commit = CommitId(builder.add("commit", text).hex())
+        staged = Staged(parent=self._tip, commit=commit, pack=builder.build())
+        self._tip = commit
+        return staged
+
+    def publish(self, staged: Staged) -> None:
+        assert staged.pack is not None
+        self._ref.take(expected=staged.parent, new=staged.commit)
+        try:
+            if not self._by_journal(staged, staged.pack):
+                if self._is_unsynced:
+                    durable.sync_file_system(self._files.directory)
+                    self._is_unsynced = False
+                self._files.add_durably(staged.pack, self._ref.own_file)
+                self._ref.move()
+                durable.sync(self._ref.directory)
+        except BaseException:
+            self._ref.release()
+            raise
+
+    def close(self) -> None:
+        if self._journal is not None:
+            self._journal.close()
+        self._files.close()
+
+    def _by_journal(self, staged: Staged, content: Pack) -> bool:
+        if self._journal is None:
+            return False
+        try:
+            if not self._journal.takes(content):
+                return False
+            self._files.add(content)
+            self._journal.append(staged.parent, staged.commit, content)
+        except JournalFailed:
+            # A file whose sync failed once can't be trusted again: go on without it.
+            self._files.discard(content)
+            self._journal = None
+            self._is_unsynced = True
+            raise
+        self._ref.move()
+        return True
+
+
+class _Journal:
+    """Two journal files that take turns: one is written, the other is made free again."""
+
+    def __init__(self, repo: GitRepo, ref: str, files: durable.PackFiles, lock: RefLock) -> None:
+        self._own_dir = repo.own_dir
+        self._journals = [JournalFile(self._own_dir / f"journal-{each}") for each in (0, 1)]
+        self._number = max(time.time_ns(), _recover(repo, ref, files, lock, self._journals) + 1)
+        for each in self._journals:
+            each.prepare()
+        self._freeing: threading.Thread | None = None
+        self._failure: OSError | None = None
+
+    def takes(self, content: Pack) -> bool:
+        """Whether a pack fits; turns to the other journal when this one is full."""
+        if self._journals[0].has_room(len(content.content)):
+            return True
+        self._turn()
+        return self._journals[0].has_room(len(content.content))
+
+    def append(self, old: CommitId | None, new: CommitId, content: Pack) -> None:
+        self._number += 1
+        record = Record(number=self._number, old=old, new=new, pack=content.content)
+        self._journals[0].append(record)
+
+    def close(self) -> None:
+        """Leave nothing to recover."""
+        self._wait()
+        durable.sync_file_system(self._own_dir)
+        for each in self._journals:
+            each.prepare()
+            each.close()
+
+    def _turn(self) -> None:
+        self._wait()
+        self._journals.reverse()
+        self._freeing = threading.Thread(target=self._free, name="store-journal")
+        self._freeing.start()
+
+    def _free(self) -> None:
+        try:
+            durable.sync_file_system(self._own_dir)
+            self._journals[1].prepare()
+        except OSError as failure:
+            self._failure = failure
+
+    def _wait(self) -> None:
+        if self._freeing is not None:
+            self._freeing.join()
+            self._freeing = None
+        if self._failure is not None:
+            raise JournalFailed(*self._failure.args)
+
+
+def _recover(
+    repo: GitRepo,
+    ref: str,
+    files: durable.PackFiles,
+    lock: RefLock,
+    journals: list[JournalFile],
+) -> int:
+    """Make again what the journal says was acknowledged; return the newest record's number."""
+    records = sorted(
+        (record for journal in journals for record in journal.records()), key=_number_of
+    )
+    if not records:
+        return 0
+    for record in records:
+        _restore(files, pack.reindex(record.pack))
+    last = records[-1]
+    try:
+        found = repo.resolve(ref)
+    except Unavailable:
+        found = None  # the ref's file is empty: its name reached the disk before its content
+        (repo.common_dir / ref).unlink()
+    ours = {each for record in records for each in (record.old, record.new)}
+    if found != last.new and (found is None or found in ours or not _is_commit(repo, found)):
+        lock.take(expected=found, new=last.new)
+        lock.move()
+    durable.sync_file_system(files.directory)
+    return last.number
+
+
+def _number_of(record: Record) -> int:
+    return record.number
+
+
+def _restore(files: durable.PackFiles, wanted: Pack) -> None:
+    path = files.directory / f"pack-{wanted.name}.pack"
+    index = path.with_suffix(".idx")
+    try:
+        if path.read_bytes() == wanted.content and index.read_bytes() == wanted.index:
+            return
+    except FileNotFoundError:
+        pass  # repacked, or its name never reached the disk
+    files.add(wanted)
+
+
+def _is_commit(repo: GitRepo, commit: CommitId) -> bool:
+    try:
+        repo.commit(commit)
+    except (NotFound, Unavailable):
+        return False
+    return True

@@ -1,0 +1,248 @@
+"""What the rest of the store needs of a git repository.
+
+Bare or not, in a linked work tree or not; owned by whomever.  GitPython opens it (one
+`Repo` per thread: it is not thread-safe) and never leaves this folder.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import git
+
+from provisioner.errors import Conflict, NotFound, Unavailable, UserError
+from provisioner.model.ids import BlobId, CommitId, TreeId
+from provisioner.store import git_process, ref_lock
+from provisioner.store.git_process import GitFailed
+from provisioner.store.object_reader import GitObject, ObjectReader, TreeEntry, parse_tree
+
+OWN_DIR = "tink"  # below the git directory: locks, journal, checkpoint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    id: CommitId
+    tree: TreeId
+    parents: tuple[CommitId, ...]
+    message: str
+    committed_at: int  # seconds since 1970
+
+
+class GitRepo:
+    """Thread-safe; `close` ends the git process that reads objects."""
+
+    def __init__(self, path: Path, *, search_parents: bool = False) -> None:
+        """Open the repository at `path` (a work tree or a git directory)."""
+        self._asked_for = path
+        self._search_parents = search_parents
+        self._threads = threading.local()
+        repo = self._git()
+        self.git_dir = Path(repo.git_dir).resolve()
+        self.common_dir = Path(repo.common_dir).resolve()
+        self.work_tree = Path(repo.working_tree_dir) if repo.working_tree_dir else None
+        self.is_bare = self.work_tree is None
+        self._check_format()
+        self._reader = ObjectReader(self.common_dir)
+
+    @classmethod
+    def create(cls, path: Path, *, bare: bool = False, branch: str = "main") -> GitRepo:
+        path.mkdir(parents=True, exist_ok=True)
+        git_dir = path if bare else path / ".git"
+        words = ["--bare"] if bare else []
+        git_process.run(
+            git_dir,
+            *(f"--work-tree={path}",) * (not bare),
+            *("init", "--quiet", "--template=", f"--initial-branch={branch}", *words),
+        )
+        return cls(path)
+
+    def close(self) -> None:
+        self._reader.close()
+
+    @property
+    def own_dir(self) -> Path:
+        """Where we keep files of our own beside git's; made when asked for."""
+        path = self.common_dir / OWN_DIR
+        path.mkdir(exist_ok=True)
+        return path
+
+    @property
+    def objects_dir(self) -> Path:
+        return self.common_dir / "objects"
+
+    def resolve(self, ref: str) -> CommitId | None:
+        """Return the commit of a full ref name (`refs/heads/main`, `HEAD`), or None."""
+        directory = self.git_dir if ref == "HEAD" else self.common_dir
+        return ref_lock.read_ref(directory, ref)
+
+    def branch(self, name: str) -> CommitId | None:
+        return self.resolve(f"refs/heads/{name}")
+
+    def refs(self, prefix: str) -> dict[str, CommitId]:
+        return ref_lock.list_refs(self.common_dir, prefix)
+
+    def checked_out_branch(self) -> str | None:
+        """The branch of HEAD (also when it has no commit yet); None when detached."""
+        text = (self.git_dir / "HEAD").read_text().strip()
+        return text.removeprefix("ref: refs/heads/") if text.startswith("ref: ") else None
+
+    def find_commit(self, revision: str) -> CommitId:
+        """Return the commit that a person's words (`HEAD~2`, `v1`, `a8984b0`) mean."""
+        try:
+            words = ("--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+            return CommitId(self.run("rev-parse", *words).decode().split()[-1])
+        except (GitFailed, IndexError):
+            raise NotFound("commit", revision) from None
+
+    def object(self, object_id: str) -> GitObject:
+        return self._reader.read(object_id)
+
+    def find_object(self, object_id: str) -> GitObject | None:
+        return self._reader.find(object_id)
+
+    def objects(self, object_ids: Iterable[str]) -> Iterator[GitObject]:
+        return self._reader.read_all(object_ids)
+
+    def known(self, object_ids: Iterable[str]) -> frozenset[str]:
+        """Return those of the objects that the repository has."""
+        asked = "".join(f"{each}\n" for each in object_ids)
+        out = self.run("cat-file", "--batch-check=%(objectname)", stdin=asked.encode())
+        lines = out.decode().splitlines()
+        return frozenset(line for line in lines if not line.endswith(" missing"))
+
+    def blob(self, blob_id: str) -> bytes:
+        return self._of_kind("blob", blob_id)
+
+    def tree(self, tree_id: str) -> list[TreeEntry]:
+        return parse_tree(self._of_kind("tree", tree_id))
+
+    def commit(self, commit_id: str) -> Commit:
+        head, _, message = self._of_kind("commit", commit_id).partition(b"\n\n")
+        fields = [line.split(" ", 1) for line in head.decode(errors="replace").splitlines()]
+        committer = next(value for name, value in fields if name == "committer")
+        return Commit(
+            id=CommitId(commit_id),
+            tree=TreeId(next(value for name, value in fields if name == "tree")),
+            parents=tuple(CommitId(value) for name, value in fields if name == "parent"),
+            message=message.decode(errors="replace"),
+            committed_at=int(committer.rsplit(" ", 2)[1]),
+        )
+
+    def entry_at(self, commit_id: str, path: str) -> TreeEntry | None:
+        """Find a path in a commit; reads one tree for each folder."""
+        entry = TreeEntry(0o40000, b"", self.commit(commit_id).tree)
+        for part in path.split("/"):
+            if not entry.is_tree:
+                return None
+            name = part.encode("utf-8", "surrogateescape")
+            found = next((each for each in self.tree(entry.id) if each.name == name), None)
+            if found is None:
+                return None
+            entry = found
+        return entry
+
+    def blob_at(self, commit_id: str, path: str) -> bytes | None:
+        entry = self.entry_at(commit_id, path)
+        return None if entry is None or entry.is_tree else self.blob(entry.id)
+
+    def is_ancestor(self, older: str, newer: str) -> bool:
+        try:
+            self.run("merge-base", "--is-ancestor", "--end-of-options", older, newer)
+        except GitFailed as failed:
+            if failed.status == 1:
+                return False
+            raise
+        return True
+
+    def run(
+        self,
+        *words: str,
+        stdin: bytes = b"",
+        timeout_seconds: float = git_process.TIMEOUT_SECONDS,
+        extra_environment: Mapping[str, str] | None = None,
+    ) -> bytes:
+        """Run git in this repository; put `--end-of-options` before what came from outside."""
+        return git_process.run(
+            self.git_dir,
+            *words,
+            stdin=stdin,
+            timeout_seconds=timeout_seconds,
+            extra_environment=extra_environment,
+        )
+
+    def move_ref(self, ref: str, *, expected: CommitId | None, new: CommitId) -> None:
+        """Move a ref durably if it is at `expected`; else raise `RefMoved`."""
+        zeros = "0" * 40
+        try:
+            self.run("update-ref", "--no-deref", "--end-of-options", ref, new, expected or zeros)
+        except GitFailed:
+            found = self.resolve(ref)
+            if found != expected:
+                raise ref_lock.RefMoved(ref, found) from None
+            raise
+
+    def write_blob(self, content: bytes) -> BlobId:
+        out = self.run("hash-object", "-w", "--stdin", "-t", "blob", stdin=content)
+        return BlobId(out.decode().strip())
+
+    def has_remote(self, name: str = "origin") -> bool:
+        return any(remote.name == name for remote in self._git().remotes)
+
+    def fetch(self, remote: str, *refspecs: str) -> None:
+        """Fetch; `remote` is the name of a configured remote or a URL."""
+        words = ("--quiet", "--no-tags", "--no-write-fetch-head", "--end-of-options")
+        self.run(
+            *("fetch", *words, remote, *refspecs),
+            timeout_seconds=git_process.NETWORK_TIMEOUT_SECONDS,
+        )
+
+    def push(self, remote: str, *, commit: str, ref: str, expected: CommitId | None) -> None:
+        """Push `commit` to `ref` if the remote has it at `expected`; else raise `Conflict`."""
+        try:
+            self.run(
+                *("push", "--quiet", "--porcelain", f"--force-with-lease={ref}:{expected or ''}"),
+                *("--end-of-options", remote, f"{commit}:{ref}"),
+                timeout_seconds=git_process.NETWORK_TIMEOUT_SECONDS,
+            )
+        except GitFailed as failed:
+            if "stale info" in failed.stderr or "[rejected]" in failed.stderr:
+                raise Conflict(f"{ref} of {remote} moved meanwhile") from None
+            raise
+
+    def author(self) -> tuple[str, str]:
+        """Who commits, as git would say it: environment, configuration, login name."""
+        actor = git.Actor.author(self._git().config_reader())
+        return actor.name or "unknown", actor.email or "unknown@localhost"
+
+    def _of_kind(self, kind: str, object_id: str) -> bytes:
+        found = self._reader.read(object_id)
+        if found.kind != kind:
+            raise NotFound(kind, object_id)
+        return found.content
+
+    def _git(self) -> git.Repo:
+        repo: git.Repo | None = getattr(self._threads, "repo", None)
+        if repo is None:
+            try:
+                repo = git.Repo(
+                    self._asked_for,
+                    search_parent_directories=self._search_parents,
+                    expand_vars=False,
+                )
+            except (git.InvalidGitRepositoryError, git.NoSuchPathError):
+                raise UserError(
+                    f"{self._asked_for} is not a git repository", hint="make one: tink init DIR"
+                ) from None
+            self._threads.repo = repo
+        return repo
+
+    def _check_format(self) -> None:
+        reader = self._git().config_reader("repository")
+        for option, known in (("objectformat", "sha1"), ("refstorage", "files")):
+            if reader.has_section("extensions") and reader.has_option("extensions", option):
+                found = reader.get("extensions", option)
+                if found != known:
+                    raise Unavailable(f"repository uses {option} {found}; only {known} is known")

@@ -1,0 +1,255 @@
+"""How workflows become files of the status branch, and are read back.
+
+The same value always gives the same bytes.  What can be derived (who was told what, the
+newest data version's details) is left out: reading replays the events, and a file whose
+state is not what its events lead to is refused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from typing import Any, TypeVar
+
+from provisioner.model import state_machine
+from provisioner.model.ephemeral import DataVersion
+from provisioner.model.event import (
+    ActionReported,
+    ActionTimedOut,
+    DataPushed,
+    RequestMoved,
+    WorkflowDeleted,
+    WorkflowEvent,
+    WorkflowTimedOut,
+)
+from provisioner.model.ids import BlobId, CommitId, WorkflowId
+from provisioner.model.problem import InvalidInput, Problem, Severity
+from provisioner.model.state import State
+from provisioner.model.state_machine import WorkflowContext
+from provisioner.model.views import LiveWorkflow, ReconcileReport
+from provisioner.model.workflow import Action, WorkerAddress, WorkflowRecord
+
+FORMAT_VERSION = 1
+EVENT_KINDS: Mapping[str, type[WorkflowEvent]] = {
+    "action_reported": ActionReported,
+    "action_timed_out": ActionTimedOut,
+    "workflow_timed_out": WorkflowTimedOut,
+    "workflow_deleted": WorkflowDeleted,
+    "request_moved": RequestMoved,
+    "data_pushed": DataPushed,
+}
+_KIND_OF = {kind: name for name, kind in EVENT_KINDS.items()}
+# Kept beside the event as files, or said by the file's own id.
+_NOT_IN_EVENTS = frozenset({"workflow_id", "log_tail", "files"})
+
+_NAMES: Mapping[type, tuple[str, ...]] = {
+    kind: tuple(field.name for field in fields(kind))
+    for kind in (WorkflowRecord, Action, WorkerAddress, WorkflowContext, DataVersion, Problem)
+}
+_EVENT_FIELDS: Mapping[type, tuple[tuple[str, object], ...]] = {
+    kind: tuple(
+        (each.name, each.default) for each in fields(kind) if each.name not in _NOT_IN_EVENTS
+    )
+    for kind in EVENT_KINDS.values()
+}
+
+T = TypeVar("T")
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, (tuple, frozenset)):
+        return list(value)
+    raise TypeError(f"{type(value).__name__} has no place in a status file")
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, default=_plain).encode
+_encode_sorted = json.JSONEncoder(ensure_ascii=False, default=_plain, sort_keys=True).encode
+_encode_ascii = json.JSONEncoder(default=_plain, sort_keys=True).encode
+
+
+def encode_format() -> bytes:
+    return _lines({"format": "tinkgit status branch", "version": FORMAT_VERSION})
+
+
+def check_format(content: bytes | None) -> None:
+    """Refuse a branch that a newer program, or no program of ours, has written."""
+    try:
+        version = json.loads(content or b"null")["version"]
+    except (ValueError, TypeError, KeyError):
+        raise _broken("format.json", "is not the format file of a status branch") from None
+    if version != FORMAT_VERSION:
+        raise _broken(
+            "format.json",
+            f"status branch has format {version}, this program knows {FORMAT_VERSION}",
+            hint="use the version of tink that wrote it, or a newer one",
+        )
+
+
+def encode_record(record: WorkflowRecord) -> bytes:
+    return _lines(
+        {name: getattr(record, name) for name in _NAMES[WorkflowRecord]}
+        | {
+            "actions": [_fields_of(action) for action in record.actions],
+            "workers": [_fields_of(worker) for worker in record.workers],
+        }
+    )
+
+
+def decode_record(content: bytes, path: str) -> WorkflowRecord:
+    try:
+        raw = json.loads(content)
+        raw["actions"] = tuple(_build(Action, each) for each in raw["actions"])
+        raw["workers"] = tuple(_build(WorkerAddress, each) for each in raw["workers"])
+        return _build(WorkflowRecord, raw)
+    except (ValueError, TypeError, KeyError) as error:
+        raise _broken(path, f"is not a workflow record: {error}") from error
+
+
+def encode_event(event: WorkflowEvent) -> bytes:
+    """One line, without its end."""
+    raw: dict[str, object] = {"kind": _KIND_OF[type(event)]}
+    for name, default in _EVENT_FIELDS[type(event)]:
+        value = getattr(event, name)
+        if value != default:
+            raw[name] = _fields_of(value) if name == "version" else value
+    return _utf8(_encode(raw), raw)
+
+
+def kind_of(event: WorkflowEvent) -> str:
+    return _KIND_OF[type(event)]
+
+
+def decode_event(raw: dict[str, Any], workflow: WorkflowId) -> WorkflowEvent:
+    raw["workflow_id"] = workflow
+    kind = EVENT_KINDS[raw.pop("kind")]
+    if "action_status" in raw:
+        raw["action_status"] = State(raw["action_status"])
+    if "version" in raw:
+        raw["version"] = DataVersion(**raw["version"])
+    return kind(**raw)
+
+
+def encode_status(context: WorkflowContext, event_lines: Iterable[bytes]) -> bytes:
+    head = _encode({"id": context.workflow_id, "state": context.state})[1:-1]
+    told = _encode(_summary(context))
+    events = b",\n".join(event_lines)
+    head_lines = head.replace(', "state"', ',\n"state"')
+    return b'{\n%s,\n"context": %s,\n"events": [\n%s\n]\n}\n' % (
+        head_lines.encode(),
+        _utf8(told, _summary(context)),
+        events,
+    )
+
+
+def decode_status(content: bytes, record: WorkflowRecord, path: str) -> LiveWorkflow:
+    """Read a status file; raise `InvalidInput` when it is not the replay of its events."""
+    try:
+        raw = json.loads(content)
+        events = tuple(decode_event(each, record.id) for each in raw["events"])
+        begun = state_machine.begin(record.id, len(record.actions))
+        context = state_machine.replay(begun, events)
+        is_true = (
+            raw["id"] == record.id
+            and raw["state"] == context.state
+            and raw["context"] == json.loads(_encode(_summary(context)))
+        )
+    except (ValueError, TypeError, KeyError) as error:
+        raise _broken(path, f"is not a status file: {error}") from error
+    if not is_true:
+        raise _broken(path, "state is not what its events lead to", code="status.replay")
+    return LiveWorkflow(id=record.id, record=record, context=context, events=events)
+
+
+def encode_reconcile(report: ReconcileReport) -> bytes:
+    problems = [
+        {name: value for name, value in _fields_of(each).items() if value not in ("", 0)}
+        for each in sorted(report.problems)
+    ]
+    raw = {
+        "desired_commit": report.desired_commit,
+        "at": report.at,
+        "problems": problems,
+        "in_force": dict(sorted(report.in_force)),
+    }
+    return _lines(raw)
+
+
+def decode_reconcile(content: bytes) -> ReconcileReport:
+    try:
+        raw = json.loads(content)
+        return ReconcileReport(
+            desired_commit=CommitId(raw["desired_commit"]) if raw["desired_commit"] else None,
+            at=raw["at"],
+            problems=tuple(
+                Problem(**each | {"severity": Severity(each["severity"])})
+                for each in raw["problems"]
+            ),
+            in_force=tuple((path, BlobId(blob)) for path, blob in sorted(raw["in_force"].items())),
+        )
+    except (ValueError, TypeError, KeyError) as error:
+        raise _broken("reconcile.json", f"can't be read: {error}") from error
+
+
+def line_of(content: bytes, name: str) -> Any:
+    """Read one top-level value of a file of ours without parsing the rest."""
+    mark = b'\n"%s": ' % name.encode()
+    start = content.find(mark)
+    if start < 0:
+        raise _broken(name, "is missing from a file of the status branch")
+    start += len(mark)
+    return json.loads(content[start : content.index(b"\n", start)].rstrip(b","))
+
+
+def _summary(context: WorkflowContext) -> dict[str, object]:
+    """The context as people and scripts read it; empty values are left out."""
+    raw: dict[str, object] = {
+        name: value
+        for name in _NAMES[WorkflowContext]
+        if name not in {"workflow_id", "told", "data_version", "ended"}
+        and (value := getattr(context, name)) not in ("", None, False)
+    }
+    raw["current_action_index"] = context.current_action_index
+    if context.data_version is not None:
+        raw["data_version"] = context.data_version.version
+    return raw
+
+
+def _lines(raw: Mapping[str, object]) -> bytes:
+    """A JSON object with one top-level key a line, so that diffs and `line_of` are easy."""
+    body = ",\n".join(f"{_encode(key)}: {_encode_sorted(value)}" for key, value in raw.items())
+    try:
+        return f"{{\n{body}\n}}\n".encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON allows and UTF-8 doesn't
+        body = ",\n".join(f"{_encode(key)}: {_encode_ascii(raw[key])}" for key in raw)
+        return f"{{\n{body}\n}}\n".encode()
+
+
+def _utf8(text: str, raw: object) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(raw, default=_plain).encode()
+
+
+def _fields_of(value: Any) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in _NAMES[type(value)]}
+
+
+def _build(kind: type[T], raw: dict[str, Any]) -> T:
+    """Make a value of `kind`; lists become tuples where values are frozen."""
+    frozen = {
+        name: tuple(tuple(each) if isinstance(each, list) else each for each in value)
+        if isinstance(value, list)
+        else value
+        for name, value in raw.items()
+    }
+    return kind(**frozen)
+
+
+def _broken(
+    path: str, message: str, *, code: str = "status.format", hint: str = ""
+) -> InvalidInput:
+    return InvalidInput([Problem(path=path, code=code, message=message, hint=hint)])

@@ -1,0 +1,119 @@
+"""What must be known of every workflow at once, to look one up: one row each.
+
+A `StatusView` is made from the rows; they are what the checkpoint file holds, so that a
+start reads one file and not 200,000 objects.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from provisioner.model.ids import CommitId, HardwareId, WorkflowId
+from provisioner.model.shard_map import ShardMap
+from provisioner.model.state import State
+from provisioner.model.views import ReconcileReport, StatusView, WorkflowEntry
+from provisioner.store import status_codec
+from provisioner.store.repo import GitRepo
+from provisioner.store.stored_workflow import StoredWorkflow, WorkflowReader, is_final
+
+
+class WorkerRow(NamedTuple):
+    id: HardwareId
+    addresses: tuple[str, ...]
+
+
+class Row(NamedTuple):
+    """`claimed_at` is when the workflow took the path of its request; `workers` only if live."""
+
+    id: WorkflowId
+    record_blob: str
+    status_blob: str
+    state: State
+    request_path: str
+    request_digest: str
+    created_at: str
+    claimed_at: str
+    workers: tuple[WorkerRow, ...]
+
+
+class Blobs(NamedTuple):
+    """The ids of a workflow's two files."""
+
+    id: WorkflowId
+    record: str
+    status: str
+
+
+def read_rows(repo: GitRepo, workflows: Iterable[Blobs]) -> Iterator[Row]:
+    """Read the rows of workflows from their files, in one stream."""
+    blobs = list(workflows)
+    contents = repo.objects(each for row in blobs for each in (row.record, row.status))
+    for row in blobs:
+        yield _row(row, next(contents).content, next(contents).content)
+
+
+def view_of(
+    rows: Iterable[Row], reader: WorkflowReader, *, commit: CommitId | None, report: ReconcileReport
+) -> StatusView:
+    """Make the view that applying every change in turn would have made."""
+    rows = sorted(rows, key=lambda row: (row.created_at, row.id))
+    workflows: dict[WorkflowId, WorkflowEntry] = {}
+    by_digest: dict[str, tuple[WorkflowId, ...]] = {}
+    queues: dict[HardwareId, list[WorkflowId]] = defaultdict(list)
+    addresses: dict[str, list[HardwareId]] = defaultdict(list)
+    for row in rows:
+        workflows[row.id] = entry_of(row, reader)
+        by_digest[row.request_digest] = (*by_digest.get(row.request_digest, ()), row.id)
+        for worker in row.workers:
+            queues[worker.id].append(row.id)
+            for address in worker.addresses:
+                if worker.id not in addresses[address]:
+                    addresses[address].append(worker.id)
+    rows.sort(key=lambda row: row.claimed_at)
+    return StatusView(
+        commit=commit,
+        workflows=ShardMap(workflows),
+        queues=ShardMap({worker: tuple(queue) for worker, queue in queues.items()}),
+        live_addresses=ShardMap({address: tuple(ids) for address, ids in addresses.items()}),
+        requests=ShardMap({row.request_path: row.id for row in rows}),
+        by_digest=ShardMap(by_digest),
+        reconcile=report,
+    )
+
+
+def entry_of(row: Row, reader: WorkflowReader) -> StoredWorkflow:
+    return StoredWorkflow(
+        reader,
+        row.id,
+        record_blob=bytes.fromhex(row.record_blob),
+        status_blob=bytes.fromhex(row.status_blob),
+        state=row.state,
+    )
+
+
+def _row(blobs: Blobs, record: bytes, status: bytes) -> Row:
+    state = State(status_codec.line_of(status, "state"))
+    created_at = status_codec.line_of(record, "created_at")
+    path, claimed_at = status_codec.line_of(record, "request_path"), created_at
+    if b'"moved_to": ' in status:
+        for line in status.splitlines():
+            if line.startswith(b'{"kind": "request_moved"'):
+                moved = json.loads(line.rstrip(b","))
+                path, claimed_at = moved["request_path"], moved["at"]
+    workers = () if is_final(state) else status_codec.line_of(record, "workers")
+    return Row(
+        id=blobs.id,
+        record_blob=blobs.record,
+        status_blob=blobs.status,
+        state=state,
+        request_path=path,
+        request_digest=status_codec.line_of(record, "request_digest"),
+        created_at=created_at,
+        claimed_at=claimed_at,
+        workers=tuple(
+            WorkerRow(HardwareId(each["id"]), (*each["macs"], *each["ips"])) for each in workers
+        ),
+    )

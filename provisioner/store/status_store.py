@@ -1,0 +1,217 @@
+"""What the status branch says, read as values.
+
+`load` and `catch_up` give a server the whole view; `read_*` give a command line one
+workflow by its path, without looking at any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+
+from provisioner.errors import NotFound
+from provisioner.model.ephemeral import DataVersion
+from provisioner.model.event import DataPushed
+from provisioner.model.ids import BlobId, CommitId, TreeId, WorkflowId
+from provisioner.model.views import LiveWorkflow, ReconcileReport, StatusView, WorkflowEntry
+from provisioner.store import data_names, layout, status_codec, status_index, tree
+from provisioner.store.repo import GitRepo
+from provisioner.store.status_index import Blobs
+from provisioner.store.stored_workflow import WorkflowReader, is_final
+from provisioner.store.tree import EMPTY_TREE, EXECUTABLE_MODE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredFile:
+    """One file of ephemeral data with its content; `path` as `DataFile.path`."""
+
+    path: str
+    blob_id: BlobId
+    content: bytes
+    executable: bool
+
+
+class StatusStore:
+    """Reads a status branch; thread-safe."""
+
+    def __init__(self, repo: GitRepo, branch: str = "status") -> None:
+        self.repo = repo
+        self.branch = branch
+        self.reader = WorkflowReader(repo)
+
+    def tip(self) -> CommitId | None:
+        return self.repo.branch(self.branch)
+
+    def load(self, commit: CommitId | None = None) -> StatusView:
+        """Read the whole branch at a commit (its tip); an empty view when there is none."""
+        commit = commit or self.tip()
+        if commit is None:
+            return StatusView()
+        self._check_format(commit)
+        rows = status_index.read_rows(self.repo, self._list_blobs(commit))
+        report = self.read_reconcile(commit)
+        return status_index.view_of(rows, self.reader, commit=commit, report=report)
+
+    def catch_up(self, view: StatusView, commit: CommitId | None = None) -> StatusView:
+        """Bring a view to a commit (the tip); costs what changed, not what is there."""
+        commit = commit or self.tip()
+        if commit is None or view.commit is None:
+            return self.load(commit)
+        if commit == view.commit:
+            return view
+        self._check_format(commit)
+        old, new = (self.repo.commit(each).tree for each in (view.commit, commit))
+        changed: dict[WorkflowId, None] = {}
+        for change in tree.compare(self.repo.tree, old, new):
+            path = PurePosixPath(change.path)
+            if path.parts[0] == layout.STATUS and path.suffix == ".json":
+                if change.new is None:
+                    return self.load(commit)  # history was rewritten; begin again
+                changed[WorkflowId(path.stem)] = None
+            elif path.name == "record.json" and change.old is not None:
+                return self.load(commit)
+        view = replace(view, commit=commit, reconcile=self.read_reconcile(commit))
+        rows = status_index.read_rows(self.repo, [self._blobs(commit, each) for each in changed])
+        for row in sorted(rows, key=lambda row: (row.created_at, row.id)):
+            view = self._with_row(view, row)
+        return view
+
+    def read_reconcile(self, commit: CommitId | None = None) -> ReconcileReport:
+        content = self._find_blob(commit, layout.RECONCILE)
+        return ReconcileReport() if content is None else status_codec.decode_reconcile(content)
+
+    def read_workflow(self, workflow: WorkflowId, commit: CommitId | None = None) -> LiveWorkflow:
+        blobs = self._blobs(self._commit(commit, workflow), workflow)
+        return self.reader.read(workflow, bytes.fromhex(blobs.record), bytes.fromhex(blobs.status))
+
+    def read_rendered(self, workflow: WorkflowId, commit: CommitId | None = None) -> str:
+        """Return the text that `tink workflow get` prints."""
+        content = self._find_blob(commit, layout.rendered(workflow))
+        if content is None:
+            raise NotFound("workflow", workflow)
+        return content.decode("utf-8", "surrogateescape")
+
+    def read_log(
+        self,
+        workflow: WorkflowId,
+        *,
+        action_index: int,
+        attempt: int,
+        commit: CommitId | None = None,
+    ) -> bytes | None:
+        """Return the kept end of an action's output, or None when it had none."""
+        entry = self.repo.entry_at(self._commit(commit, workflow), layout.logs(workflow))
+        for each in self.repo.tree(entry.id) if entry else ():
+            name = each.name.decode("utf-8", "surrogateescape")
+            if layout.is_log_of(name, action_index=action_index, attempt=attempt):
+                return self.repo.blob(each.id)
+        return None
+
+    def list_data_versions(
+        self, workflow: WorkflowId, commit: CommitId | None = None
+    ) -> tuple[DataVersion, ...]:
+        events = self.read_workflow(workflow, commit).events
+        return tuple(event.version for event in events if isinstance(event, DataPushed))
+
+    def read_data(
+        self, workflow: WorkflowId, version: int | None = None, commit: CommitId | None = None
+    ) -> tuple[DataVersion, tuple[StoredFile, ...]]:
+        """Return a version of the ephemeral data (the newest) with its files."""
+        for each in reversed(self.list_data_versions(workflow, commit)):
+            if version in (None, each.version):
+                return each, tuple(self.read_data_tree(each.tree_id))
+        raise NotFound("data version", f"{version or 'newest'} of {workflow}")
+
+    def read_data_tree(self, tree_id: TreeId, prefix: str = "") -> Iterator[StoredFile]:
+        """Read the files of a data tree, sorted by their git names."""
+        if tree_id == EMPTY_TREE:
+            return
+        entries = self.repo.tree(tree_id)
+        for each in entries:
+            path = prefix + data_names.unescape(each.name.decode("utf-8", "surrogateescape"))
+            if each.is_tree:
+                yield from self.read_data_tree(TreeId(each.id), f"{path}/")
+            else:
+                yield StoredFile(
+                    path=path,
+                    blob_id=BlobId(each.id),
+                    content=self.repo.blob(each.id),
+                    executable=each.mode == EXECUTABLE_MODE,
+                )
+
+    def list_workflows(self, commit: CommitId | None = None) -> tuple[WorkflowId, ...]:
+        """Return the ids of all workflows, in the order of their paths."""
+        commit = commit or self.tip()
+        return tuple(each.id for each in self._list_blobs(commit)) if commit else ()
+
+    def iterate_workflows(self, commit: CommitId | None = None) -> Iterator[LiveWorkflow]:
+        """Decode all workflows in one stream, without keeping them."""
+        commit = commit or self.tip()
+        blobs = self._list_blobs(commit) if commit else []
+        contents = self.repo.objects(each for row in blobs for each in (row.record, row.status))
+        for row in blobs:
+            path = layout.record(row.id)
+            record = status_codec.decode_record(next(contents).content, path)
+            status = next(contents).content
+            yield status_codec.decode_status(status, record, layout.status(row.id))
+
+    def _with_row(self, view: StatusView, row: status_index.Row) -> StatusView:
+        entry = status_index.entry_of(row, self.reader)
+        old = view.workflows.get(row.id)
+        requests, by_digest = view.requests, view.by_digest
+        if old is None:
+            same = (*(by_digest.get(row.request_digest) or ()), row.id)
+            by_digest = by_digest.set(row.request_digest, same)
+        else:
+            was = old.context.moved_to or old.record.request_path
+            if was != row.request_path and requests.get(was) == row.id:
+                requests = requests.without(was)
+            if old.id in _waiting(view, old):
+                view = view.without_live(old)
+        if old is None or requests.get(row.request_path) != row.id:
+            requests = requests.set(row.request_path, row.id)
+        workflows = view.workflows.set(row.id, entry)
+        view = replace(view, workflows=workflows, requests=requests, by_digest=by_digest)
+        return view if is_final(row.state) else view.with_live(entry)
+
+    def _check_format(self, commit: CommitId) -> None:
+        status_codec.check_format(self.repo.blob_at(commit, layout.FORMAT))
+
+    def _commit(self, commit: CommitId | None, workflow: WorkflowId) -> CommitId:
+        found = commit or self.tip()
+        if found is None:
+            raise NotFound("workflow", workflow)
+        return found
+
+    def _find_blob(self, commit: CommitId | None, path: str) -> bytes | None:
+        commit = commit or self.tip()
+        return self.repo.blob_at(commit, path) if commit else None
+
+    def _blobs(self, commit: CommitId, workflow: WorkflowId) -> Blobs:
+        record = self.repo.entry_at(commit, layout.record(workflow))
+        status = self.repo.entry_at(commit, layout.status(workflow))
+        if record is None or status is None:
+            raise NotFound("workflow", workflow)
+        return Blobs(workflow, record.id, status.id)
+
+    def _list_blobs(self, commit: CommitId) -> list[Blobs]:
+        words = ("-r", "-z", "--full-tree", "--end-of-options", commit)
+        listing = self.repo.run("ls-tree", *words, layout.RECORDS, layout.STATUS)
+        records: dict[str, str] = {}
+        statuses: dict[str, str] = {}
+        for line in listing.decode("utf-8", "surrogateescape").split("\0"):
+            if line.endswith("/record.json"):
+                records[line.rsplit("/", 2)[1]] = line[12:52]
+            elif line.endswith(".json"):
+                statuses[line.rsplit("/", 1)[1][:-5]] = line[12:52]
+        return [
+            Blobs(WorkflowId(each), records[each], status)
+            for each, status in statuses.items()
+            if each in records
+        ]
+
+
+def _waiting(view: StatusView, entry: WorkflowEntry) -> tuple[WorkflowId, ...]:
+    workers = entry.record.workers
+    return tuple(each for worker in workers for each in view.queues.get(worker.id) or ())

@@ -1,0 +1,113 @@
+"""Repositories, proposals and checks that the tests of the store share."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from concurrent.futures import Future
+from dataclasses import replace
+from pathlib import Path
+
+from provisioner.model import state_machine
+from provisioner.model.ephemeral import DataFile
+from provisioner.model.ids import HardwareId, TreeId, WorkflowId, new_workflow_id
+from provisioner.model.state import State
+from provisioner.model.views import (
+    Change,
+    Proposal,
+    Receipt,
+    StatusView,
+    WorkflowCreated,
+    WorkflowEvent,
+)
+from provisioner.model.workflow import WorkflowRecord
+from provisioner.store.repo import GitRepo
+from tests import builders
+
+PATIENCE_SECONDS = 60
+
+
+def git(path: Path, *words: str, stdin: bytes = b"") -> str:
+    """Run git as a person would; fail the test when it fails."""
+    done = subprocess.run(
+        ["git", "-C", str(path), *words], input=stdin, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout.decode(errors="surrogateescape")
+
+
+def fsck(path: Path) -> None:
+    """Assert that git finds nothing to complain about."""
+    done = subprocess.run(
+        ["git", "-C", str(path), "fsck", "--full", "--strict", "--no-dangling"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert not [line for line in done.stderr.splitlines() if not line.startswith("notice: ")]
+
+
+def bare(path: Path) -> GitRepo:
+    return GitRepo.create(path, bare=True)
+
+
+def workflow_id(number: int) -> WorkflowId:
+    """The id of the n-th workflow: minted at one-second intervals, always the same."""
+    return new_workflow_id(1_795_000_000_000 + number * 1000, number.to_bytes(10, "little"))
+
+
+def record(number: int, *owners: HardwareId) -> WorkflowRecord:
+    return builders.record(*owners, workflow=workflow_id(number))
+
+
+def create(*records: WorkflowRecord) -> Proposal:
+    def proposal(_: StatusView) -> tuple[Change, ...]:
+        return tuple(WorkflowCreated(record=each, rendered=builders.HELLO) for each in records)
+
+    return proposal
+
+
+def tell(event: WorkflowEvent) -> Proposal:
+    """Propose an event the way the report service does: judged by the state machine."""
+
+    def proposal(view: StatusView) -> tuple[Change, ...]:
+        entry = view.workflows[event.workflow_id]
+        return state_machine.decide(entry.context, entry.record.actions, event)
+
+    return proposal
+
+
+def report(number: int, index: int, told: State, **changes: object) -> Proposal:
+    return tell(builders.report(index, told, workflow=workflow_id(number), **changes))  # type: ignore[arg-type]
+
+
+def push(number: int, version: int, tree: TreeId, files: tuple[DataFile, ...] = ()) -> Proposal:
+    plain = builders.push(0, version, workflow=workflow_id(number))
+    return tell(replace(plain, version=replace(plain.version, tree_id=tree), files=files))
+
+
+def result(future: Future[Receipt]) -> Receipt:
+    return future.result(PATIENCE_SECONDS)
+
+
+def is_root() -> bool:
+    return os.geteuid() == 0
+
+
+def same_content(one: StatusView, other: StatusView) -> None:
+    """Assert that two views say the same, however they hold it."""
+    assert set(one.workflows) == set(other.workflows)
+    for each in one.workflows:
+        mine, theirs = one.workflows[each], other.workflows[each]
+        assert (mine.record, mine.context, mine.events) == (
+            theirs.record,
+            theirs.context,
+            theirs.events,
+        )
+    assert dict(one.queues) == dict(other.queues)
+    assert dict(one.live_addresses) == dict(other.live_addresses)
+    assert dict(one.requests) == dict(other.requests)
+    assert dict(one.by_digest) == dict(other.by_digest)
+    assert one.reconcile == other.reconcile
+    assert one.commit == other.commit

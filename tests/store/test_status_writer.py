@@ -1,0 +1,348 @@
+"""What every writer of the status branch keeps to, whichever way it makes its commits."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from provisioner.errors import Conflict, NotFound, Refused, Unavailable
+from provisioner.model.event import RequestMoved, WorkflowDeleted
+from provisioner.model.ids import BlobId, CommitId
+from provisioner.model.problem import Problem
+from provisioner.model.state import State
+from provisioner.model.views import Change, Reconciled, ReconcileReport, StatusView
+from provisioner.store import layout, ref_lock
+from provisioner.store.data_writer import NewFile
+from provisioner.store.fast_import import FastImportSink
+from provisioner.store.group import Sink, Staged
+from provisioner.store.pack_sink import PackSink
+from provisioner.store.repo import GitRepo
+from provisioner.store.status_store import StatusStore
+from provisioner.store.status_writer import StatusWriter
+from tests import builders
+from tests.store import sites
+from tests.store.sites import create, report, result, tell, workflow_id
+
+SINKS: dict[str, Callable[[GitRepo, str], Sink]] = {
+    "journal": PackSink,
+    "files": partial(PackSink, journal=False),
+    "fast-import": FastImportSink,
+}
+
+
+@pytest.fixture(params=list(SINKS))
+def make_sink(request: pytest.FixtureRequest) -> Callable[[GitRepo, str], Sink]:
+    return SINKS[request.param]
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Iterator[GitRepo]:
+    with closing(sites.bare(tmp_path / "repo")) as repo:
+        yield repo
+
+
+@pytest.fixture
+def writer(repo: GitRepo, make_sink: Callable[[GitRepo, str], Sink]) -> Iterator[StatusWriter]:
+    with closing(StatusWriter(repo, make_sink=make_sink)) as writer:
+        yield writer
+
+
+def test_an_answer_names_the_commit_that_holds_the_change(writer, repo):
+    receipt = result(writer.propose(create(sites.record(1))))
+    assert repo.branch("status") == receipt.commit
+    assert StatusStore(repo).read_workflow(workflow_id(1)).record == sites.record(1)
+    assert StatusStore(repo).read_rendered(workflow_id(1)) == builders.HELLO
+
+
+def test_what_is_loaded_is_what_was_written(writer, repo, tmp_path):
+    one, two = builders.ONE, builders.TWO
+    result(writer.propose(create(sites.record(1, one, two), sites.record(2, one))))
+    result(writer.propose(report(1, 0, State.RUNNING)))
+    result(writer.propose(report(1, 0, State.SUCCESS, message="größer\n", exit_code=0)))
+    result(writer.propose(create(sites.record(3, two))))
+    result(writer.propose(report(3, 0, State.RUNNING, worker=two)))
+    result(writer.propose(report(3, 0, State.FAILED, worker=two, exit_code=7)))
+    moved = RequestMoved(
+        workflow_id=workflow_id(2),
+        at=builders.AT,
+        desired_commit=builders.COMMIT,
+        request_path="workflows/moved.yaml",
+    )
+    result(writer.propose(tell(moved)))
+    gone = WorkflowDeleted(
+        workflow_id=workflow_id(1), at=builders.AT, desired_commit=builders.COMMIT, message="gone"
+    )
+    result(writer.propose(tell(gone)))
+    problem = Problem(path="hardware/n1.yaml", line=4, column=11, code="mac.format", message="no")
+    told = ReconcileReport(
+        desired_commit=CommitId("d" * 40),
+        at=builders.AT,
+        problems=(problem,),
+        in_force=(("hardware/n1.yaml", BlobId("a" * 40)),),
+    )
+    result(writer.propose(lambda _: (Reconciled(report=told),)))
+    sites.same_content(StatusStore(repo).load(), writer.view)
+    sites.fsck(repo.git_dir)
+
+
+def test_catching_up_gives_what_loading_gives(writer, repo):
+    store = StatusStore(repo)
+    result(writer.propose(create(*map(sites.record, range(20)))))
+    view = store.load()
+    for number in range(10):
+        result(writer.propose(report(number, 0, State.RUNNING)))
+        result(writer.propose(report(number, 0, State.SUCCESS)))
+    result(writer.propose(create(*map(sites.record, range(20, 25)))))
+    sites.same_content(store.catch_up(view), store.load())
+
+
+def test_whatever_waits_goes_into_one_commit(writer, repo):
+    result(writer.propose(create(*map(sites.record, range(40)))))
+    is_running, may_go_on = threading.Event(), threading.Event()
+
+    def slow(_: StatusView) -> tuple[Change, ...]:
+        is_running.set()
+        may_go_on.wait(sites.PATIENCE_SECONDS)
+        return ()
+
+    first = writer.propose(slow)
+    is_running.wait(sites.PATIENCE_SECONDS)
+    rest = [writer.propose(report(number, 0, State.RUNNING)) for number in range(40)]
+    may_go_on.set()
+    result(first)
+    commits = {result(each).commit for each in rest}
+    assert len(commits) == 1
+    subject = sites.git(repo.git_dir, "log", "-1", "--format=%s", *commits)
+    assert subject == "40 events in 40 workflows\n"
+
+
+def test_a_refused_proposal_leaves_the_others_of_its_group_alone(writer):
+    result(writer.propose(create(sites.record(1), sites.record(2))))
+    good = writer.propose(report(1, 0, State.RUNNING))
+    bad = writer.propose(report(2, 0, State.SUCCESS))
+    also_good = writer.propose(report(2, 0, State.RUNNING))
+    with pytest.raises(Refused, match="has not started"):
+        result(bad)
+    assert result(good).changes and result(also_good).changes
+
+
+def test_a_proposal_that_breaks_is_told_so_and_the_writer_goes_on(writer):
+    def broken(_: StatusView) -> tuple[Change, ...]:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        result(writer.propose(broken))
+    assert result(writer.propose(create(sites.record(1)))).changes
+
+
+def test_a_report_told_twice_is_answered_with_the_commit_that_has_it(writer, repo):
+    result(writer.propose(create(sites.record(1))))
+    first = result(writer.propose(report(1, 0, State.RUNNING)))
+    again = result(writer.propose(report(1, 0, State.RUNNING)))
+    assert again.changes == ()
+    assert again.commit == first.commit == repo.branch("status")
+
+
+def test_a_branch_that_somebody_else_moved_is_caught_up_with(writer, repo, make_sink):
+    result(writer.propose(create(sites.record(1))))
+    before = repo.branch("status")
+    result(writer.propose(report(1, 0, State.RUNNING)))
+    told = repo.branch("status")
+    assert before and told
+    # Somebody else takes the report back, and adds a file of their own.
+    blob = repo.write_blob(b"a note\n")
+    tree = sites.git(repo.git_dir, "ls-tree", before) + f"100644 blob {blob}\tnote.txt\n"
+    tree_id = sites.git(repo.git_dir, "mktree", stdin=tree.encode()).strip()
+    theirs = sites.git(repo.git_dir, "commit-tree", "-p", told, "-m", "by hand", tree_id).strip()
+    repo.move_ref("refs/heads/status", expected=told, new=CommitId(theirs))
+    receipt = result(writer.propose(report(1, 0, State.RUNNING)))
+    assert receipt.changes, "the report was not there any more, so it was new"
+    assert repo.commit(receipt.commit).parents == (CommitId(theirs),)
+    assert repo.blob_at(receipt.commit, "note.txt") == b"a note\n"
+    sites.same_content(StatusStore(repo).load(), writer.view)
+    sites.fsck(repo.git_dir)
+
+
+def test_refreshing_shows_what_somebody_else_pushed(writer, repo):
+    result(writer.propose(create(sites.record(1))))
+    old = repo.branch("status")
+    assert old
+    result(writer.propose(report(1, 0, State.RUNNING)))
+    new = repo.branch("status")
+    repo.move_ref("refs/heads/status", expected=new, new=old)
+    assert result(writer.refresh()).commit == old
+    assert writer.view.workflows[workflow_id(1)].context.state is State.PENDING
+
+
+def test_a_branch_without_our_format_is_refused(repo, make_sink):
+    tree = sites.git(repo.git_dir, "mktree").strip()
+    commit = sites.git(repo.git_dir, "commit-tree", "-m", "not ours", tree).strip()
+    repo.move_ref("refs/heads/status", expected=None, new=CommitId(commit))
+    with pytest.raises(Exception, match=r"format\.json"):
+        StatusWriter(repo, make_sink=make_sink)
+    # and the writer's lock was given back
+    sites.git(repo.git_dir, "update-ref", "-d", "refs/heads/status")
+    StatusWriter(repo, make_sink=make_sink).close()
+
+
+def test_only_one_writer_works_on_a_repository(writer, repo, make_sink):
+    with pytest.raises(Conflict, match="writes the status branch of this repository already"):
+        StatusWriter(repo, make_sink=make_sink)
+
+
+def test_followers_see_the_view_before_anybody_is_answered(repo, make_sink):
+    seen = []
+    futures = []
+
+    def follow(view: StatusView, changed: tuple[str, ...]) -> None:
+        seen.append((view.commit, changed, [each.done() for each in futures]))
+
+    with closing(StatusWriter(repo, make_sink=make_sink, on_published=follow)) as writer:
+        futures.append(writer.propose(create(sites.record(1))))
+        receipt = result(futures[0])
+        assert writer.view.commit == receipt.commit
+    assert seen == [(receipt.commit, (workflow_id(1),), [False])]
+
+
+def test_logs_are_files_and_are_not_kept_in_memory(writer, repo):
+    result(writer.propose(create(sites.record(1))))
+    result(writer.propose(report(1, 0, State.RUNNING)))
+    log = bytes(range(256)) * 100
+    result(writer.propose(report(1, 0, State.FAILED, log_tail=log)))
+    store = StatusStore(repo)
+    assert store.read_log(workflow_id(1), action_index=0, attempt=1) == log
+    assert store.read_log(workflow_id(1), action_index=0, attempt=2) is None
+    assert all(not each.log_tail for each in writer.view.workflows[workflow_id(1)].events)
+
+
+def test_each_version_of_ephemeral_data_stays_readable(writer, repo):
+    result(writer.propose(create(sites.record(1))))
+    result(writer.propose(report(1, 0, State.RUNNING)))
+    contents = [b'{"a": 1}', b'{"a": 2}']
+    pushes = []
+    for number, content in enumerate(contents, 1):
+        files = [NewFile(path="a.json", content=content), NewFile(path="same", content=b"same")]
+        tree, data_files = writer.write_data_files(files)
+        pushes.append(writer.propose(sites.push(1, number, tree, data_files)))
+    commits = [result(each).commit for each in pushes]
+    assert len(set(commits)) == 2, "two versions in one commit would lose the first"
+    store = StatusStore(repo)
+    for number, content in enumerate(contents, 1):
+        version, files = store.read_data(workflow_id(1), number)
+        assert version.version == number
+        assert [(each.path, each.content) for each in files] == [("a.json", content), ("same", b"same")]
+    assert store.read_data(workflow_id(1))[0].version == 2
+    path = layout.data(workflow_id(1))
+    assert repo.blob_at(commits[0], f"{path}/a.json") == contents[0]
+    with pytest.raises(NotFound):
+        store.read_data(workflow_id(1), 3)
+    sites.fsck(repo.git_dir)
+
+
+def test_data_that_became_empty_leaves_no_file(writer, repo):
+    result(writer.propose(create(sites.record(1))))
+    result(writer.propose(report(1, 0, State.RUNNING)))
+    for number, files in enumerate(([NewFile(path="a", content=b"a")], []), 1):
+        tree, _ = writer.write_data_files(files)
+        commit = result(writer.propose(sites.push(1, number, tree))).commit
+    assert repo.entry_at(commit, layout.data(workflow_id(1))) is None
+    assert StatusStore(repo).read_data(workflow_id(1))[1] == ()
+    sites.fsck(repo.git_dir)
+
+
+def test_closing_answers_everybody_first(repo, make_sink):
+    writer = StatusWriter(repo, make_sink=make_sink)
+    futures = [writer.propose(create(sites.record(number))) for number in range(50)]
+    writer.close()
+    assert all(each.done() and each.result().commit for each in futures)
+    with pytest.raises(Unavailable):
+        result(writer.propose(create(sites.record(51))))
+    sites.same_content(StatusStore(repo).load(), writer.view)
+
+
+def test_nothing_is_half_done_when_the_disk_is_full_and_it_goes_on_after(repo, make_sink):
+    is_full = threading.Event()
+
+    class Full:
+        """A disk that takes nothing while `is_full`."""
+
+        def __init__(self, repo: GitRepo, ref: str) -> None:
+            self._sink = make_sink(repo, ref)
+            self.stage, self.reset, self.close = (
+                self._sink.stage,
+                self._sink.reset,
+                self._sink.close,
+            )
+
+        def publish(self, staged: Staged) -> None:
+            if is_full.is_set():
+                raise OSError(28, "No space left on device")
+            self._sink.publish(staged)
+
+    with closing(StatusWriter(repo, make_sink=Full)) as writer:
+        before = result(writer.propose(create(sites.record(1)))).commit
+        is_full.set()
+        for _ in range(3):
+            with pytest.raises(Unavailable, match="No space left on device"):
+                result(writer.propose(report(1, 0, State.RUNNING)))
+        assert repo.branch("status") == writer.view.commit == before
+        is_full.clear()
+        assert result(writer.propose(report(1, 0, State.RUNNING))).changes
+        sites.same_content(StatusStore(repo).load(), writer.view)
+    sites.fsck(repo.git_dir)
+
+
+def test_the_history_reads_like_a_diary(writer, repo):
+    hello = builders.record(
+        workflow=workflow_id(1), actions=(builders.action(0, name="hello\nWriter: mallory"),)
+    )
+    result(writer.propose(create(hello)))
+    message = sites.git(repo.git_dir, "log", "-1", "--format=%B", "status")
+    short = layout.short(workflow_id(1))
+    assert message.splitlines() == [
+        f"{short} hello_world_workflow: created",
+        "",
+        f"Desired-Commit: {builders.COMMIT}",
+        f"Request: workflows/{workflow_id(1)}.yaml",
+        "Writer: tinkgit",
+        "",
+    ]
+    told = report(1, 0, State.RUNNING, action_name="hello\nWriter: mallory")
+    result(writer.propose(told))
+    subject, trailers = sites.git(
+        repo.git_dir, "log", "-1", "--format=%s%n%(trailers:key=Writer)", "status"
+    ).split("\n", 1)
+    assert subject == f"{short} hello?Writer: mallory: STATE_RUNNING 08:00:27:00:00:01"
+    assert trailers.split() == ["Writer:", "tinkgit"]
+
+
+def test_all_ways_of_writing_make_the_same_commits(tmp_path):
+    tips = set()
+    for name, make_sink in SINKS.items():
+        repo = sites.bare(tmp_path / name)
+        with closing(repo), closing(
+            StatusWriter(repo, make_sink=make_sink, clock=lambda: 1_795_000_000)
+        ) as writer:
+            result(writer.propose(create(*map(sites.record, range(30)))))
+            for number in range(30):
+                result(writer.propose(report(number, 0, State.RUNNING)))
+            tips.add(repo.branch("status"))
+    assert len(tips) == 1
+
+
+def test_a_lock_that_git_holds_is_waited_for_and_never_broken(repo, monkeypatch):
+    monkeypatch.setattr(ref_lock, "WAIT_SECONDS", 0.0)
+    with closing(StatusWriter(repo)) as writer:
+        result(writer.propose(create(sites.record(1))))
+        lock = repo.common_dir / "refs/heads/status.lock"
+        lock.write_text("")
+        with pytest.raises(Unavailable, match="held by another git process"):
+            result(writer.propose(report(1, 0, State.RUNNING)))
+        assert lock.exists()
+        lock.unlink()
+        assert result(writer.propose(report(1, 0, State.RUNNING))).changes
