@@ -56,7 +56,7 @@ def run(
     try:
         result = called.call(budget, *arguments) if called.bounded else called.call(*arguments)
     except CallFault as error:
-        message = f"{called.name}: {error.message}"
+        message = error.message if called.name == "fail" else f"{called.name}: {error.message}"
         raise Failure(node.at, message, hint=error.hint) from error
     if isinstance(result, str):
         if not called.bounded:

@@ -9,7 +9,7 @@ from provisioner.render import floats
 from provisioner.render.functions.signature import CallFault
 from provisioner.render.limits import Budget
 from provisioner.render.literals import to_bytes
-from provisioner.render.values import NO_VALUE, Uint8, type_name
+from provisioner.render.values import NO_VALUE, Uint8, Version, type_name
 
 _ESCAPES = {
     "\a": "\\a",
@@ -109,6 +109,8 @@ class Printer:
             return self._int_verb(value, verb)
         if isinstance(value, float):
             return self._float_verb(value, verb)
+        if isinstance(value, Version):
+            return self._text_verb(str(value["String"]), verb)
         if isinstance(value, dict):
             return self._map(value, verb)
         if isinstance(value, list):

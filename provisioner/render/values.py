@@ -68,6 +68,12 @@ class StringMap(dict[str, object]):
     __slots__ = ()
 
 
+class Version(dict[str, object]):
+    """What `semver` gives; prints as its String."""
+
+    __slots__ = ()
+
+
 _TYPE_NAMES: dict[type, str] = {
     type(None): "<nil>",
     NoValue: "<nil>",
@@ -83,6 +89,7 @@ _TYPE_NAMES: dict[type, str] = {
     IntList: "[]int",
     ListList: "[][]interface {}",
     StringMap: "map[string]string",
+    Version: "*semver.Version",
 }
 _KIND_NAMES: dict[type, str] = {
     type(None): "invalid",
@@ -93,6 +100,7 @@ _KIND_NAMES: dict[type, str] = {
     ListList: "slice",
     dict: "map",
     StringMap: "map",
+    Version: "ptr",
 }
 # What to say to a person.
 _PLAIN_NAMES: dict[str, str] = {
@@ -129,9 +137,13 @@ def is_true(value: object) -> bool:
 
 def copy_data(data: Mapping[str, object], limits: Limits) -> dict[str, object]:
     """The data as a template may see them."""
-    copied, _ = _copy(data, limits.value_depth, limits.made_items)
+    copied = copy_value(data, limits)
     assert isinstance(copied, dict)
     return copied
+
+
+def copy_value(value: object, limits: Limits) -> object:
+    return _copy(value, limits.value_depth, limits.made_items)[0]
 
 
 def _copy(value: object, depth: int, room: int) -> tuple[object, int]:

@@ -7,7 +7,7 @@ arguments of what type it takes as text, for example "int string", and "any*" fo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from provisioner.render.values import StringMap
@@ -44,6 +44,9 @@ class Function:
     call: Callable[..., object]
     bounded: bool = False
     deep: bool = False
+
+    def renamed(self, name: str) -> Function:
+        return replace(self, name=name)
 
 
 FunctionTable = Mapping[str, Function]
