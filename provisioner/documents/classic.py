@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from provisioner.documents import schema_check
-from provisioner.documents.yaml_reader import Document, Path
+from provisioner.documents import json_text, schema_check
+from provisioner.documents.json_text import NotJson
+from provisioner.documents.yaml_reader import Document, Path, Place
 from provisioner.model.hardware import Hardware, Interface, Source
 from provisioner.model.ids import (
     HardwareId,
@@ -53,8 +54,7 @@ class Problems:
         severity: Severity = Severity.ERROR,
         at_key: bool = False,
     ) -> None:
-        place = self._document.key_place if at_key else self._document.place
-        line, column = place(where)
+        line, column = self._document.key_place(where) if at_key else self.place(where)
         told = Problem(
             path=self._path,
             line=line,
@@ -65,6 +65,9 @@ class Problems:
             severity=severity,
         )
         self.found.append(told)
+
+    def place(self, where: Path) -> Place:
+        return self._document.place(where)
 
     def invalid(self, where: Path, code: str, error: InvalidId, text: str) -> None:
         hint = schema_check.placeholder_hint(text) or error.hint
@@ -104,7 +107,11 @@ def decode_hardware(
     if isinstance(data.get("metadata"), str):
         shape["metadata"] = _unpacked(data["metadata"])
     hardware = Hardware(
-        id=HardwareId(identity), interfaces=interfaces, document=shape, source=source
+        id=HardwareId(identity),
+        interfaces=interfaces,
+        document=shape,
+        source=source,
+        places=places_of(problems, where, interfaces) | {identity: problems.place(("id",))},
     )
     return hardware, problems.in_reading_order()
 
@@ -145,6 +152,17 @@ def read_interfaces(
             )
         )
     return tuple(interfaces)
+
+
+def places_of(problems: Problems, base: Path, interfaces: Sequence[Interface]) -> dict[str, Place]:
+    """Tell where each address stands."""
+    places: dict[str, Place] = {}
+    for index, interface in enumerate(interfaces):
+        if interface.mac:
+            places[interface.mac] = problems.place((*base, index, "dhcp", "mac"))
+        if interface.ip:
+            places[interface.ip] = problems.place((*base, index, "dhcp", "ip", "address"))
+    return places
 
 
 def with_macs(entries: Sequence[Any], interfaces: Sequence[Interface]) -> list[Any]:
@@ -220,6 +238,6 @@ def _ip(problems: Problems, where: Path, text: str) -> IpAddress | None:
 def _unpacked(metadata: str) -> object:
     """Classic tink stores metadata as a text that holds JSON, and prints it as JSON."""
     try:
-        return json.loads(metadata)
-    except (ValueError, RecursionError):
+        return json_text.load(metadata)
+    except NotJson:
         return metadata

@@ -121,12 +121,6 @@ def _decode_classic(kind: Kind, document: Document, *, source: Source) -> Decode
 
 def _joined(found: Iterable[Decoded], reading: Reading) -> Decoded:
     found = list(found)
-    requests = [request for each in found for request in each.requests]
-    if len(requests) > 1:  # each needs a path of its own, to be told apart
-        requests = [
-            replace(each, source=replace(each.source, path=f"{each.source.path}#{number}"))
-            for number, each in enumerate(requests, start=1)
-        ]
     # What follows from a mistake in the YAML is not told a second time.
     broken = {each.line for each in reading.problems}
     problems = [each for one in found for each in one.problems if each.line not in broken]
@@ -137,7 +131,7 @@ def _joined(found: Iterable[Decoded], reading: Reading) -> Decoded:
     return Decoded(
         hardware=tuple(value for each in found for value in each.hardware),
         templates=tuple(value for each in found for value in each.templates),
-        requests=tuple(requests),
+        requests=tuple(value for each in found for value in each.requests),
         problems=tuple(in_order),
     )
 

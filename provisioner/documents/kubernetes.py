@@ -154,6 +154,8 @@ def _hardware(
         document=classic_document(identity, {**spec, "interfaces": with_macs}),
         kubernetes=data,
         source=source,
+        places=classic.places_of(problems, (*where, "spec", "interfaces"), interfaces)
+        | {identity: problems.place((*where, "metadata", "name"))},
     )
 
 
@@ -208,7 +210,6 @@ def _template(
         source=source,
         first_line=first_line,
         indent=indent,
-        strict=False,
     )
     told = template_text.check_early(template)
     problems.found += told

@@ -10,7 +10,6 @@ schema, so that `52:54:00:12:34:56` and `no` stay text.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +17,8 @@ from dataclasses import dataclass
 from yaml._yaml import CParser
 from yaml.error import YAMLError
 
-from provisioner.documents import yaml_syntax
+from provisioner.documents import json_text, yaml_syntax
+from provisioner.documents.json_text import NotJson
 from provisioner.documents.yaml_composer import Composer, Entry, Limits, Stopped
 from provisioner.model.problem import Problem, Severity
 
@@ -26,10 +26,16 @@ Path = tuple[str | int, ...]
 Place = tuple[int, int]
 
 # A hardware file is 1 KB, the largest template seen in the wild 15 KB.
-FILE_LIMITS = Limits(size_bytes=1_048_576, nodes=100_000, depth=64, aliases=100, documents=1_000)
+FILE_LIMITS = Limits(
+    size_bytes=1_048_576, nodes=100_000, depth=json_text.MAX_DEPTH, aliases=100, documents=1_000
+)
 # What `tink import` reads is a dump of a whole cluster, by a person, on their own machine.
 DUMP_LIMITS = Limits(
-    size_bytes=64 * 1_048_576, nodes=5_000_000, depth=64, aliases=100, documents=100_000
+    size_bytes=64 * 1_048_576,
+    nodes=5_000_000,
+    depth=json_text.MAX_DEPTH,
+    aliases=100,
+    documents=100_000,
 )
 
 # What JSON allows and the C parser refuses: halves of a surrogate pair, and leading tabs.
@@ -134,20 +140,26 @@ def _read_json(text: str, *, path: str, limits: Limits) -> Reading:
     if any(each.severity is Severity.ERROR for each in ours):
         return Reading(problems=tuple(ours))
     try:
-        data = json.loads(text)
-    except json.JSONDecodeError as error:
+        data = json_text.load(text)
+    except NotJson as error:
+        before = text[: error.position]
         problem = Problem(
             path=path,
-            line=error.lineno,
-            column=error.colno,
+            line=before.count("\n") + 1,
+            column=len(before.rpartition("\n")[2]) + 1,
             code="json.syntax",
-            message=f"invalid json: {error.msg}",
+            message=f"invalid json: {error.message}",
+            hint=_json_hint(error.message),
         )
         return Reading(problems=(problem,))
-    except (ValueError, RecursionError) as error:
-        return _one_problem(path, "json.syntax", f"invalid json: {error}")
     entry = places.documents[0].entry if len(places.documents) == 1 else None
     return Reading(documents=(Document(data=data, entry=entry),), problems=tuple(ours))
+
+
+def _json_hint(message: str) -> str:
+    if message.startswith("Extra data"):
+        return "write one document a file; tink import does it for you"
+    return "text wants double quotes" if message.startswith("Expecting value") else ""
 
 
 def _events(text: str) -> Iterator[object]:
