@@ -1,0 +1,192 @@
+"""`tink hardware`: the machines of the desired branch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from provisioner.cli import commit, hardware_views, options, printing, proposal, reading, table
+from provisioner.cli.options import Shape
+from provisioner.cli.site import Site
+from provisioner.documents import encode
+from provisioner.documents.layout import FOLDER_OF, Kind
+from provisioner.errors import NotFound, UserError
+from provisioner.model import ids as model_ids
+from provisioner.model.hardware import Hardware, Interface
+from provisioner.model.ids import HardwareId
+from provisioner.model.views import DesiredState
+
+NOTHING_GIVEN = "either pipe the data or provide the required '--file' flag"
+
+
+@click.group
+@options.site()
+def hardware() -> None:
+    """Machines: what identifies each one, and its metadata."""
+
+
+@hardware.command
+@click.option(
+    "--file", "path", type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True)
+)
+@options.site()
+def push(*, path: Path | None) -> None:
+    """Add a machine, or change the one with that id; JSON or YAML, from a pipe or --file."""
+    text, name = reading.piped_or_file(path, nothing_given=NOTHING_GIVEN)
+    with Site.opened(options.where()) as site:
+        site.check_writable()
+        machine = _decoded(text, name)
+        desired = site.desired()
+        known = desired.hardware.get(machine.id)
+        target = known.source.path if known else _new_path(desired, machine)
+        commit.check_sole(desired, target)
+        content = encode.encode_hardware(machine.document, path=target).encode()
+        proposal.check(desired, {target: content})
+        what = "Change" if known else "Add"
+        commit.write(site, {target: content}, f"{what} hardware {_called(machine)}")
+    printing.note(f"{datetime.now():%Y/%m/%d %H:%M:%S} Hardware data pushed successfully")
+
+
+@hardware.command
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@options.site()
+@options.listing
+def get(*, ids: tuple[str, ...], shape: Shape) -> None:
+    """List the machines of these ids; without an ID, all. Unknown ids are passed over."""
+    with Site.opened(options.where()) as site:
+        desired = site.desired()
+        known = [machine for each in ids if (machine := _find(desired, each))]
+        printing.print_list(hardware_views.LISTED, known if ids else _all(desired), shape)
+
+
+@hardware.command("list")
+@options.site()
+@options.listing
+def list_hardware(*, shape: Shape) -> None:
+    """List the machines, a row per network interface."""
+    with Site.opened(options.where()) as site:
+        printing.print_list(hardware_views.LISTED, _all(site.desired()), shape)
+
+
+@hardware.command("id")
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@options.site()
+@options.output("line", default="line")
+def by_id(*, ids: tuple[str, ...], form: str) -> None:
+    """Print each machine's document, on one line."""
+    with Site.opened(options.where()) as site:
+        desired = site.desired()
+        _print_documents([_get(desired, each) for each in ids], form)
+
+
+@hardware.command("mac")
+@click.argument("macs", nargs=-1, required=True, metavar="MAC...")
+@click.option("-d", "--details", is_flag=True, help="The machine's whole document.")
+@options.site()
+@options.output("table")
+def by_mac(*, macs: tuple[str, ...], details: bool, form: str) -> None:
+    """Find machines by MAC address, in any spelling."""
+    wanted = [model_ids.parse_mac(each) for each in macs]
+    with Site.opened(options.where()) as site:
+        desired = site.desired()
+        found = [_named(desired, desired.hardware_by_mac.get(mac), "MAC", mac) for mac in wanted]
+    _print_matches(found, wanted, lambda each: each.mac, form="line" if details else form)
+
+
+@hardware.command("ip")
+@click.argument("addresses", nargs=-1, required=True, metavar="IP...")
+@click.option("-d", "--details", is_flag=True, help="The machine's whole document.")
+@options.site()
+@options.output("table")
+def by_ip(*, addresses: tuple[str, ...], details: bool, form: str) -> None:
+    """Find machines by IP address."""
+    wanted = [model_ids.parse_ip(each) for each in addresses]
+    with Site.opened(options.where()) as site:
+        desired = site.desired()
+        found = [_named(desired, desired.hardware_by_ip.get(ip), "IP", ip) for ip in wanted]
+    _print_matches(found, wanted, lambda each: each.ip, form="line" if details else form)
+
+
+@hardware.command
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@options.site()
+def delete(*, ids: tuple[str, ...]) -> None:
+    """Delete machines; workflows that exist keep running on them."""
+    with Site.opened(options.where()) as site:
+        site.check_writable()
+        desired = site.desired()
+        found = {each: _find(desired, each) for each in ids}
+        paths = {each: machine.source.path for each, machine in found.items() if machine}
+        called = [_called(machine) for machine in found.values() if machine]
+        commit.delete(site, desired, ids, paths=paths, what=f"hardware {', '.join(called)}")
+
+
+def _all(desired: DesiredState) -> list[Hardware]:
+    return sorted(desired.hardware.values(), key=lambda machine: machine.source.path)
+
+
+def _find(desired: DesiredState, text: str) -> Hardware | None:
+    return desired.hardware.get(HardwareId(text.lower()))
+
+
+def _get(desired: DesiredState, text: str) -> Hardware:
+    machine = desired.hardware.get(HardwareId(model_ids.parse_uuid(text, "hardware id")))
+    if machine is None:
+        raise NotFound("hardware", text)
+    return machine
+
+
+def _named(desired: DesiredState, found: HardwareId | None, kind: str, address: str) -> Hardware:
+    machine = desired.hardware.get(found) if found else None
+    if machine is None:
+        raise NotFound("hardware", address, hint=f"no machine has that {kind} address")
+    return machine
+
+
+def _print_matches(
+    machines: Iterable[Hardware],
+    wanted: Iterable[str],
+    address: Callable[[Interface], str | None],
+    *,
+    form: str,
+) -> None:
+    if form != "table":
+        _print_documents(list(machines), form)
+        return
+    for machine, text in zip(machines, wanted, strict=True):
+        interface = next(each for each in machine.interfaces if address(each) == text)
+        rows = hardware_views.interface_rows(machine, interface)
+        click.echo(table.draw(hardware_views.ONE_COLUMNS, rows), nl=False)
+
+
+def _print_documents(machines: list[Hardware], form: str) -> None:
+    if form == "line":
+        for machine in machines:
+            click.echo(hardware_views.one_line(machine))
+    else:
+        told = [hardware_views.data(machine) for machine in machines]
+        printing.print_data(printing.one_or_all(told), form)
+
+
+def _decoded(text: bytes, name: str) -> Hardware:
+    """Read what is pushed, with classic tink's words where it has some."""
+    decoded = reading.decode(Kind.HARDWARE, text, name)
+    if len(decoded.hardware) != 1:
+        raise UserError(
+            f"{name} holds {len(decoded.hardware)} machines; push takes one",
+            hint=f"for many: tink import {name}",
+        )
+    return decoded.hardware[0]
+
+
+def _called(machine: Hardware) -> str:
+    names = (machine.name, *(each.hostname for each in machine.interfaces), machine.id)
+    return next(each for each in names if each)
+
+
+def _new_path(desired: DesiredState, machine: Hardware) -> str:
+    name = commit.file_name(_called(machine), machine.id)
+    return commit.free_path(desired, f"{FOLDER_OF[Kind.HARDWARE]}/{name}.yaml", machine.id[:8])

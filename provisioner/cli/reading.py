@@ -1,0 +1,63 @@
+"""What does a person hand over: a pipe or a file, and what is in it?"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from provisioner.documents import decode as decoding
+from provisioner.documents.decode import Decoded
+from provisioner.documents.layout import FOLDER_OF, Kind
+from provisioner.errors import LimitExceeded, UserError
+from provisioner.model.problem import InvalidInput, Problem
+
+LIMIT_BYTES = 16 * 1024 * 1024  # far above what the documents' own limit lets pass
+
+
+def piped_or_file(path: Path | None, *, nothing_given: str) -> tuple[bytes, str]:
+    """Read what was piped, else the file; as classic tink, a pipe wins.
+
+    A pipe is a standard input that is no character device.  One that is empty though a
+    file is named (a script's, a CI's) gives way to the file, which classic tink didn't.
+    """
+    if _is_piped() or path == Path("-"):
+        piped = sys.stdin.buffer.read(LIMIT_BYTES + 1)
+        if piped.strip() or path in (None, Path("-")):
+            if not piped.strip():
+                raise UserError(nothing_given)
+            return _bounded(piped, "standard input"), "standard input"
+    if path is None:
+        raise UserError(nothing_given)
+    with path.open("rb") as file:
+        return _bounded(file.read(LIMIT_BYTES + 1), str(path)), str(path)
+
+
+def decode(kind: Kind, content: bytes, name: str) -> Decoded:
+    """Decode a document as if it stood in the repository; problems name what was given."""
+    is_json = content.lstrip()[:1] in (b"{", b"[")
+    path = f"{FOLDER_OF[kind]}/given.{'json' if is_json and kind is not Kind.TEMPLATE else 'yaml'}"
+    decoded = decoding.decode_file(path=path, blob_id="", content=content)
+    if decoded.has_errors:
+        raise InvalidInput(_renamed(each, name) for each in decoded.problems)
+    return decoded
+
+
+def _renamed(problem: Problem, name: str) -> Problem:
+    return replace(problem, path=name)
+
+
+def _is_piped() -> bool:
+    try:
+        mode = os.fstat(sys.stdin.fileno()).st_mode
+    except (OSError, ValueError):
+        return False
+    return not stat.S_ISCHR(mode)
+
+
+def _bounded(content: bytes, name: str) -> bytes:
+    if len(content) > LIMIT_BYTES:
+        raise LimitExceeded(f"{name} is larger than {LIMIT_BYTES} bytes")
+    return content

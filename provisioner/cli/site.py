@@ -1,0 +1,153 @@
+"""Which repository and which branches does this command line mean?
+
+A path, the repository around the working folder, or a remote URL, which is fetched into a
+temporary folder and only read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from provisioner.cli.options import Where
+from provisioner.errors import NotFound, UserError
+from provisioner.model import ids
+from provisioner.model.ids import CommitId, WorkflowId
+from provisioner.model.views import DesiredState, LiveWorkflow
+from provisioner.store import desired_editor, desired_store
+from provisioner.store.repo import GitRepo
+from provisioner.store.status_store import StatusStore
+
+DEFAULT_BRANCH = "main"
+_SCP_LIKE = re.compile(r"[\w.-]+@[\w.-]+:(?!//)")  # git@host:path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    repo: GitRepo
+    branch: str  # the desired one
+    status_branch: str
+    is_remote: bool = False
+
+    @staticmethod
+    @contextlib.contextmanager
+    def opened(where: Where) -> Iterator[Site]:
+        with contextlib.ExitStack() as exits:
+            is_remote = _is_url(where.repo)
+            if is_remote:
+                folder = exits.enter_context(tempfile.TemporaryDirectory(prefix="tink-"))
+                repo = _fetched(where, Path(folder))
+            else:
+                repo = GitRepo(Path(where.repo), search_parents=True)
+            exits.callback(repo.close)
+            yield Site(
+                repo=repo,
+                branch=where.branch or _desired_branch(repo, where.status_branch),
+                status_branch=where.status_branch,
+                is_remote=is_remote,
+            )
+
+    @property
+    def desired_commit(self) -> CommitId:
+        commit = self._newest(self.branch)
+        if commit is None:
+            raise NotFound("commit", self.branch, hint="commit something first, or give --branch")
+        return commit
+
+    @property
+    def status_commit(self) -> CommitId | None:
+        """The newest that we know; in a clone, what was fetched last."""
+        return self._newest(self.status_branch)
+
+    @property
+    def status(self) -> StatusStore:
+        return StatusStore(self.repo, self.status_branch)
+
+    def desired(self) -> DesiredState:
+        """Read the desired branch; of a bad file, its problems."""
+        return desired_store.load(self.repo, self.desired_commit)
+
+    def commit(self, changes: Mapping[str, bytes | None], message: str) -> CommitId | None:
+        return desired_editor.commit_files(self.repo, self.branch, changes, message=message)
+
+    def find_workflow(self, workflow: str) -> LiveWorkflow | None:
+        with contextlib.suppress(NotFound):
+            return self.workflow(workflow)
+        return None
+
+    def workflow(self, text: str) -> LiveWorkflow:
+        workflow = self.workflow_id(text)
+        return self.status.read_workflow(workflow, self._status_commit_of(workflow))
+
+    def rendered(self, workflow: WorkflowId) -> str:
+        return self.status.read_rendered(workflow, self._status_commit_of(workflow))
+
+    def workflow_id(self, text: str) -> WorkflowId:
+        return WorkflowId(ids.parse_uuid(text, "workflow id"))
+
+    def first_and_last_commits(self, folder: str) -> tuple[dict[str, str], dict[str, str]]:
+        """When each file of a folder was first and last committed (RFC 3339)."""
+        words = ("--format=%x00%cI", "--name-only", "--no-renames", "--end-of-options")
+        listing = self.repo.run("log", *words, self.desired_commit, "--", folder).decode()
+        first: dict[str, str] = {}
+        last: dict[str, str] = {}
+        for entry in listing.split("\0")[1:]:
+            at, *paths = [line for line in entry.splitlines() if line]
+            for path in paths:
+                first[path] = at
+                last.setdefault(path, at)
+        return first, last
+
+    def check_writable(self) -> None:
+        if self.is_remote:
+            raise UserError(
+                "a remote URL is only read",
+                hint="git clone it, write in the clone, and git push",
+            )
+
+    def _status_commit_of(self, workflow: WorkflowId) -> CommitId:
+        commit = self.status_commit
+        if commit is None:
+            raise NotFound(
+                "workflow",
+                workflow,
+                hint=f"there is no branch {self.status_branch!r} yet; `tink serve` makes it",
+            )
+        return commit
+
+    def _newest(self, branch: str) -> CommitId | None:
+        """A branch of ours, or origin's where that one is ahead."""
+        here = self.repo.branch(branch)
+        there = self.repo.resolve(f"refs/remotes/origin/{branch}")
+        if here is None or there is None:
+            return here or there
+        return there if self.repo.is_ancestor(here, there) else here
+
+
+def _is_url(text: str) -> bool:
+    return "://" in text or bool(_SCP_LIKE.match(text) and not Path(text).exists())
+
+
+def _fetched(where: Where, folder: Path) -> GitRepo:
+    repo = GitRepo.create(folder / "remote.git", bare=True)
+    listing = repo.run("ls-remote", "--heads", "--end-of-options", where.repo).decode()
+    heads = {line.split("\t")[1].removeprefix("refs/heads/") for line in listing.splitlines()}
+    wanted = {where.branch or DEFAULT_BRANCH, where.status_branch} & heads
+    if not where.branch and DEFAULT_BRANCH not in heads:
+        wanted |= {"master"} & heads
+    if wanted:
+        repo.fetch(
+            where.repo, *(f"+refs/heads/{each}:refs/heads/{each}" for each in sorted(wanted))
+        )
+    return repo
+
+
+def _desired_branch(repo: GitRepo, status_branch: str) -> str:
+    if repo.branch(DEFAULT_BRANCH) is not None:
+        return DEFAULT_BRANCH
+    head = repo.checked_out_branch()
+    return head if head and head != status_branch else DEFAULT_BRANCH

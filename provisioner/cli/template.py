@@ -1,0 +1,157 @@
+"""`tink template`: the templates of the desired branch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from provisioner.cli import commit, options, printing, proposal, reading, template_views
+from provisioner.cli.options import Shape
+from provisioner.cli.site import Site
+from provisioner.documents.layout import FOLDER_OF, Kind
+from provisioner.errors import Conflict, NotFound, UserError
+from provisioner.model.ids import TemplateId
+from provisioner.model.template import Template
+from provisioner.model.views import DesiredState
+
+NOTHING_GIVEN = "either pipe the template or provide the required '--file' flag"
+
+FILE = click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True)
+
+
+@click.group
+@options.site()
+def template() -> None:
+    """Templates: Go-template text that becomes a workflow when it is rendered."""
+
+
+@template.command
+@click.option("--file", "-p", "--path", "path", type=FILE, help="The template's file.")
+@click.option("-n", "--name", help="Accepted, as by classic tink; the name is the text's own.")
+@options.site()
+def create(*, path: Path | None, name: str | None) -> None:
+    """Add a template from a pipe or a file, unchanged; prints its id."""
+    text, source = reading.piped_or_file(path, nothing_given=NOTHING_GIVEN)
+    with Site.opened(options.where()) as site:
+        site.check_writable()
+        made = _decoded(text, source)
+        _check_name(made, name)
+        desired = site.desired()
+        if made.name in desired.templates:
+            there = desired.templates[made.name].source.path
+            raise Conflict(
+                f"there is a template {made.name!r} already, in {there}",
+                hint=f"tink template update {made.id} --file {source}",
+            )
+        file_name = commit.file_name(made.name, made.id)
+        target = f"{FOLDER_OF[Kind.TEMPLATE]}/{file_name}.yaml"
+        target = commit.free_path(desired, target, made.id[:8])
+        proposal.check(desired, {target: text})
+        commit.write(site, {target: text}, f"Add template {made.name}")
+    click.echo(f"Created Template:  {made.id}")
+
+
+@template.command
+@click.argument("ids", nargs=-1, metavar="[ID|NAME]...")
+@options.site()
+@options.listing
+def get(*, ids: tuple[str, ...], shape: Shape) -> None:
+    """Print the text of each template; without an ID, the list."""
+    with Site.opened(options.where()) as site:
+        desired = site.desired()
+        if ids and shape == Shape():
+            for each in ids:
+                printing.print_text(_get(desired, each).text)
+            return
+        dated = template_views.dated(site, desired)
+        if ids:
+            wanted = [_get(desired, each).id for each in ids]
+            dated = [each for each in dated if each.template.id in wanted]
+        printing.print_list(template_views.GET, dated, shape)
+
+
+@template.command("list")
+@options.site()
+@options.listing
+def list_templates(*, shape: Shape) -> None:
+    """List the templates by name."""
+    with Site.opened(options.where()) as site:
+        dated = template_views.dated(site, site.desired())
+        printing.print_list(template_views.LIST, dated, shape)
+
+
+@template.command
+@click.argument("ids", nargs=-1, required=True, metavar="ID|NAME")
+@click.option("--file", "-p", "--path", "path", type=FILE, help="The new text.")
+@click.option("-n", "--name", help="Accepted, as by classic tink; the name is the text's own.")
+@options.site()
+def update(*, ids: tuple[str, ...], path: Path | None, name: str | None) -> None:
+    """Replace a template's text. Workflows that exist keep the old one."""
+    if len(ids) > 1:
+        raise click.UsageError("one text is for one template")
+    text, source = reading.piped_or_file(path, nothing_given=NOTHING_GIVEN)
+    with Site.opened(options.where()) as site:
+        site.check_writable()
+        made = _decoded(text, source)
+        _check_name(made, name)
+        desired = site.desired()
+        old = _get(desired, ids[0])
+        if made.name != old.name:
+            raise UserError(
+                f"{source} is the template {made.name!r}, not {old.name!r}",
+                hint="a template's id follows from its name; for a new name: tink template create",
+            )
+        target = old.source.path
+        if not old.strict:
+            raise UserError(
+                f"{target} is a Kubernetes document",
+                hint="change it with an editor, and commit it",
+            )
+        proposal.check(desired, {target: text})
+        commit.write(site, {target: text}, f"Update template {made.name}")
+    click.echo(f"Updated Template:  {made.id}")
+
+
+@template.command
+@click.argument("ids", nargs=-1, required=True, metavar="ID|NAME...")
+@options.site()
+def delete(*, ids: tuple[str, ...]) -> None:
+    """Delete templates; workflows that exist are not touched."""
+    with Site.opened(options.where()) as site:
+        site.check_writable()
+        desired = site.desired()
+        found = {each: _find(desired, each) for each in ids}
+        paths = {each: one.source.path for each, one in found.items() if one}
+        names = ", ".join(one.name for one in found.values() if one)
+        commit.delete(site, desired, ids, paths=paths, what=f"template {names}")
+
+
+def _find(desired: DesiredState, text: str) -> Template | None:
+    name = desired.template_names.get(TemplateId(text.lower())) or text
+    return desired.templates.get(name)
+
+
+def _get(desired: DesiredState, text: str) -> Template:
+    found = _find(desired, text)
+    if found is None:
+        raise NotFound("template", text, hint="tink template list shows the names and ids")
+    return found
+
+
+def _decoded(text: bytes, source: str) -> Template:
+    decoded = reading.decode(Kind.TEMPLATE, text, source)
+    if len(decoded.templates) != 1:
+        raise UserError(
+            f"{source} holds {len(decoded.templates)} templates",
+            hint=f"for many: tink import {source}",
+        )
+    return decoded.templates[0]
+
+
+def _check_name(made: Template, name: str | None) -> None:
+    if name is not None and name != made.name:
+        raise UserError(
+            f"the template's own name is {made.name!r}, not {name!r}",
+            hint=f"write name: {name} in the template, or leave out --name",
+        )

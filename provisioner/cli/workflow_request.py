@@ -1,0 +1,80 @@
+"""`tink workflow create` and `delete`: requests, which are files of the desired branch."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import click
+
+from provisioner.cli import commit, options, proposal
+from provisioner.cli.site import Site
+from provisioner.documents import device_map, encode
+from provisioner.documents.layout import FOLDER_OF, Kind
+from provisioner.model import ids as model_ids
+from provisioner.model.ids import HardwareId, WorkflowId
+from provisioner.model.views import DesiredState
+from provisioner.planning import desired as desired_planning
+
+
+@click.command
+@click.option("-t", "--template", required=True, metavar="ID|NAME", help="The template.")
+@click.option(
+    "-r",
+    "--hardware",
+    "devices",
+    required=True,
+    metavar="JSON",
+    help='What fills its placeholders: \'{"device_1": "08:00:27:00:00:01"}\'.',
+)
+@options.site()
+def create(*, template: str, devices: str) -> None:
+    """Ask for a workflow; prints its id. Checked before it is committed."""
+    hardware = device_map.parse_device_map(devices)
+    workflow = model_ids.new_workflow_id(time.time_ns() // 1_000_000, os.urandom(10))
+    with Site.opened(options.where()) as site:
+        site.check_writable()
+        desired = site.desired()
+        path = _path(desired, template, workflow)
+        content = encode.encode_request(workflow, template, hardware, path=path).encode()
+        made = proposal.check_request(desired, path, content).record
+        machines = ", ".join(_called(desired, each.id) for each in made.workers)
+        commit.write(site, {path: content}, f"Ask for {made.template_name} on {machines}")
+    click.echo(f"Created Workflow:  {workflow}")
+
+
+@click.command
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@options.site()
+def delete(*, ids: tuple[str, ...]) -> None:
+    """Delete workflows with their requests; what runs is cancelled. The history stays."""
+    with Site.opened(options.where()) as site:
+        site.check_writable()
+        desired = site.desired()
+        paths = {each: path for each in ids if (path := _request_path(site, desired, each))}
+        commit.delete(site, desired, ids, paths=paths, what=f"workflow {', '.join(paths)}")
+
+
+def _path(desired: DesiredState, template: str, workflow: WorkflowId) -> str:
+    name = desired.template_names.get(model_ids.TemplateId(template.lower())) or template
+    return f"{FOLDER_OF[Kind.WORKFLOW]}/{commit.file_name(name, 'workflow')}-{workflow[-12:]}.yaml"
+
+
+def _called(desired: DesiredState, machine: HardwareId) -> str:
+    found = desired.hardware[machine]
+    names = (found.name, *(each.hostname for each in found.interfaces), *found.macs, machine)
+    return next(each for each in names if each)
+
+
+def _request_path(site: Site, desired: DesiredState, text: str) -> str | None:
+    """The request's file: where the status branch saw it last, or where its id stands."""
+    workflow = site.workflow_id(text)
+    entry = site.find_workflow(workflow)
+    if entry is not None and not entry.context.is_deleted:
+        key = entry.context.moved_to or entry.record.request_path
+        if key in desired.requests:
+            return desired_planning.file_of(key)
+    for key, request in desired.requests.items():
+        if request.id == workflow:
+            return desired_planning.file_of(key)
+    return None
