@@ -72,14 +72,7 @@ class Engine:
         return f"unix://{self.socket}"
 
     def import_image(self, reference: str, root: bytes, *, command: str = "/bin/sh") -> None:
-        """Make an image of a tar archive, as `docker import` does."""
-        changes = (f'CMD ["{command}"]', "ENV PATH=/bin")
-        words = "&".join(f"changes={quote(each)}" for each in changes)
-        repository, _, tag = reference.rpartition(":")
-        path = f"/images/create?fromSrc=-&repo={quote(repository, safe='')}&tag={tag}&{words}"
-        status, body = _ask(self.socket, "POST", path, root)
-        if status != 200 or b'"error"' in body:
-            raise Unavailable(f"image {reference} was not imported: {body.decode()[:300]}")
+        import_image(self.socket, reference, root, command=command)
 
     def halt(self, how: signal.Signals = signal.SIGTERM) -> None:
         """End the daemon and keep its folder."""
@@ -119,6 +112,31 @@ def check_prerequisites() -> None:
             "there is no dockerd on this machine",
             hint="apt-get install -y --no-install-recommends docker.io",
         )
+
+
+def answers(engine_socket: Path) -> bool:
+    """Say whether an engine listens there that we may use."""
+    try:
+        return _ask(engine_socket, "GET", "/_ping")[0] == 200
+    except OSError:
+        return False
+
+
+def import_image(
+    engine_socket: Path, reference: str, root: bytes, *, command: str = "/bin/sh"
+) -> None:
+    """Make an image of a tar archive, as `docker import` does."""
+    changes = (f'CMD ["{command}"]', "ENV PATH=/bin")
+    words = "&".join(f"changes={quote(each)}" for each in changes)
+    repository, _, tag = reference.rpartition(":")
+    path = f"/images/create?fromSrc=-&repo={quote(repository, safe='')}&tag={tag}&{words}"
+    status, body = _ask(engine_socket, "POST", path, root)
+    if status != 200 or b'"error"' in body:
+        raise Unavailable(f"image {reference} was not imported: {body.decode()[:300]}")
+
+
+def remove_image(engine_socket: Path, reference: str) -> None:
+    _ask(engine_socket, "DELETE", f"/images/{quote(reference)}?force=1")
 
 
 def start() -> Engine:
