@@ -55,7 +55,7 @@ NOTHING_IN_FORCE = BlobId("")
 class DesiredState:
     """What the desired branch says at `commit`; of a bad file, its last good version.
 
-    A request is known by its path; a further one of the same file by `path#2`, `path#3`.
+    A request is known by its path; of several in one file, each by `path#1`, `path#2`, ….
     `paths` holds the newest blob of every file of ours, good or bad; `files` the documents
     in force; `refused` those that wait for a claim of another file.  `problems` holds every
     problem by path; `in_force` the blob that is used for a path whose newest version is bad.

@@ -43,10 +43,12 @@ class ChangedFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Update:
-    """`touched` holds every claim of every document that came into force or left it."""
+    """`touched` holds every claim of every document that came into force or left it;
+    `requests` the paths of their requests."""
 
     state: DesiredState
     touched: frozenset[Claim]
+    requests: frozenset[str]
 
 
 _WORDS: Mapping[str, tuple[str, str]] = {
@@ -76,14 +78,8 @@ def update(
     return _Updating(previous).run(changed, commit)
 
 
-def request_keys(path: str, requests: tuple[WorkflowRequest, ...]) -> Iterator[str]:
-    """The keys of a file's requests: its path, `path#2`, `path#3`, …"""
-    for number in range(1, len(requests) + 1):
-        yield path if number == 1 else f"{path}#{number}"
-
-
 def file_of(key: str) -> str:
-    """The path of the file that a request key names."""
+    """The file of a request: of several in one file, each has the path `file#number`."""
     path, mark, number = key.rpartition("#")
     return path if mark and number.isdecimal() else key
 
@@ -137,7 +133,12 @@ class _Updating:
                 if rank != _BROKEN:
                     self._refused = self._refused.set(path, documents)
         self._admit_waiting()
-        return Update(state=self._indexed(commit), touched=frozenset(self._touched))
+        moved = (*self._left, *(self._files[path] for path in self._came))
+        return Update(
+            state=self._indexed(commit),
+            touched=frozenset(self._touched),
+            requests=frozenset(each.source.path for file in moved for each in file.requests),
+        )
 
     def _withdraw(self, path: str) -> FileDocuments | None:
         documents = self._files.get(path)
@@ -239,8 +240,8 @@ class _Updating:
             for template in documents.templates:
                 templates = templates.without(template.name)
                 names = names.without(template.id)
-            for key in _keys(documents):
-                requests = requests.without(key)
+            for request in documents.requests:
+                requests = requests.without(request.source.path)
         for path in self._came:
             documents = self._files[path]
             for machine in documents.hardware:
@@ -252,8 +253,8 @@ class _Updating:
             for template in documents.templates:
                 templates = templates.set(template.name, template)
                 names = names.set(template.id, template.name)
-            for key, request in zip(_keys(documents), documents.requests, strict=True):
-                requests = requests.set(key, request)
+            for request in documents.requests:
+                requests = requests.set(request.source.path, request)
         return replace(
             now,
             commit=commit,
@@ -291,11 +292,6 @@ def _documents(file: ChangedFile) -> FileDocuments:
         templates=tuple(decoded.templates),
         requests=tuple(decoded.requests),
     )
-
-
-def _keys(documents: FileDocuments) -> Iterator[str]:
-    if documents.requests:
-        yield from request_keys(documents.requests[0].source.path, documents.requests)
 
 
 def _places(documents: FileDocuments, name: str) -> tuple[tuple[int, int], ...]:

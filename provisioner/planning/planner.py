@@ -7,7 +7,7 @@ nothing, a new path is noted, a deleted file deletes the workflow.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from provisioner.model.event import RequestMoved, WorkflowDeleted
@@ -58,8 +58,9 @@ def plan(
     touched: frozenset[Claim] = frozenset(),
     cache: TemplateCache | None = None,
 ) -> Plan:
-    """Plan for the files that changed, or for all (`changed_paths` None: at the start).
+    """Plan for the requests that changed, or for all (`changed_paths` None: at the start).
 
+    `changed_paths` holds the files that changed and the requests that came or left.
     `pending` is the last plan's; of these, the ones that need a touched claim are tried too.
     """
     planning = _Planning(desired, status, now=now, new_id=new_id, cache=cache or TemplateCache())
@@ -67,24 +68,11 @@ def plan(
     if changed_paths is None:
         keys, old = [*desired.requests, *status.requests], {}
     else:
-        keys = [key for path in changed_paths for key in _keys_of(path, desired, status)]
-        keys += [key for path in changed_paths for key in old if _is_of(key, path)]
+        changed = frozenset(changed_paths)
+        keys = [*changed, *(key for key in old if desired_planning.file_of(key) in changed)]
         reasons = _with_any(touched)
         keys += [key for key, each in old.items() if not reasons.isdisjoint(each.needs)]
     return planning.run(sorted(dict.fromkeys(keys)), old)
-
-
-def _is_of(key: str, path: str) -> bool:
-    return key == path or (key.startswith(path) and desired_planning.file_of(key) == path)
-
-
-def _keys_of(path: str, desired: DesiredState, status: StatusView) -> Iterator[str]:
-    number = 1
-    key = path
-    while number == 1 or key in desired.requests or key in status.requests:
-        yield key
-        number += 1
-        key = f"{path}#{number}"
 
 
 class _Planning:

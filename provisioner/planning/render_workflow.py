@@ -18,6 +18,7 @@ from provisioner.model.problem import InvalidInput, Problem
 from provisioner.model.template import Template
 from provisioner.model.views import DesiredState, WorkflowCreated
 from provisioner.model.workflow import WorkerAddress, WorkflowRecord, WorkflowRequest
+from provisioner.planning.desired import file_of
 from provisioner.planning.template_cache import TemplateCache
 from provisioner.render.template import Rendered
 
@@ -87,7 +88,7 @@ def find_template(request: WorkflowRequest, desired: DesiredState) -> Template:
     template = desired.templates.get(name or request.template)
     if template is None:
         problem = Problem(
-            path=request.source.path,
+            path=file_of(request.source.path),
             code="workflow.template-unknown",
             message=f"there is no template {request.template!r}",
             hint="tink template list shows the names and ids",
@@ -113,7 +114,7 @@ def _referenced(request: WorkflowRequest, desired: DesiredState) -> Hardware | N
         found = hardware_named(request.hardware_ref, desired)
         if found is None:
             problem = Problem(
-                path=request.source.path,
+                path=file_of(request.source.path),
                 code="workflow.hardware-unknown",
                 message=f"there is no hardware {request.hardware_ref!r}",
                 hint="tink hardware list shows the machines",
@@ -176,7 +177,7 @@ def _workers(
         message = known or f"invalid worker address: {task.worker}"
         hint = "add its file to hardware/" if kind else "a worker is a MAC or an IPv4 address"
         problem = Problem(
-            path=request.source.path,
+            path=file_of(request.source.path),
             code="workflow.worker-unknown" if kind else "workflow.worker-invalid",
             message=f"{message} ({_place(template, task.line)})",
             hint=hint,

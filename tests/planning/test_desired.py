@@ -180,14 +180,12 @@ def test_a_workflow_id_belongs_to_one_request():
     assert codes(state) == {"workflows/b.yaml": ["workflow.id-taken"]}
 
 
-def test_several_requests_of_one_file_have_keys_of_their_own():
-    path = "workflows/a.yaml"
-    state = after({path: file(request(path), request(path, template="other"))})
-    assert {key: each.template for key, each in state.requests.items()} == {
-        "workflows/a.yaml": "hello_world_workflow",
-        "workflows/a.yaml#2": "other",
-    }
+def test_several_requests_of_one_file_are_told_apart():
+    one, two = request("workflows/a.yaml#1"), request("workflows/a.yaml#2", template="other")
+    state = after({"workflows/a.yaml": file(one, two)})
+    assert dict(state.requests) == {"workflows/a.yaml#1": one, "workflows/a.yaml#2": two}
     assert desired.file_of("workflows/a.yaml#2") == "workflows/a.yaml"
+    assert not after({"workflows/a.yaml": None}, start=state).requests
 
 
 def restarted(state, files):

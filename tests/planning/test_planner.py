@@ -12,6 +12,7 @@ from provisioner.model.ids import WorkflowId
 from provisioner.model.views import StatusView, path_of
 from provisioner.planning import desired as desired_planning
 from provisioner.planning import planner
+from provisioner.planning.desired import file_of
 
 TWO_WORKERS = (
     HELLO
@@ -41,7 +42,7 @@ class Site:
     def commit(self, *documents, gone=(), full=False):
         files: dict = {}
         for each in documents:
-            files.setdefault(each.source.path, []).append(each)
+            files.setdefault(file_of(each.source.path), []).append(each)
         changed = {path: file(*each, blob=str(next(self._ids))) for path, each in files.items()}
         changed |= dict.fromkeys(gone)
         update = desired_planning.update(self.desired, changed, commit=COMMIT)
@@ -49,7 +50,7 @@ class Site:
         self.plan = planner.plan(
             self.desired,
             self.status,
-            changed_paths=None if full else changed,
+            changed_paths=None if full else {*changed, *update.requests},
             now=AT,
             new_id=self.new_id,
             pending=self.plan.pending,
@@ -193,6 +194,15 @@ def test_a_file_that_became_bad_deletes_nothing():
             bad.state, story.status, changed_paths=paths, now=AT, new_id=story.new_id
         )
         assert not plan.deletions
+
+
+def test_of_several_requests_in_one_file_each_lives_its_own_life():
+    two = [request(f"{A}#1"), request(f"{A}#2", devices={"device_1": MACS[TWO]})]
+    story = site(*two)
+    assert len(story.plan.creations) == 2
+    [deletion] = story.commit(request(A, devices={"device_1": MACS[TWO]})).deletions
+    assert story.status.workflows[deletion.workflow_id].record.request_path == f"{A}#1"
+    assert list(story.status.requests) == [A]
 
 
 def test_a_disabled_request_waits_until_it_is_enabled():

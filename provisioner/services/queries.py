@@ -1,0 +1,178 @@
+"""What does everybody want to know of a snapshot?
+
+Every face reads through here; each answer is a few dictionary look-ups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from provisioner.errors import NotFound, UserError
+from provisioner.model import ids
+from provisioner.model.ephemeral import DataVersion
+from provisioner.model.hardware import Hardware
+from provisioner.model.ids import HardwareId, IpAddress, MacAddress, TemplateId, WorkflowId
+from provisioner.model.state import State
+from provisioner.model.template import Template
+from provisioner.model.views import Snapshot, WorkflowEntry
+from provisioner.model.workflow import Action, WorkflowRecord
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueAction:
+    """The action whose turn it is; `attempt` is 0 unless it is under way already."""
+
+    record: WorkflowRecord
+    action: Action
+    attempt: int
+    data: DataVersion | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Is a run still wanted?"""
+
+    cancel: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Queries:
+    """Ask one for each request: all its answers are of one moment."""
+
+    snapshot: Snapshot
+
+    def hardware(self, hardware_id: str) -> Hardware:
+        found = self.snapshot.desired.hardware.get(HardwareId(hardware_id.lower()))
+        return _found(found, "hardware", hardware_id)
+
+    def hardware_by_mac(self, text: str) -> Hardware:
+        owner = self.snapshot.desired.hardware_by_mac.get(ids.parse_mac(text))
+        return self.hardware(_found(owner, "hardware with MAC address", text))
+
+    def hardware_by_ip(self, text: str) -> Hardware:
+        owner = self.snapshot.desired.hardware_by_ip.get(ids.parse_ip(text))
+        return self.hardware(_found(owner, "hardware with IP address", text))
+
+    def all_hardware(self) -> Iterator[Hardware]:
+        yield from sorted(self.snapshot.desired.hardware.values(), key=lambda each: each.id)
+
+    def template(self, name_or_id: str) -> Template:
+        desired = self.snapshot.desired
+        name = desired.template_names.get(TemplateId(name_or_id.lower())) or name_or_id
+        return _found(desired.templates.get(name), "template", name_or_id)
+
+    def all_templates(self) -> Iterator[Template]:
+        yield from sorted(self.snapshot.desired.templates.values(), key=lambda each: each.name)
+
+    def workflow(self, workflow_id: str) -> WorkflowEntry:
+        found = self.snapshot.status.workflows.get(WorkflowId(workflow_id.lower()))
+        return _found(found, "workflow", workflow_id)
+
+    def all_workflows(self) -> Iterator[WorkflowEntry]:
+        """Those that are not deleted, in the order of their ids."""
+        for _, entry in sorted(self.snapshot.status.workflows.items()):
+            if not entry.context.is_deleted:
+                yield entry
+
+    def worker_ids(self, worker: str) -> tuple[HardwareId, ...]:
+        """The machines that a worker's text may mean: MAC, IP address or hardware id.
+
+        Whoever holds the address in a live workflow comes first: workflows are frozen, so
+        that an edit of hardware data takes no running machine's work away.
+        """
+        kind, name = _spelt(worker)
+        if kind == "id":
+            return (HardwareId(name),)
+        live = self.snapshot.status.live_addresses.get(name) or ()
+        desired = self.snapshot.desired
+        if kind == "mac":
+            owner = desired.hardware_by_mac.get(MacAddress(name))
+        else:
+            owner = desired.hardware_by_ip.get(IpAddress(name))
+        return live if owner is None or owner in live else (*live, owner)
+
+    def names_of(self, worker: str) -> tuple[str, ...]:
+        """What to wait under for this worker (`Snapshots.wait`)."""
+        try:
+            return (*self.worker_ids(worker), _spelt(worker)[1])
+        except UserError:
+            return ()
+
+    def offer(self, worker: str) -> DueAction | None:
+        """The action that this worker should run now; None for idle and unknown machines.
+
+        Raises `UserError` when the text is no address and no id.
+        """
+        status = self.snapshot.status
+        for machine in self.worker_ids(worker):
+            workflow = status.head_of_queue(machine)
+            if workflow is None:
+                continue
+            entry = status.workflows[workflow]
+            context = entry.context
+            index = context.due_index
+            if index is None or entry.record.actions[index].worker_id != machine:
+                continue
+            return DueAction(
+                record=entry.record,
+                action=entry.record.actions[index],
+                attempt=context.attempt if context.current_action_state is State.RUNNING else 0,
+                data=context.data_version,
+            )
+        return None
+
+    def verdict(self, workflow_id: str, worker: str, *, action_index: int, attempt: int) -> Verdict:
+        """Judge a run that a worker says is under way."""
+        entry = self.workflow(workflow_id)
+        context = entry.context
+        if context.is_deleted:
+            return Verdict(cancel=True, reason="the workflow was deleted")
+        if context.is_final:
+            return Verdict(cancel=True, reason=f"the workflow has ended in {context.state}")
+        if context.due_index != action_index or context.current_action_state is not State.RUNNING:
+            return Verdict(cancel=True, reason=f"action {action_index} is not running")
+        if entry.record.actions[action_index].worker_id not in self.worker_ids(worker):
+            return Verdict(cancel=True, reason=f"action {action_index} belongs to another worker")
+        if context.attempt != attempt:
+            return Verdict(cancel=True, reason=f"attempt {context.attempt} is running by now")
+        return Verdict(cancel=False)
+
+    def waiting_reason(self, workflow_id: str) -> str:
+        """Say why a workflow does not go on by itself, or nothing."""
+        entry = self.workflow(workflow_id)
+        index = entry.context.due_index
+        if index is None or entry.context.current_action_state is State.RUNNING:
+            return ""
+        action = entry.record.actions[index]
+        head = self.snapshot.status.head_of_queue(action.worker_id)
+        if head is not None and head != entry.id:
+            return f"worker {action.worker} is busy with workflow {head}"
+        return f"waiting for worker {action.worker} to ask for action {action.name!r}"
+
+
+def _spelt(worker: str) -> tuple[str, str]:
+    """Tell apart MAC, IP address and id; raise `UserError` for anything else."""
+    if len(worker) == 36 and worker[8] == "-" and worker[13] == "-":
+        return "id", ids.parse_uuid(worker, "worker")
+    try:
+        return "mac", ids.parse_mac(worker)
+    except UserError:
+        pass
+    try:
+        return "ip", ids.parse_ip(worker)
+    except UserError:
+        raise UserError(
+            f"{worker[:60]!r} names no worker",
+            hint="a worker is named by a MAC address, an IP address or a hardware id",
+        ) from None
+
+
+def _found(value: T | None, kind: str, name: str) -> T:
+    if value is None:
+        raise NotFound(kind, name)
+    return value

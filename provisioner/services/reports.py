@@ -1,0 +1,295 @@
+"""How does what a worker tells become part of a workflow's history?
+
+Nothing is decided here: the state machine decides, on the newest view, in the writer's
+thread.  A report is answered when it is durable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
+
+from provisioner.errors import NotFound, Refused, UserError
+from provisioner.model import ids, state_machine
+from provisioner.model.ephemeral import DataFile, DataVersion
+from provisioner.model.event import LOG_TAIL_BYTES, MESSAGE_LIMIT, ActionReported, DataPushed
+from provisioner.model.ids import HardwareId, ReportId, TreeId, WorkflowId
+from provisioner.model.state import State
+from provisioner.model.views import Proposal, Receipt, Snapshot, StatusView, WorkflowEntry
+from provisioner.services.clock import Clock, timestamp
+from provisioner.services.queries import Queries
+from provisioner.services.snapshots import Snapshots
+
+SECONDS_LIMIT = 2**31 - 1  # what every reader of an event can hold
+DATA_THREADS = 2  # each holds up to three copies of 10 MB
+
+
+class Report(Protocol):
+    """How an action goes, as worker.wire spells it."""
+
+    @property
+    def report_id(self) -> str: ...
+    @property
+    def worker(self) -> str: ...
+    @property
+    def task_name(self) -> str: ...
+    @property
+    def action_name(self) -> str: ...
+    @property
+    def action_index(self) -> int: ...
+    @property
+    def attempt(self) -> int: ...
+    @property
+    def action_status(self) -> str: ...
+    @property
+    def seconds(self) -> int: ...
+    @property
+    def message(self) -> str: ...
+    @property
+    def exit_code(self) -> int | None: ...
+    @property
+    def log_tail(self) -> str: ...
+
+
+class File(Protocol):
+    """One file of ephemeral data."""
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def content(self) -> bytes: ...
+    @property
+    def executable(self) -> bool: ...
+
+
+class Writer(Protocol):
+    """The status branch's only writer (store.status_writer)."""
+
+    def propose(self, proposal: Proposal) -> Future[Receipt]: ...
+    def write_data_files(self, files: Iterable[File]) -> tuple[TreeId, tuple[DataFile, ...]]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Push:
+    """Who pushes which version of the ephemeral data."""
+
+    report_id: str
+    worker: str
+    action_index: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unpacked:
+    """The content of a push; `sha256` is of its canonical archive."""
+
+    files: tuple[File, ...]
+    sha256: str
+
+
+class Reports:
+    """Thread-safe; `close` ends the threads that take ephemeral data in."""
+
+    def __init__(
+        self,
+        *,
+        writer: Writer,
+        snapshots: Snapshots,
+        clock: Clock,
+        contact: Callable[[HardwareId], None] = lambda _: None,
+    ) -> None:
+        """`contact` is told of every sign of life."""
+        self._writer = writer
+        self._snapshots = snapshots
+        self._clock = clock
+        self._contact = contact
+        self._pool = ThreadPoolExecutor(DATA_THREADS, thread_name_prefix="data")
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True)
+
+    def report(self, workflow_id: str, told: Report) -> Future[Receipt]:
+        """Propose a report.  The future raises `Refused` or `NotFound`."""
+        workflow = WorkflowId(workflow_id.lower())
+        try:
+            status = State(told.action_status)
+        except ValueError:
+            raise UserError(f"{told.action_status[:40]!r} is not a state") from None
+        report_id = ids.parse_report_id(told.report_id)
+        workers = Queries(self._snapshots.current).worker_ids(told.worker)
+        at = timestamp(self._clock.now())
+        message = cleaned(told.message)
+        log_tail = told.log_tail.encode("utf-8", "replace")[-LOG_TAIL_BYTES:]
+
+        def propose(view: StatusView) -> tuple[ActionReported, ...]:
+            entry = _entry(view, workflow)
+            report = ActionReported(
+                workflow_id=workflow,
+                at=at,
+                report_id=report_id,
+                worker_id=_teller(entry, told.action_index, workers),
+                task_name=told.task_name,
+                action_name=told.action_name,
+                action_index=told.action_index,
+                attempt=told.attempt,
+                action_status=status,
+                seconds=min(max(told.seconds, 0), SECONDS_LIMIT),
+                message=message,
+                exit_code=_bounded(told.exit_code),
+                log_tail=log_tail,
+            )
+            events = state_machine.decide(entry.context, entry.record.actions, report)
+            if events and status is State.RUNNING:
+                _check_turn(view, entry, report.worker_id)
+            return (report,) if events else ()
+
+        for worker in workers:
+            self._contact(worker)
+        return self._writer.propose(propose)
+
+    def push(
+        self, workflow_id: str, push: Push, unpack: Callable[[], Unpacked]
+    ) -> Future[DataVersionKept]:
+        """Store a version of the ephemeral data, in a thread of its own.
+
+        `unpack` reads the archive there; it may raise `UserError`.
+        """
+        return self._pool.submit(self._push, WorkflowId(workflow_id.lower()), push, unpack)
+
+    def _push(
+        self, workflow: WorkflowId, push: Push, unpack: Callable[[], Unpacked]
+    ) -> DataVersionKept:
+        report_id = ids.parse_report_id(push.report_id)
+        snapshot = self._snapshots.current
+        workers = Queries(snapshot).worker_ids(push.worker)
+        for worker in workers:
+            self._contact(worker)
+        # Refuse before ten megabytes are read; it is decided again when it is written.
+        entry = _entry(snapshot.status, workflow)
+        probe = _pushed(entry, push, workers=workers, report_id=report_id, at="")
+        if state_machine.decide(entry.context, entry.record.actions, probe):
+            unpacked = unpack()
+            known = entry.context.data_version
+            if known is None or known.sha256 != unpacked.sha256:
+                return self._write(workflow, push, unpacked, workers=workers)
+        return DataVersionKept.of(snapshot, entry)
+
+    def _write(
+        self,
+        workflow: WorkflowId,
+        push: Push,
+        unpacked: Unpacked,
+        *,
+        workers: tuple[HardwareId, ...],
+    ) -> DataVersionKept:
+        report_id = ids.parse_report_id(push.report_id)
+        tree_id, files = self._writer.write_data_files(unpacked.files)
+        at = timestamp(self._clock.now())
+
+        def propose(view: StatusView) -> tuple[DataPushed, ...]:
+            entry = _entry(view, workflow)
+            pushed = _pushed(
+                entry,
+                push,
+                workers=workers,
+                report_id=report_id,
+                at=at,
+                sha256=unpacked.sha256,
+                tree_id=tree_id,
+                files=files,
+            )
+            events = state_machine.decide(entry.context, entry.record.actions, pushed)
+            return (pushed,) if events else ()
+
+        receipt = self._writer.propose(propose).result()
+        entry = receipt.view.workflows[workflow]
+        version = entry.context.data_version
+        if version is None:
+            raise Refused(f"workflow {workflow} has no ephemeral data")
+        return DataVersionKept(version=version, commit=receipt.commit)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataVersionKept:
+    version: DataVersion
+    commit: str
+
+    @staticmethod
+    def of(snapshot: Snapshot, entry: WorkflowEntry) -> DataVersionKept:
+        version = entry.context.data_version
+        if version is None:
+            raise Refused(f"workflow {entry.id} has no ephemeral data")
+        return DataVersionKept(version=version, commit=snapshot.status.commit or "")
+
+
+def cleaned(message: str) -> str:
+    """Bound a message, and keep terminal escapes and line ends out of tables and subjects."""
+    if not message.isprintable():
+        message = "".join(char if char.isprintable() else " " for char in message[:4_096])
+        message = " ".join(message.split())
+    return message[:MESSAGE_LIMIT]
+
+
+def _entry(view: StatusView, workflow: WorkflowId) -> WorkflowEntry:
+    entry = view.workflows.get(workflow)
+    if entry is None:
+        raise NotFound("workflow", workflow)
+    return entry
+
+
+def _teller(entry: WorkflowEntry, action_index: int, workers: tuple[HardwareId, ...]) -> HardwareId:
+    """Of the machines that the worker's text may mean, the action's own if it is one."""
+    actions = entry.record.actions
+    if 0 <= action_index < len(actions) and actions[action_index].worker_id in workers:
+        return actions[action_index].worker_id
+    return workers[0] if workers else HardwareId("")
+
+
+def _check_turn(view: StatusView, entry: WorkflowEntry, worker: HardwareId) -> None:
+    head = view.head_of_queue(worker)
+    if head != entry.id:
+        raise Refused(f"workflow {entry.id} waits: this worker is busy with workflow {head}")
+
+
+def _bounded(exit_code: int | None) -> int | None:
+    if exit_code is None:
+        return None
+    return min(max(exit_code, -SECONDS_LIMIT), SECONDS_LIMIT)
+
+
+def _pushed(
+    entry: WorkflowEntry,
+    push: Push,
+    *,
+    workers: tuple[HardwareId, ...],
+    report_id: ReportId,
+    at: str,
+    sha256: str = "",
+    tree_id: TreeId = TreeId(""),  # noqa: B008  # a NewType call makes no object
+    files: tuple[DataFile, ...] = (),
+) -> DataPushed:
+    context, actions = entry.context, entry.record.actions
+    index = push.action_index
+    action = actions[index] if 0 <= index < len(actions) else None
+    last = context.data_version
+    return DataPushed(
+        workflow_id=entry.id,
+        at=at,
+        report_id=report_id,
+        action_index=index,
+        attempt=push.attempt,
+        version=DataVersion(
+            version=last.version + 1 if last else 1,
+            worker_id=_teller(entry, index, workers),
+            task_name=action.task_name if action else "",
+            action_name=action.name if action else "",
+            at=at,
+            sha256=sha256,
+            size_bytes=sum(each.size_bytes for each in files),
+            file_count=len(files),
+            tree_id=tree_id,
+        ),
+        files=files,
+    )
