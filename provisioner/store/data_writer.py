@@ -77,7 +77,7 @@ class DataWriter:
         )
 
     def _write_missing(self, contents: dict[bytes, tuple[str, bytes]]) -> None:
-        known = self._repo.known({key.hex() for key in contents})
+        known = self._repo.sizes({key.hex() for key in contents})
         builder = PackBuilder()
         for key, (kind, content) in contents.items():
             if key.hex() not in known:

@@ -72,6 +72,7 @@ def run(
     stdin: bytes = b"",
     timeout_seconds: float = TIMEOUT_SECONDS,
     extra_environment: Mapping[str, str] | None = None,
+    directory: Path | None = None,
 ) -> bytes:
     """Run git to its end and return what it printed."""
     try:
@@ -81,6 +82,7 @@ def run(
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=environment() | dict(extra_environment or {}),
+            cwd=directory,
         )
     except FileNotFoundError:
         raise Unavailable("git is not installed", hint="apt-get install git") from None
@@ -97,7 +99,8 @@ def run(
         words_of_git = stderr.decode(errors="replace")
         if not has_ended:
             words_of_git = f"no answer within {timeout_seconds:g} s"
-        raise GitFailed(words[0], process.returncode, words_of_git)
+        command = next(word for word in words if not word.startswith("-"))
+        raise GitFailed(command, process.returncode, words_of_git)
     return stdout
 
 

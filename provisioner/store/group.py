@@ -46,8 +46,10 @@ class Sink(Protocol):
     def close(self) -> None: ...
 
 
-def commit_text(tree: str, parent: CommitId | None, message: str, at_seconds: int) -> bytes:
+def commit_text(
+    tree: str, parent: CommitId | None, message: str, *, at_seconds: int, who: str = MACHINE
+) -> bytes:
     parents = f"parent {parent}\n" if parent else ""
-    who = f"{MACHINE} {at_seconds} +0000"
-    text = f"tree {tree}\n{parents}author {who}\ncommitter {who}\n\n{message}"
+    stamp = f"{who} {at_seconds} +0000"
+    text = f"tree {tree}\n{parents}author {stamp}\ncommitter {stamp}\n\n{message}"
     return text.encode("utf-8", "replace")

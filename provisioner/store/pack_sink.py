@@ -53,7 +53,7 @@ class PackSink:
             else:
                 self._trees.remove(change.path)
         root = self._trees.write(lambda content: builder.add("tree", content))
-        text = commit_text(root.hex(), self._tip, message, at_seconds)
+        text = commit_text(root.hex(), self._tip, message, at_seconds=at_seconds)
         commit = CommitId(builder.add("commit", text).hex())
         staged = Staged(parent=self._tip, commit=commit, pack=builder.build())
         self._tip = commit

@@ -106,12 +106,13 @@ class GitRepo:
     def objects(self, object_ids: Iterable[str]) -> Iterator[GitObject]:
         return self._reader.read_all(object_ids)
 
-    def known(self, object_ids: Iterable[str]) -> frozenset[str]:
-        """Return those of the objects that the repository has."""
+    def sizes(self, object_ids: Iterable[str]) -> dict[str, int]:
+        """Return the sizes of objects, without reading them."""
         asked = "".join(f"{each}\n" for each in object_ids)
-        out = self.run("cat-file", "--batch-check=%(objectname)", stdin=asked.encode())
-        lines = out.decode().splitlines()
-        return frozenset(line for line in lines if not line.endswith(" missing"))
+        words = ("cat-file", "--batch-check=%(objectname) %(objectsize)")
+        lines = self.run(*words, stdin=asked.encode()).decode().splitlines()
+        pairs = (line.split(" ") for line in lines if not line.endswith(" missing"))
+        return {name: int(size) for name, size in pairs}
 
     def blob(self, blob_id: str) -> bytes:
         return self._of_kind("blob", blob_id)
@@ -163,6 +164,7 @@ class GitRepo:
         stdin: bytes = b"",
         timeout_seconds: float = git_process.TIMEOUT_SECONDS,
         extra_environment: Mapping[str, str] | None = None,
+        directory: Path | None = None,
     ) -> bytes:
         """Run git in this repository; put `--end-of-options` before what came from outside."""
         return git_process.run(
@@ -171,6 +173,7 @@ class GitRepo:
             stdin=stdin,
             timeout_seconds=timeout_seconds,
             extra_environment=extra_environment,
+            directory=directory,
         )
 
     def move_ref(self, ref: str, *, expected: CommitId | None, new: CommitId) -> None:

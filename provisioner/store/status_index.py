@@ -37,6 +37,7 @@ class Row(NamedTuple):
     created_at: str
     claimed_at: str
     workers: tuple[WorkerRow, ...]
+    is_deleted: bool
 
 
 class Blobs(NamedTuple):
@@ -66,7 +67,8 @@ def view_of(
     addresses: dict[str, list[HardwareId]] = defaultdict(list)
     for row in rows:
         workflows[row.id] = entry_of(row, reader)
-        by_digest[row.request_digest] = (*by_digest.get(row.request_digest, ()), row.id)
+        if not row.is_deleted:
+            by_digest[row.request_digest] = (*by_digest.get(row.request_digest, ()), row.id)
         for worker in row.workers:
             queues[worker.id].append(row.id)
             for address in worker.addresses:
@@ -78,7 +80,7 @@ def view_of(
         workflows=ShardMap(workflows),
         queues=ShardMap({worker: tuple(queue) for worker, queue in queues.items()}),
         live_addresses=ShardMap({address: tuple(ids) for address, ids in addresses.items()}),
-        requests=ShardMap({row.request_path: row.id for row in rows}),
+        requests=ShardMap({row.request_path: row.id for row in rows if not row.is_deleted}),
         by_digest=ShardMap(by_digest),
         reconcile=report,
     )
@@ -116,4 +118,5 @@ def _row(blobs: Blobs, record: bytes, status: bytes) -> Row:
         workers=tuple(
             WorkerRow(HardwareId(each["id"]), (*each["macs"], *each["ips"])) for each in workers
         ),
+        is_deleted=b'"is_deleted": true' in status.partition(b'"events": [')[0],
     )

@@ -14,7 +14,13 @@ from provisioner.errors import NotFound
 from provisioner.model.ephemeral import DataVersion
 from provisioner.model.event import DataPushed
 from provisioner.model.ids import BlobId, CommitId, TreeId, WorkflowId
-from provisioner.model.views import LiveWorkflow, ReconcileReport, StatusView, WorkflowEntry
+from provisioner.model.views import (
+    LiveWorkflow,
+    ReconcileReport,
+    StatusView,
+    WorkflowEntry,
+    path_of,
+)
 from provisioner.store import data_names, layout, status_codec, status_index, tree
 from provisioner.store.repo import GitRepo
 from provisioner.store.status_index import Blobs
@@ -160,19 +166,24 @@ class StatusStore:
         entry = status_index.entry_of(row, self.reader)
         old = view.workflows.get(row.id)
         requests, by_digest = view.requests, view.by_digest
-        if old is None:
-            same = (*(by_digest.get(row.request_digest) or ()), row.id)
-            by_digest = by_digest.set(row.request_digest, same)
-        else:
-            was = old.context.moved_to or old.record.request_path
-            if was != row.request_path and requests.get(was) == row.id:
-                requests = requests.without(was)
+        if old is not None:
+            if requests.get(path_of(old)) == row.id:
+                requests = requests.without(path_of(old))
             if old.id in _waiting(view, old):
                 view = view.without_live(old)
-        if old is None or requests.get(row.request_path) != row.id:
+        same = by_digest.get(row.request_digest) or ()
+        if row.is_deleted:
+            same = tuple(each for each in same if each != row.id)
+        else:
+            same = same if row.id in same else (*same, row.id)
             requests = requests.set(row.request_path, row.id)
-        workflows = view.workflows.set(row.id, entry)
-        view = replace(view, workflows=workflows, requests=requests, by_digest=by_digest)
+        digests = by_digest.set(row.request_digest, same)
+        view = replace(
+            view,
+            workflows=view.workflows.set(row.id, entry),
+            requests=requests,
+            by_digest=digests if same else digests.without(row.request_digest),
+        )
         return view if is_final(row.state) else view.with_live(entry)
 
     def _check_format(self, commit: CommitId) -> None:

@@ -15,6 +15,7 @@ from provisioner.store.object_reader import TreeEntry, parse_tree
 TREE_MODE = 0o40000
 FILE_MODE = 0o100644
 EXECUTABLE_MODE = 0o100755
+DEPTH_LIMIT = 64  # folders in folders; ours are 6 deep, a hostile tree can be thousands
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 _LOADED_LIMIT = 4096  # folders kept in memory; a day of reports touches some 260
 
@@ -110,7 +111,11 @@ class TreeEditor:
         *folders, name = _parts(path)
         trail = [self._root]
         for part in folders:
+            if not self._is_folder(trail[-1], part):
+                return
             trail.append(self._child(trail[-1], part))
+        if name not in trail[-1].places and name not in trail[-1].children:
+            return
         trail[-1].remove(name)
         for above, part in zip(reversed(trail[:-1]), reversed(folders), strict=True):
             if above.children[part].raw or above.children[part].children:
@@ -122,10 +127,8 @@ class TreeEditor:
         *folders, name = _parts(path)
         folder = self._root
         for part in folders:
-            if part not in folder.children:
-                entry = folder.get(part)
-                if entry is None or not entry.is_tree:
-                    return None
+            if not self._is_folder(folder, part):
+                return None
             folder = self._child(folder, part)
         return folder.get(name)
 
@@ -136,6 +139,10 @@ class TreeEditor:
             self._root = _Folder(bytes(self._root.raw))
             self._loaded = 1
         return root
+
+    def _is_folder(self, folder: _Folder, name: bytes) -> bool:
+        entry = folder.get(name)
+        return name in folder.children or (entry is not None and entry.is_tree)
 
     def _child(self, folder: _Folder, name: bytes) -> _Folder:
         child = folder.children.get(name)
@@ -171,20 +178,27 @@ class PathChange:
 
 
 def compare(
-    read: Callable[[str], list[TreeEntry]], old: str | None, new: str | None, prefix: str = ""
+    read: Callable[[str], list[TreeEntry]], old: str | None, new: str | None, *, prefix: str = ""
 ) -> Iterator[PathChange]:
-    """Yield the files that differ; folders with one id on both sides are never read."""
+    """Yield the files that differ; folders with one id on both sides are never read.
+
+    A folder below `DEPTH_LIMIT` others is not read but yielded, as if it were a file.
+    """
     if old == new:
         return
     was = {each.name: each for each in read(old)} if old else {}
     now = {each.name: each for each in read(new)} if new else {}
+    is_deepest = prefix.count("/") >= DEPTH_LIMIT
     for name in sorted(was.keys() | now.keys()):
         before, after = was.get(name), now.get(name)
         if before == after:
             continue
         path = prefix + name.decode("utf-8", "surrogateescape")
-        sides = [each if each and not each.is_tree else None for each in (before, after)]
+        sides = [
+            each if each and (is_deepest or not each.is_tree) else None for each in (before, after)
+        ]
         if sides[0] or sides[1]:
             yield PathChange(path=path, old=sides[0], new=sides[1])
-        below = [each.id if each and each.is_tree else None for each in (before, after)]
-        yield from compare(read, below[0], below[1], f"{path}/")
+        if not is_deepest:
+            below = [each.id if each and each.is_tree else None for each in (before, after)]
+            yield from compare(read, below[0], below[1], prefix=f"{path}/")

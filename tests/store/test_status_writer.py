@@ -235,7 +235,10 @@ def test_each_version_of_ephemeral_data_stays_readable(writer, repo):
     for number, content in enumerate(contents, 1):
         version, files = store.read_data(workflow_id(1), number)
         assert version.version == number
-        assert [(each.path, each.content) for each in files] == [("a.json", content), ("same", b"same")]
+        assert [(each.path, each.content) for each in files] == [
+            ("a.json", content),
+            ("same", b"same"),
+        ]
     assert store.read_data(workflow_id(1))[0].version == 2
     path = layout.data(workflow_id(1))
     assert repo.blob_at(commits[0], f"{path}/a.json") == contents[0]
@@ -325,9 +328,10 @@ def test_all_ways_of_writing_make_the_same_commits(tmp_path):
     tips = set()
     for name, make_sink in SINKS.items():
         repo = sites.bare(tmp_path / name)
-        with closing(repo), closing(
-            StatusWriter(repo, make_sink=make_sink, clock=lambda: 1_795_000_000)
-        ) as writer:
+        with (
+            closing(repo),
+            closing(StatusWriter(repo, make_sink=make_sink, clock=lambda: 1_795_000_000)) as writer,
+        ):
             result(writer.propose(create(*map(sites.record, range(30)))))
             for number in range(30):
                 result(writer.propose(report(number, 0, State.RUNNING)))
