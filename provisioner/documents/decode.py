@@ -57,11 +57,16 @@ def decode_file(*, path: str, blob_id: str, content: bytes) -> Decoded:
     text, told = _text(content, path=path)
     if text is None:
         return Decoded(problems=told)
-    if kind is Kind.TEMPLATE and not _KUBERNETES_TEXT.search(text):
+    if kind is Kind.TEMPLATE and not holds_kubernetes(text):
         template, problems = template_text.decode(text, source=source)
         return Decoded(templates=(template,) if template else (), problems=(*told, *problems))
     decoded = _decode_documents(kind, text, source=source)
     return replace(decoded, problems=(*told, *decoded.problems)) if told else decoded
+
+
+def holds_kubernetes(text: str) -> bool:
+    """Tell a Kubernetes-era document from the text of a classic template."""
+    return _KUBERNETES_TEXT.search(text) is not None
 
 
 def _text(content: bytes, *, path: str) -> tuple[str | None, tuple[Problem, ...]]:

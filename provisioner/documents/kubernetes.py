@@ -31,12 +31,14 @@ API_GROUP = "tinkerbell.org"
 API_VERSION = "tinkerbell.org/v1alpha1"
 KINDS = ("Hardware", "Template", "Workflow")
 DEFAULT_NAMESPACE = "default"
+# Where an exported machine keeps its id, so that it has the same when it comes back.
+ID_ANNOTATION = "tinkgit.dev/id"
 
 _NETBOOT = NetbootNames(allow_pxe="allowPXE", allow_workflow="allowWorkflow")
 _CLASSIC_NETBOOT = {"allowPXE": "allow_pxe", "allowWorkflow": "allow_workflow"}
 _CLASSIC_OSIE = {"baseURL": "base_url"}
 # A workflow that a cluster has begun must not begin again because its dump was committed.
-_NOT_BEGUN = ("", "STATE_PENDING", "WORKFLOW_STATE_PENDING", "PENDING")
+NOT_BEGUN = (None, "", "STATE_PENDING", "WORKFLOW_STATE_PENDING", "PENDING")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +165,8 @@ def hardware_identity(data: Mapping[str, Any]) -> HardwareId:
     """Return the id that the object brings, or the one that follows from its name."""
     metadata, spec = data["metadata"], data["spec"]
     instance = _map(_map(spec.get("metadata")).get("instance"))
-    for text in (spec.get("id"), metadata.get("uid"), instance.get("id")):
+    ours = _map(metadata.get("annotations")).get(ID_ANNOTATION)
+    for text in (ours, spec.get("id"), metadata.get("uid"), instance.get("id")):
         try:
             return HardwareId(parse_uuid(str(text)))
         except InvalidId:
@@ -222,7 +225,7 @@ def _request(
 ) -> Iterator[WorkflowRequest]:
     metadata, spec = data["metadata"], data["spec"]
     state = str(_map(data.get("status")).get("state") or "")
-    if state not in _NOT_BEGUN:
+    if state not in NOT_BEGUN:
         text = f"the workflow has begun in its cluster already ({state[:60]}); it is not run here"
         problems.add(
             (*where, "status", "state"),
