@@ -15,6 +15,9 @@ from pathlib import Path
 
 import pytest
 
+# The fixtures `engine` and `image`: a private Docker engine for tests marked `docker`.
+pytest_plugins = ["engine.private_engine"]
+
 Git = Callable[..., str]
 
 MARKERS_WITH_SOCKETS = ("network", "docker", "kill")

@@ -35,8 +35,8 @@ class Runtime(Protocol):
     def held_runs(self, asked_as: tuple[str, ...], watch: Watch) -> tuple[HeldRun, ...]: ...
     def holds(self, run: Run, watch: Watch) -> bool: ...
     def run(self, run: Run, watch: Watch) -> Outcome: ...
-    def clean_up(self, run: Run) -> None: ...
-    def drop(self, held: HeldRun) -> None: ...
+    def clean_up(self, run: Run) -> bool: ...
+    def drop(self, held: HeldRun) -> bool: ...
 
 
 class Worker:
@@ -49,6 +49,10 @@ class Worker:
         self._api = api
         self._runtime = runtime
         self._leaving = leaving
+        self._may_have_leftovers = True
+        # Set while the server is asked for work: whoever sets `leaving` from a signal may then
+        # raise Leaving into the wait, for an offer that nobody reads is no loss.
+        self.is_asking = threading.Event()
         self._known_as = config.ids[0] if len(config.ids) == 1 else ""
 
     def work(self) -> None:
@@ -56,18 +60,23 @@ class Worker:
         log.info("asks %s for work as %s", self._config.server, ", ".join(self._config.ids))
         failures = 0
         try:
-            self._drop_unwanted()
             while not self._leaving.is_set():
+                if self._may_have_leftovers:
+                    self._drop_unwanted()
                 try:
+                    self.is_asking.set()
                     asked_as, offer = self._ask()
+                    self.is_asking.clear()
                     failures = 0
                     if offer is not None:
                         self._perform(offer, asked_as)
                 except ServerUnreachable as error:
+                    self.is_asking.clear()
                     log.warning("the server does not answer, will ask again: %s", error)
                     self._api.pause(failures, at_least_seconds=error.after_seconds)
                     failures += 1
                 except ServerRefused as error:
+                    self.is_asking.clear()
                     log.error("the server refuses to tell of work: %s", error)
                     self._api.pause(failures)
                     failures += 1
@@ -127,7 +136,7 @@ class Worker:
                     acknowledged = self._report_end(run, failed)
                     break
                 run, is_held = replace(run, attempt=run.attempt + 1), False
-        self._runtime.clean_up(run)
+        self._tidy(self._runtime.clean_up(run))
         log.info("%s: reported; the workflow is in %s", run, acknowledged.workflow_state)
         if acknowledged.workflow_state in action.FINAL_STATES:
             self._remove_folder(run)
@@ -224,12 +233,17 @@ class Worker:
     # What is left over.
 
     def _drop_unwanted(self) -> None:
-        """Remove what an earlier life of this worker left and nobody wants any more."""
+        """Remove what an earlier life of this worker, or an engine that was away, left behind
+        and nobody wants any more."""
         watch = Watch(leaving=self._leaving)
+        self._may_have_leftovers = False
         for held in self._runtime.held_runs(self._config.ids, watch):
             if not self._is_wanted(held):
                 log.warning("removes the container of workflow %s, which is over", held.workflow_id)
-                self._runtime.drop(held)
+                self._tidy(self._runtime.drop(held))
+
+    def _tidy(self, is_all_gone: bool) -> None:
+        self._may_have_leftovers = self._may_have_leftovers or not is_all_gone
 
     def _is_wanted(self, held: HeldRun) -> bool:
         heartbeat = Heartbeat(
@@ -243,7 +257,7 @@ class Worker:
             return error.status not in UNWANTED_STATUSES
 
     def _forget(self, run: Run) -> None:
-        self._runtime.clean_up(run)
+        self._tidy(self._runtime.clean_up(run))
         self._remove_folder(run)
 
     def _remove_folder(self, run: Run) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from types import FrameType
 
 from worker import config as configuration
+from worker.action import Leaving
 from worker.config import Config, ConfigError
 from worker.loop import Worker
 from worker.runtime import DockerRuntime
@@ -52,22 +53,28 @@ def set_up_logs(log_format: str) -> None:
     output.addHandler(actions)
 
 
-def leave_on_signals(leaving: threading.Event) -> None:
+def leave_on_signals(leaving: threading.Event, is_asking: threading.Event) -> None:
     """The first signal ends the worker in order, a second one at once."""
 
     def leave(number: int, frame: FrameType | None) -> None:
         leaving.set()
         signal.signal(number, signal.SIG_DFL)
+        if is_asking.is_set():  # a long poll would hold us for half a minute
+            is_asking.clear()
+            raise Leaving
 
     signal.signal(signal.SIGTERM, leave)
     signal.signal(signal.SIGINT, leave)
 
 
-def run(config: Config, leaving: threading.Event) -> None:
+def run(config: Config) -> None:
+    leaving = threading.Event()
     api = ServerApi(config.server, stop=leaving, first_pause_seconds=config.retry_interval_seconds)
     runtime = DockerRuntime(config)
+    worker = Worker(config, api, runtime, leaving=leaving)
+    leave_on_signals(leaving, worker.is_asking)
     try:
-        Worker(config, api, runtime, leaving=leaving).work()
+        worker.work()
     finally:
         runtime.close()
         api.close()
@@ -80,9 +87,7 @@ def main(words: Sequence[str] | None = None) -> int:
         print(f"tink-worker: {error}", file=sys.stderr)
         return EXIT_USAGE
     set_up_logs(config.log_format)
-    leaving = threading.Event()
-    leave_on_signals(leaving)
-    run(config, leaving)
+    run(config)
     return EXIT_DONE
 
 

@@ -70,19 +70,20 @@ class DockerRuntime:
             and state.labels.get(action.LABEL_BOOT) == self._boot_id
         )
 
-    def drop(self, held: HeldRun) -> None:
-        """Remove every container of a run that is over."""
-        self._remove_all({action.LABEL_ATTEMPT: str(held.attempt)}, held)
+    def drop(self, held: HeldRun) -> bool:
+        """Remove every container of a run that is over; tells whether they are gone."""
+        return self._remove_all({action.LABEL_ATTEMPT: str(held.attempt)}, held)
 
-    def clean_up(self, run: Run) -> None:
-        """Remove every container of this action, of earlier attempts too."""
+    def clean_up(self, run: Run) -> bool:
+        """Remove every container of this action, of earlier attempts too; tells whether
+        they are gone."""
         held = HeldRun(
             workflow_id=run.offer.workflow_id,
             action_index=run.offer.action_index,
             attempt=run.attempt,
             asked_as=run.asked_as,
         )
-        self._remove_all({}, held)
+        return self._remove_all({}, held)
 
     def run(self, run: Run, watch: Watch) -> Outcome:
         """Run one attempt to its end, or go on with it when its container is there."""
@@ -304,7 +305,7 @@ class DockerRuntime:
             raise Interrupted(f"the engine does not tell of its containers: {error}") from error
         return found[0] if found else None
 
-    def _remove_all(self, labels: dict[str, str], held: HeldRun) -> None:
+    def _remove_all(self, labels: dict[str, str], held: HeldRun) -> bool:
         labels = {
             action.LABEL_WORKFLOW: held.workflow_id,
             action.LABEL_ACTION_INDEX: str(held.action_index),
@@ -316,6 +317,8 @@ class DockerRuntime:
                 self._engine.remove(state.id)
         except (EngineSaidNo, EngineGone) as error:
             log.warning("containers of workflow %s remain: %s", held.workflow_id, error)
+            return False
+        return True
 
     def _clean_up_quietly(self, run: Run) -> None:
         log.info("%s: cancelled, its container is removed", run)

@@ -86,8 +86,10 @@ class Engine:
 
     def resume(self) -> None:
         """Start the daemon again over the same folder."""
-        for stale in (self.folder / "pid", self.socket):
-            stale.unlink(missing_ok=True)
+        # A killed dockerd takes its containerd along and leaves the files that tell of both; the
+        # next one would wait for a containerd that is a zombie where nobody reaps.
+        for stale in ("pid", "docker.sock", "exec/containerd/containerd.pid"):
+            (self.folder / stale).unlink(missing_ok=True)
         self.process = _launch(self.folder)
         _await_answer(self)
 
