@@ -9,7 +9,7 @@ import click
 from provisioner import resources
 from provisioner.cli import options, printing
 from provisioner.errors import Conflict, UserError
-from provisioner.store import desired_editor
+from provisioner.store.desired_editor import DesiredEditor
 from provisioner.store.repo import GitRepo
 
 SCHEMAS = ".schema"
@@ -25,7 +25,7 @@ def init(*, folder: Path, bare: bool) -> None:
     repo = _empty_repository(folder, bare=bare, branch=branch)
     try:
         files = _files()
-        desired_editor.commit_files(repo, branch, files, message="Begin with tink's layout")
+        DesiredEditor(repo, branch).commit_files(files, "Begin with tink's layout")
     finally:
         repo.close()
     printing.note(f"committed {len(files)} files on branch {branch} in {folder}")

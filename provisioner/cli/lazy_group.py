@@ -18,10 +18,8 @@ class LazyGroup(click.Group):
     def __init__(
         self, *args: Any, package: str, verbs: Mapping[str, tuple[str, str]], **settings: Any
     ) -> None:
-        """`verbs` maps a verb to its module below `package` and its line of help.
-
-        The module holds the command under the module's own name.
-        """
+        """`verbs` maps a verb to its command, as MODULE.NAME below `package`, and to its line
+        of help."""
         super().__init__(*args, **settings)
         self._package = package
         self._verbs = verbs
@@ -32,9 +30,9 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self._verbs:
             return None
-        module = self._verbs[cmd_name][0]
-        found = getattr(importlib.import_module(f"{self._package}.{module}"), module)
-        assert isinstance(found, click.Command), module
+        module, _, name = self._verbs[cmd_name][0].rpartition(".")
+        found = getattr(importlib.import_module(f"{self._package}.{module}"), name)
+        assert isinstance(found, click.Command), cmd_name
         return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -4,142 +4,24 @@ from __future__ import annotations
 
 import click
 
-from provisioner.cli import options, printing, table, workflow_views
-from provisioner.cli.options import Shape
-from provisioner.cli.site import Site
-from provisioner.cli.workflow_data import data
-from provisioner.cli.workflow_logs import logs
-from provisioner.cli.workflow_request import create, delete
-from provisioner.errors import NotFound
-from provisioner.model.views import LiveWorkflow
+from provisioner.cli import options
+from provisioner.cli.lazy_group import LazyGroup
 
 
-@click.group
+@click.group(
+    cls=LazyGroup,
+    package="provisioner.cli",
+    verbs={
+        "create": ("workflow_request.create", "Ask for a workflow; prints its id."),
+        "get": ("workflow_reading.get", "Print rendered workflows, or the list with states."),
+        "list": ("workflow_reading.list_workflows", "List the workflows, newest last."),
+        "state": ("workflow_reading.state", "Print how far each workflow has come."),
+        "events": ("workflow_reading.events", "Print what has happened, oldest first."),
+        "data": ("workflow_data.data", "Print what the workers share."),
+        "logs": ("workflow_logs.logs", "Print the kept output of the actions."),
+        "delete": ("workflow_request.delete", "Delete workflows; what runs is cancelled."),
+    },
+)
 @options.site()
 def workflow() -> None:
     """Workflows: the template of one, the machines of many, and how far it has come."""
-
-
-@workflow.command
-@click.argument("ids", nargs=-1, metavar="[ID]...")
-@options.site()
-@options.listing
-def get(*, ids: tuple[str, ...], shape: Shape) -> None:
-    """Print the rendered workflow of each ID; without an ID, the list with states."""
-    with Site.opened(options.where()) as site:
-        if not ids:
-            printing.print_list(_listed(site), _not_deleted(site), shape)
-        elif shape.classic_form or shape.ids_only or shape.form == "wide":
-            # As classic tink, pass over unknown ids.
-            known = [entry for each in ids if (entry := site.find_workflow(each))]
-            printing.print_list(_listed(site, with_text=True), known, shape)
-        elif shape.form == "table":
-            for each in ids:
-                printing.print_text(site.rendered(site.workflow_id(each)))
-        else:
-            entries = [site.workflow(each) for each in ids]
-            told = [workflow_views.workflow_data(each, site.rendered(each.id)) for each in entries]
-            printing.print_data(printing.one_or_all(told), shape.form)
-
-
-@workflow.command("list")
-@click.option("-a", "--all", "with_deleted", is_flag=True, help="Deleted workflows as well.")
-@options.site()
-@options.listing
-def list_workflows(*, with_deleted: bool, shape: Shape) -> None:
-    """List the workflows, newest last."""
-    with Site.opened(options.where()) as site:
-        found = _all(site) if with_deleted else _not_deleted(site)
-        listed = printing.Listed(
-            columns=workflow_views.LIST_COLUMNS,
-            rows=lambda entry: [workflow_views.list_row(entry)],
-            wide_columns=workflow_views.LIST_COLUMNS_WIDE,
-            wide_rows=lambda entry: [workflow_views.list_row_wide(entry)],
-            ids=lambda entry: [entry.id],
-            data=workflow_views.workflow_data,
-            classic_data=lambda entry: workflow_views.classic_data(entry, None),
-        )
-        printing.print_list(listed, found, shape)
-
-
-@workflow.command
-@click.argument("ids", nargs=-1, required=True, metavar="ID...")
-@options.site()
-@options.output("table", "wide")
-def state(*, ids: tuple[str, ...], form: str) -> None:
-    """Print how far each workflow has come."""
-    with Site.opened(options.where()) as site:
-        entries = [site.workflow(each) for each in ids]
-        if form in ("json", "yaml"):
-            told = [workflow_views.state_data(each) for each in entries]
-            printing.print_data(printing.one_or_all(told), form)
-            return
-        for entry in entries:
-            rows = workflow_views.state_rows(entry, is_wide=form == "wide")
-            click.echo(table.draw(workflow_views.STATE_COLUMNS, rows), nl=False)
-
-
-@workflow.command
-@click.argument("ids", nargs=-1, required=True, metavar="ID...")
-@options.site()
-@options.output("table", "wide")
-def events(*, ids: tuple[str, ...], form: str) -> None:
-    """Print what has happened, oldest first; an unknown id has no events."""
-    with Site.opened(options.where()) as site:
-        entries = [entry for each in ids if (entry := _known_or_told(site, each))]
-        if form in ("json", "yaml"):
-            told = [
-                {"workflow_id": entry.id, **workflow_views.event_data(event)}
-                for entry in entries
-                for event in entry.events
-            ]
-            printing.print_data(told, form)
-            return
-        is_wide = form == "wide"
-        columns = workflow_views.EVENT_COLUMNS_WIDE if is_wide else workflow_views.EVENT_COLUMNS
-        rows = [
-            row for entry in entries for row in workflow_views.event_rows(entry, is_wide=is_wide)
-        ]
-        click.echo(table.draw(columns, rows), nl=False)
-
-
-for verb in (create, delete, data, logs):
-    workflow.add_command(verb)
-
-
-def _listed(site: Site, *, with_text: bool = False) -> printing.Listed[LiveWorkflow]:
-    """The list that `get` prints: classic tink v0.5's."""
-
-    def classic(entry: LiveWorkflow) -> dict[str, object]:
-        return workflow_views.classic_data(entry, site.rendered(entry.id) if with_text else None)
-
-    return printing.Listed(
-        columns=workflow_views.GET_COLUMNS,
-        rows=lambda entry: [workflow_views.get_row(entry)],
-        wide_columns=(*workflow_views.GET_COLUMNS, *workflow_views.MORE_COLUMNS),
-        wide_rows=lambda entry: [
-            [*workflow_views.get_row(entry), *workflow_views.more_cells(entry)]
-        ],
-        ids=lambda entry: [entry.id],
-        data=workflow_views.workflow_data,
-        classic_data=classic,
-    )
-
-
-def _all(site: Site) -> list[LiveWorkflow]:
-    commit = site.status_commit
-    found = site.status.iterate_workflows(commit) if commit else ()
-    return sorted(found, key=lambda entry: (entry.record.created_at, entry.id))
-
-
-def _not_deleted(site: Site) -> list[LiveWorkflow]:
-    return [entry for entry in _all(site) if not entry.context.is_deleted]
-
-
-def _known_or_told(site: Site, workflow_id: str) -> LiveWorkflow | None:
-    """Classic tink prints an empty table for an unknown id; the person is told why."""
-    try:
-        return site.workflow(workflow_id)
-    except NotFound as error:
-        printing.note(f"Warning: {error.message}")
-        return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 
 from provisioner.cli import table
 from provisioner.model.event import (
@@ -49,7 +49,7 @@ def local_time(text: str) -> str:
 
 def short_time(text: str) -> str:
     """RFC 3339 to the second, as classic tink's `get` prints it."""
-    return f"{_moment(text):%Y-%m-%dT%H:%M:%SZ}"
+    return f"{_moment(text).astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def device_map(entry: WorkflowEntry) -> str:
