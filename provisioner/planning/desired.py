@@ -75,7 +75,28 @@ def update(
     commit: CommitId | None,
 ) -> Update:
     """Take in the files that changed; `None` means that a file is gone."""
-    return _Updating(previous).run(changed, commit)
+    updating = _Updating(previous)
+    updating.take(changed)
+    return updating.result(commit)
+
+
+def restore(
+    in_force: Mapping[str, ChangedFile],
+    newest: Mapping[str, ChangedFile],
+    *,
+    commit: CommitId | None,
+) -> Update:
+    """Make the state that a server had before it was restarted.
+
+    `in_force` holds what was used of each file, `newest` the versions that were not (see
+    `versions_in_force`).  The newest come one by one: they were refused before, and must
+    not find a claim free because its owner is being looked at too.
+    """
+    updating = _Updating(DesiredState())
+    updating.take(in_force)
+    for path, file in sorted(newest.items()):
+        updating.take({path: file})
+    return updating.result(commit)
 
 
 def file_of(key: str) -> str:
@@ -111,7 +132,7 @@ class _Updating:
         self._came: list[str] = []  # paths whose documents came into force
         self._touched: set[Claim] = set()
 
-    def run(self, changed: Mapping[str, ChangedFile | None], commit: CommitId | None) -> Update:
+    def take(self, changed: Mapping[str, ChangedFile | None]) -> None:
         last_good = {path: self._withdraw(path) for path in sorted(changed)}
         newest: list[tuple[int, str, ChangedFile]] = []
         for path in last_good:
@@ -132,6 +153,8 @@ class _Updating:
                 self._fall_back(path, last_good[path])
                 if rank != _BROKEN:
                     self._refused = self._refused.set(path, documents)
+
+    def result(self, commit: CommitId | None) -> Update:
         self._admit_waiting()
         moved = (*self._left, *(self._files[path] for path in self._came))
         return Update(
@@ -300,13 +323,10 @@ def _places(documents: FileDocuments, name: str) -> tuple[tuple[int, int], ...]:
     return tuple(found) or ((0, 0),)
 
 
-def restored(
+def versions_in_force(
     in_force: Iterable[tuple[str, BlobId]], paths: Mapping[str, BlobId]
-) -> dict[str, BlobId | None]:
-    """Which version of which file was in force when `reconcile.json` was written.
-
-    A server that starts takes these in first and the newest versions after them, so that
-    whoever had a MAC address before the restart has it after.
-    """
-    old = {path: blob or None for path, blob in in_force if path in paths}
-    return {path: old.get(path, blob) for path, blob in paths.items()}
+) -> dict[str, BlobId]:
+    """Which version of each file `reconcile.json` says to use; files with none are left out."""
+    told = dict(in_force)
+    versions = {path: told.get(path, blob) for path, blob in paths.items()}
+    return {path: blob for path, blob in versions.items() if blob != NOTHING_IN_FORCE}

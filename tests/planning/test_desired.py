@@ -191,10 +191,10 @@ def test_several_requests_of_one_file_are_told_apart():
 def restarted(state, files):
     """As a server that starts does: first what was in force, then the newest versions."""
     paths = dict(state.paths)
-    versions = desired.restored(state.in_force.items(), paths)
-    first = {path: files[path, blob] for path, blob in versions.items() if blob is not None}
-    newest = {path: files[path, blob] for path, blob in paths.items() if versions[path] != blob}
-    return after(first, newest)
+    versions = desired.versions_in_force(state.in_force.items(), paths)
+    in_force = {path: files[path, blob] for path, blob in versions.items()}
+    newest = {path: files[path, blob] for path, blob in paths.items() if versions.get(path) != blob}
+    return desired.restore(in_force, newest, commit=COMMIT).state
 
 
 PATHS = ["hardware/a.yaml", "hardware/b.yaml", "hardware/c.yaml"]
