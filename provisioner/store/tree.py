@@ -6,7 +6,6 @@ folder above it, so a report costs the same at 1,000 and at 100,000 workflows.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -24,18 +23,32 @@ WriteTree = Callable[[bytes], bytes]  # takes a tree's content, returns its id (
 
 
 class _Folder:
-    """One tree: its raw content, where each id stands in it, and the folders that are loaded."""
+    """One tree: its raw content, where each id stands in it, and the folders that are loaded.
 
-    __slots__ = ("changed", "children", "places", "raw")
+    New names wait in `new` and are sorted in together, once for each commit.
+    """
+
+    __slots__ = ("changed", "children", "new", "places", "raw")
 
     def __init__(self, raw: bytes) -> None:
         self.raw = bytearray(raw)
         self.places: dict[bytes, int] = {}  # name: offset of its id
+        self.new: dict[bytes, tuple[int, bytes]] = {}  # name: mode, id
         self.children: dict[bytes, _Folder] = {}
         self.changed: set[bytes] = set()  # children whose id is out of date
         self._find_places()
 
+    @property
+    def is_empty(self) -> bool:
+        return not (self.raw or self.new or self.children)
+
+    def holds(self, name: bytes) -> bool:
+        return name in self.places or name in self.new or name in self.children
+
     def get(self, name: bytes) -> TreeEntry | None:
+        if name in self.new:
+            new_mode, id = self.new[name]
+            return TreeEntry(new_mode, name, id.hex())
         at = self.places.get(name)
         if at is None:
             return None
@@ -44,29 +57,39 @@ class _Folder:
 
     def put(self, name: bytes, mode: int, id: bytes) -> None:
         at = self.places.get(name)
-        prefix = b"%o %s\0" % (mode, name)
         if at is not None:
+            prefix = b"%o %s\0" % (mode, name)
             if self.raw.startswith(prefix, at - len(prefix)):
                 self.raw[at : at + 20] = id
                 return
-            self.remove(name)
-        entries = [(_sort_key(each), each.name) for each in parse_tree(bytes(self.raw))]
-        index = bisect_left(entries, (_sort_key(TreeEntry(mode, name, "")), name))
-        if index < len(entries):
-            following = entries[index][1]
-            start = self._start(following, self.places[following])
-        else:
-            start = len(self.raw)
-        self.raw[start:start] = prefix + id
-        self._find_places()
+            self._cut(name, at)
+        self.new[name] = (mode, id)
 
     def remove(self, name: bytes) -> None:
         at = self.places.get(name)
         if at is not None:
-            del self.raw[self._start(name, at) : at + 20]
-            self._find_places()
+            self._cut(name, at)
+        self.new.pop(name, None)
         self.children.pop(name, None)
         self.changed.discard(name)
+
+    def content(self) -> bytes:
+        if self.new:
+            rows = [(_sort_key(each), each) for each in parse_tree(bytes(self.raw))]
+            for name, (mode, id) in self.new.items():
+                entry = TreeEntry(mode, name, id.hex())
+                rows.append((_sort_key(entry), entry))
+            rows.sort()
+            self.raw[:] = b"".join(
+                b"%o %s\0%s" % (each.mode, each.name, bytes.fromhex(each.id)) for _, each in rows
+            )
+            self.new.clear()
+            self._find_places()
+        return bytes(self.raw)
+
+    def _cut(self, name: bytes, at: int) -> None:
+        del self.raw[self._start(name, at) : at + 20]
+        self._find_places()
 
     def _start(self, name: bytes, at: int) -> int:
         """Where the entry whose id is at `at` begins: its mode has five or six digits."""
@@ -114,14 +137,14 @@ class TreeEditor:
             if not self._is_folder(trail[-1], part):
                 return
             trail.append(self._child(trail[-1], part))
-        if name not in trail[-1].places and name not in trail[-1].children:
+        if not trail[-1].holds(name):
             return
         trail[-1].remove(name)
         for above, part in zip(reversed(trail[:-1]), reversed(folders), strict=True):
-            if above.children[part].raw or above.children[part].children:
-                above.changed.add(part)
-            else:
+            if above.children[part].is_empty:
                 above.remove(part)
+            else:
+                above.changed.add(part)
 
     def get(self, path: str) -> TreeEntry | None:
         *folders, name = _parts(path)
@@ -136,7 +159,7 @@ class TreeEditor:
         """Write the folders that changed, deepest first; return the id of the root."""
         root = _write(self._root, write)
         if self._loaded > _LOADED_LIMIT:
-            self._root = _Folder(bytes(self._root.raw))
+            self._root = _Folder(self._root.content())
             self._loaded = 1
         return root
 
@@ -161,7 +184,7 @@ def _write(folder: _Folder, write: WriteTree) -> bytes:
     for name in sorted(folder.changed):
         folder.put(name, TREE_MODE, _write(folder.children[name], write))
     folder.changed.clear()
-    return write(bytes(folder.raw))
+    return write(folder.content())
 
 
 def _parts(path: str) -> list[bytes]:
