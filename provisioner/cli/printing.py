@@ -56,9 +56,9 @@ def print_list(listed: Listed[Item], items: Iterable[Item], shape: Shape) -> Non
 
 def print_data(data: object, form: str) -> None:
     if form == "yaml":
-        from provisioner.documents import encode
+        from provisioner.documents.encode import encode_yaml
 
-        click.echo(encode.encode_yaml(data), nl=False)
+        click.echo(encode_yaml(data), nl=False)
     else:
         click.echo(json.dumps(data, ensure_ascii=False, indent=2))
 

@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from provisioner.cli import printing
 from provisioner.documents import decode as decoding
 from provisioner.documents.decode import Decoded
 from provisioner.documents.layout import FOLDER_OF, Kind
@@ -42,6 +43,8 @@ def decode(kind: Kind, content: bytes, name: str) -> Decoded:
     decoded = decoding.decode_file(path=path, blob_id="", content=content)
     if decoded.has_errors:
         raise InvalidInput(_renamed(each, name) for each in decoded.problems)
+    for each in decoded.problems:
+        printing.note(f"Warning: {_renamed(each, name)}")
     return decoded
 
 

@@ -70,10 +70,12 @@ class Site:
         return StatusStore(self.repo, self.status_branch)
 
     def desired(self) -> DesiredState:
-        """Read the desired branch; of a bad file there are its problems and nothing else."""
-        from provisioner.cli import desired  # with all that reads documents: 0.2 s
+        """Read the desired branch; of a bad file, the version that the server holds to."""
+        from provisioner.services import desired_loader  # with all that reads documents: 0.2 s
 
-        return desired.load(DesiredStore(self.repo, self.branch), self.desired_commit)
+        in_force = self.status.read_reconcile(self.status_commit).in_force
+        store = DesiredStore(self.repo, self.branch)
+        return desired_loader.load(store, self.desired_commit, in_force).state
 
     def commit(self, changes: Mapping[str, bytes | None], message: str) -> CommitId | None:
         """Commit on the desired branch; None when it says the same already."""

@@ -1,0 +1,72 @@
+"""`tink export`: the way back to Tinkerbell on Kubernetes, so that nobody is locked in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from provisioner.cli import options, printing
+from provisioner.cli.site import Site
+from provisioner.documents.export import export_kubernetes
+from provisioner.errors import Conflict, NotFound
+from provisioner.model.hardware import Hardware
+from provisioner.model.template import Template
+from provisioner.model.views import DesiredState
+from provisioner.model.workflow import WorkflowRequest
+
+KINDS = ("hardware", "template", "workflow")
+
+
+@click.command
+@click.argument("names", nargs=-1, metavar="[ID|NAME]...")
+@click.option("--kind", "kinds", type=click.Choice(KINDS), multiple=True, help="Only this kind.")
+@click.option(
+    "--out", "folder", type=click.Path(path_type=Path, file_okay=False), help="A file each, there."
+)
+@options.site()
+def export(*, names: tuple[str, ...], kinds: tuple[str, ...], folder: Path | None) -> None:
+    """Write the desired branch as Kubernetes documents: `tink export | kubectl apply -f -`."""
+    with Site.opened(options.where()) as site:
+        desired = site.desired()
+    found = [each for kind in kinds or KINDS for each in _objects(desired, kind)]
+    if names:
+        known = {name: each for each in found for name in _names(each)}
+        for name in names:
+            if name not in known:
+                raise NotFound("object", name)
+        found = list({id(known[name]): known[name] for name in names}.values())
+    if folder is None:
+        for each in found:
+            click.echo(f"---\n{export_kubernetes(each)}", nl=False)
+        return
+    if folder.is_dir() and any(folder.iterdir()):
+        raise Conflict(f"{folder} is not empty", hint="name a folder that does not exist yet")
+    for each in found:
+        target = folder / each.source.path.replace("#", "-")
+        target = target.with_suffix(".yaml")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("a", encoding="utf-8") as file:  # a file may hold several documents
+            file.write(f"---\n{export_kubernetes(each)}")
+    printing.note(f"wrote {len(found)} documents to {folder}")
+
+
+Object = Hardware | Template | WorkflowRequest
+
+
+def _objects(desired: DesiredState, kind: str) -> Iterator[Object]:
+    values: dict[str, list[Object]] = {
+        "hardware": list(desired.hardware.values()),
+        "template": list(desired.templates.values()),
+        "workflow": list(desired.requests.values()),
+    }
+    yield from sorted(values[kind], key=lambda each: each.source.path)
+
+
+def _names(each: Object) -> Iterator[str]:
+    yield each.source.path
+    if each.id is not None:
+        yield each.id
+    if not isinstance(each, WorkflowRequest):
+        yield each.name

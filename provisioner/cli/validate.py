@@ -1,0 +1,111 @@
+"""`tink validate`: the server's checks with no server, for people and for pull requests."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from provisioner.cli import options, printing, work_tree
+from provisioner.cli.site import Site
+from provisioner.documents import layout
+from provisioner.errors import UserError
+from provisioner.model.ids import CommitId
+from provisioner.model.problem import Problem, Severity
+from provisioner.model.views import StatusView
+from provisioner.services import validation
+from provisioner.store.desired_store import DesiredStore
+
+
+@click.command
+@click.argument("path", required=False, type=click.Path(path_type=Path, exists=True))
+@click.option("--commit", "revision", metavar="REV", help="Check a commit, not the files here.")
+@options.site()
+@options.output("text", default="text")
+@click.pass_context
+def validate(ctx: click.Context, /, *, path: Path | None, revision: str | None, form: str) -> None:
+    """Check hardware, templates and workflow requests; exit code 1 tells of problems.
+
+    Checks the files as they lie in the repository that you stand in, committed or not; of a
+    bare repository the desired branch. PATH is another folder, or one file to be told of.
+    """
+    with _checked(path, revision) as (store, commit, status, only):
+        problems = validation.validate_commit(store, commit, status)
+        count = len([each for each in store.files(commit) if layout.kind_of(each)])
+    told = [each for each in problems if only in ("", each.path)]
+    if form != "text":
+        printing.print_data([_as_data(each) for each in told], form)
+    else:
+        for problem in told:
+            is_warning = problem.severity is Severity.WARNING
+            click.echo(f"warning: {problem}" if is_warning else str(problem))
+    errors = sum(each.severity is Severity.ERROR for each in told)
+    printing.note(_summary(errors, len(told) - errors, files=1 if only else count))
+    ctx.exit(1 if errors else 0)
+
+
+Checked = tuple[DesiredStore, CommitId, StatusView, str]
+
+
+@contextlib.contextmanager
+def _checked(path: Path | None, revision: str | None) -> Iterator[Checked]:
+    """Find what is to be checked; the last value names the one file that counts, or none."""
+    folder, only = _folder(path)
+    with contextlib.ExitStack() as exits:
+        site = None
+        # A folder of documents need not be a repository; but then it must be named.
+        with contextlib.nullcontext() if folder is None else contextlib.suppress(UserError):
+            site = exits.enter_context(Site.opened(options.where()))
+        if folder is None and site is not None:
+            folder = site.repo.work_tree
+        status = _status(site) if site and folder in (None, site.repo.work_tree) else StatusView()
+        if site is not None and (revision is not None or folder is None):
+            commit = site.repo.find_commit(revision) if revision else site.desired_commit
+            yield DesiredStore(site.repo, site.branch), commit, status, only
+        elif folder is None or revision is not None:
+            raise UserError(f"{folder or '.'} is not a git repository")
+        else:
+            store, commit = exits.enter_context(work_tree.as_commit(folder))
+            yield store, commit, status, only
+
+
+def _folder(path: Path | None) -> tuple[Path | None, str]:
+    """Return the folder that holds hardware/, templates/, workflows/, and the file in it."""
+    if path is None:
+        return None, ""
+    path = path.resolve()
+    if path.is_dir():
+        return path, ""
+    for folder in path.parents:
+        relative = path.relative_to(folder).as_posix()
+        if layout.kind_of(relative) is not None:
+            return folder, relative
+    raise UserError(
+        f"{path} is in none of the folders {', '.join(sorted(layout.FOLDER_OF.values()))}",
+        hint="tink hardware push and tink template create check files that are elsewhere",
+    )
+
+
+def _status(site: Site) -> StatusView:
+    commit = site.status_commit
+    return site.status.load(commit) if commit else StatusView()
+
+
+def _summary(errors: int, warnings: int, *, files: int) -> str:
+    counted = [f"{errors} problem{'s' * (errors != 1)}"] if errors else ["no problems"]
+    counted += [f"{warnings} warning{'s' * (warnings != 1)}"] * bool(warnings)
+    return f"{', '.join(counted)} in {files} file{'s' * (files != 1)}"
+
+
+def _as_data(problem: Problem) -> dict[str, object]:
+    return {
+        "path": problem.path,
+        "line": problem.line,
+        "column": problem.column,
+        "severity": problem.severity.value,
+        "code": problem.code,
+        "message": problem.message,
+        "hint": problem.hint,
+    }
