@@ -9,7 +9,7 @@ from provisioner.render.limits import Budget
 from provisioner.render.printing import Flags, Printer, plain
 from provisioner.render.values import type_name
 
-_FLAGS = re.compile(r"[#0+\- ]*")
+_SIGNS = re.compile(r"[#0+\- ]*")
 _DIGITS = re.compile(r"[0-9]*")
 _TOO_LARGE = 1_000_000  # Go's own bound of widths and precisions
 
@@ -70,18 +70,19 @@ class _Formatting:
         return f"%!(EXTRA {', '.join(shown)})"
 
     def _verb(self, out: list[str]) -> None:
-        flags = self._flags()
+        signs = self._signs()
         self._good_index = True
         self._after_index = False
         self._index()
         if self._form.startswith("*", self._at):
-            self._star_width(flags, out)
+            width = self._star_width(out)
         else:
-            flags.width = self._number()
-            if self._after_index and flags.width is not None:
+            width = self._number()
+            if self._after_index and width is not None:
                 self._good_index = False
+        precision = None
         if self._form.startswith(".", self._at) and self._at + 1 < len(self._form):
-            self._precision(flags, out)
+            precision = self._precision(out)
         if not self._after_index:
             self._index()
         if self._at >= len(self._form):
@@ -96,29 +97,15 @@ class _Formatting:
         elif self._argument >= len(self._arguments):
             out.append(f"%!{verb}(MISSING)")
         else:
-            out.append(self._print(flags, verb))
+            flags = _flags(signs, verb, width, precision)
+            out.append(Printer(flags, self._budget).text(self._arguments[self._argument], verb))
             self._argument += 1
 
-    def _print(self, flags: Flags, verb: str) -> str:
-        if verb == "w":
-            return Printer(flags, self._budget).text(self._arguments[self._argument], "w")
-        if verb == "v":
-            flags.go_syntax, flags.sharp = flags.sharp, False
-            flags.plus = False
-        return Printer(flags, self._budget).text(self._arguments[self._argument], verb)
-
-    def _flags(self) -> Flags:
-        match = _FLAGS.match(self._form, self._at)
+    def _signs(self) -> str:
+        match = _SIGNS.match(self._form, self._at)
         assert match is not None
         self._at = match.end()
-        words = match[0]
-        return Flags(
-            minus="-" in words,
-            plus="+" in words,
-            sharp="#" in words,
-            space=" " in words,
-            zero="0" in words,
-        )
+        return match[0]
 
     def _number(self) -> int | None:
         match = _DIGITS.match(self._form, self._at)
@@ -161,29 +148,41 @@ class _Formatting:
             return None
         return int(value)
 
-    def _star_width(self, flags: Flags, out: list[str]) -> None:
+    def _star_width(self, out: list[str]) -> int | None:
         self._at += 1
-        flags.width = self._star()
-        if flags.width is None:
+        width = self._star()
+        if width is None:
             out.append("%!(BADWIDTH)")
-        elif flags.width < 0:
-            flags.width = -flags.width
-            flags.minus = True
-            flags.zero = False
         self._after_index = False
+        return width
 
-    def _precision(self, flags: Flags, out: list[str]) -> None:
+    def _precision(self, out: list[str]) -> int | None:
         self._at += 1
         if self._after_index:
             self._good_index = False
         self._index()
         if not self._form.startswith("*", self._at):
-            flags.precision = self._number() or 0
-            return
+            return self._number() or 0
         self._at += 1
-        flags.precision = self._star()
-        if flags.precision is not None and flags.precision < 0:
-            flags.precision = None
-        if flags.precision is None:
+        precision = self._star()
+        if precision is None or precision < 0:
             out.append("%!(BADPREC)")
+            precision = None
         self._after_index = False
+        return precision
+
+
+def _flags(signs: str, verb: str, width: int | None, precision: int | None) -> Flags:
+    """A negative width, which only `*` can give, puts the padding to the right."""
+    goes_left = width is not None and width < 0
+    is_value = verb == "v"
+    return Flags(
+        minus="-" in signs or goes_left,
+        plus="+" in signs and not is_value,
+        sharp="#" in signs and not is_value,
+        space=" " in signs,
+        zero="0" in signs and not goes_left,
+        go_syntax="#" in signs and is_value,
+        width=None if width is None else abs(width),
+        precision=precision,
+    )

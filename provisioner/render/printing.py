@@ -24,7 +24,7 @@ _ESCAPES = {
 _BASES = {"v": "d", "d": "d", "b": "b", "o": "o", "O": "o", "x": "x", "X": "X"}
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Flags:
     """What stands between % and the verb."""
 
@@ -91,7 +91,7 @@ class Printer:
         if value is NO_VALUE:
             value = None
         if verb == "T":
-            return self._string("<nil>" if value is None else type_name(value))
+            return self._pad("<nil>") if value is None else self._string(type_name(value))
         if value is None:
             return self._pad("<nil>") if verb == "v" else f"%!{verb}(<nil>)"
         if verb == "p" and isinstance(value, list | dict):
@@ -175,14 +175,14 @@ class Printer:
             written = prefix + "".join(digits) if digits else ""
         return self._pad(written)
 
-    def _pad(self, text: str) -> str:
+    def _pad(self, text: str, *, never_zero: bool = False) -> str:
         flags = self._flags
         if not flags.width or flags.width <= len(text):
             return text
         self._budget.make_text(flags.width)
         if flags.minus:
             return text.ljust(flags.width)
-        return text.rjust(flags.width, "0" if flags.zero else " ")
+        return text.rjust(flags.width, "0" if flags.zero and not never_zero else " ")
 
     # Numbers
 
@@ -216,13 +216,7 @@ class Printer:
             prefix = {"b": "0b", "o": octal, "x": "0x", "X": "0X", "d": ""}[base]
         if verb == "O":
             prefix = "0o" + prefix
-        return self._pad_with_spaces(sign + prefix + digits)
-
-    def _pad_with_spaces(self, text: str) -> str:
-        zero, self._flags.zero = self._flags.zero, False
-        padded = self._pad(text)
-        self._flags.zero = zero
-        return padded
+        return self._pad(sign + prefix + digits, never_zero=True)
 
     def _character(self, value: int, verb: str) -> str:
         valid = 0 <= value <= 0x10FFFF and not 0xD800 <= value <= 0xDFFF
@@ -239,7 +233,7 @@ class Printer:
         written = f"U+{value % 2**64:0{precision}X}"
         if self._flags.sharp and printable:
             written += f" '{chr(value)}'"
-        return self._pad_with_spaces(written)
+        return self._pad(written, never_zero=True)
 
     def _float_verb(self, value: float, verb: str) -> str:
         flags = self._flags
@@ -259,7 +253,7 @@ class Printer:
         if digits in ("Inf", "NaN"):
             if digits == "Inf":
                 sign = sign or "+"
-            return self._pad_with_spaces(sign + digits)
+            return self._pad(sign + digits, never_zero=True)
         if flags.sharp:
             digits = _with_point(digits, kind, precision)
         if flags.zero and not flags.minus and sign and flags.width:

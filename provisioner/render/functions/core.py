@@ -14,7 +14,6 @@ from provisioner.render.functions.signature import CallFault, Function, function
 from provisioner.render.limits import Budget
 from provisioner.render.literals import from_bytes, to_bytes
 from provisioner.render.values import (
-    NO_VALUE,
     StringMap,
     Uint8,
     is_true,
@@ -100,7 +99,7 @@ def _call(target: object, *_: object) -> object:
 def _text_of(budget: Budget, arguments: tuple[object, ...]) -> str:
     if len(arguments) == 1 and isinstance(arguments[0], str):
         return arguments[0]
-    return printf.sprint(budget, [NO_VALUE if one is None else one for one in arguments])
+    return printf.sprint(budget, ["<no value>" if one is None else one for one in arguments])
 
 
 def _html(budget: Budget, *arguments: object) -> str:

@@ -32,9 +32,10 @@ def _set(budget: Budget, entries: Map | None, key: str, value: object) -> Map:
     return entries
 
 
-def _unset(entries: Map | None, key: str) -> Map | None:
-    if entries is not None:
-        entries.pop(key, None)
+def _unset(entries: Map | None, key: str) -> Map:
+    if entries is None:
+        return {}
+    entries.pop(key, None)
     return entries
 
 

@@ -59,7 +59,8 @@ def _b32dec(text: str) -> str:
     fault = _base32_fault(data)
     if fault is not None:
         return f"illegal base32 data at input byte {fault}"
-    return from_bytes(base64.b32decode(data))
+    characters = data.partition(b"=")[0]  # what stands behind the padding does not count
+    return from_bytes(base64.b32decode(characters + b"=" * (-len(characters) % 8)))
 
 
 def _base32_fault(data: bytes) -> int | None:
@@ -77,8 +78,7 @@ def _base32_fault(data: bytes) -> int | None:
             return plain + offset
     if held in (3, 6):
         return plain
-    end = plain + 8 - held
-    return None if end == len(data) else end
+    return None
 
 
 def _b64enc(text: str) -> str:

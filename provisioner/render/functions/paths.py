@@ -34,7 +34,7 @@ def directory(path: str) -> str:
 
 def extension(path: str) -> str:
     _, dot, tail = path.rpartition("/")[2].rpartition(".")
-    return dot + tail
+    return dot + tail if dot else ""
 
 
 def _is_absolute(path: str) -> bool:

@@ -37,7 +37,7 @@ _TIMESTAMP = re.compile(
     r"(?:(?:[Tt]([0-9]{1,2}):([0-9]{1,2}):([0-9]{1,2})(?:[.,][0-9]+)?(?:Z|[-+][0-9]{2}:[0-9]{2}))"
     r"|(?: ([0-9]{1,2}):([0-9]{1,2}):([0-9]{1,2})(?:[.,][0-9]+)?))?"
 )
-_UNPRINTABLE = re.compile("[^\n\x20-\x7e\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd]")
+_UNPRINTABLE = re.compile("[^\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd]")
 _FIRST_INDICATORS = frozenset("#,[]{}&*!|>'\"%@`")
 _DOUBLE_QUOTED = {
     "\0": "\\0",
@@ -57,28 +57,34 @@ _DOUBLE_QUOTED = {
 }
 _TO_ESCAPE = re.compile('[^\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd]|["\\\\]')
 _LONGEST_SIMPLE_KEY = 128
+_WIDTH = 80
+_LONE_SPACE = re.compile("(?<! ) (?! )")
+_ANY_FIRST_SPACE = re.compile("(?<! ) ")
 
 
 def write(value: object, budget: Budget) -> str:
     """The YAML text of a value, without the newline at its end."""
-    lines = _block(value, "", budget)
-    return "\n".join(lines).removesuffix("\n")
+    return "\n".join(_block(value, "", budget))
 
 
-def _block(value: object, indent: str, budget: Budget) -> list[str]:
+def _block(value: object, indent: str, budget: Budget, column: int = 0) -> list[str]:
     """The lines of a value at this indent; the first one without it."""
     budget.spend(1 + len(indent) // 8)
     if isinstance(value, dict) and value:
         return _mapping(value, indent, budget)
     if isinstance(value, list) and value:
         return _sequence(value, indent, budget)
-    return _scalar(value, indent).split("\n")
+    return _scalar(value, indent + "  ", column).split("\n")
 
 
 def _sequence(items: list[object], indent: str, budget: Budget) -> list[str]:
     lines: list[str] = []
+    deeper = indent + "  "
     for item in items:
-        first, *rest = _block(item, indent + "  ", budget)
+        if isinstance(item, list | dict):
+            first, *rest = _block(item, deeper, budget)
+        else:
+            first, *rest = _block(item, indent, budget, len(deeper))
         lines.append(f"{indent if lines else ''}- {first}")
         lines += rest
     return lines
@@ -86,32 +92,33 @@ def _sequence(items: list[object], indent: str, budget: Budget) -> list[str]:
 
 def _mapping(entries: dict[str, object], indent: str, budget: Budget) -> list[str]:
     lines: list[str] = []
+    deeper = indent + "  "
     for key in sorted(entries, key=cmp_to_key(_compare_keys)):
         value = entries[key]
         before = indent if lines else ""
-        simple = "\n" not in key and len(key.encode(errors="replace")) <= _LONGEST_SIMPLE_KEY
-        if simple:
-            opening = f"{before}{_scalar(key, indent, is_key=True)}:"
-        else:
-            shown, *rest = _scalar(key, indent).split("\n")
-            lines += [f"{before}? {shown}", *rest]
-            opening = f"{indent}:"
-        if isinstance(value, list) and value and simple:
+        if "\n" in key or len(key.encode(errors="replace")) > _LONGEST_SIMPLE_KEY:
+            shown, *rest = _scalar(key, deeper, len(deeper)).split("\n")
+            first, *more = _block(value, deeper, budget, len(deeper))
+            lines += [f"{before}? {shown}", *rest, f"{indent}: {first}", *more]
+            continue
+        opening = f"{before}{_scalar(key, deeper, None)}:"
+        if isinstance(value, list) and value:
             first, *rest = _sequence(value, indent, budget)
             lines += [opening, indent + first, *rest]
-        elif isinstance(value, dict) and value and simple:
-            deeper = indent + "  "
+        elif isinstance(value, dict) and value:
             first, *rest = _mapping(value, deeper, budget)
             lines += [opening, deeper + first, *rest]
         else:
-            first, *rest = _block(value, indent if simple else indent + "  ", budget)
+            column = len(indent) + len(opening) - len(before) + 1
+            first, *rest = _block(value, indent, budget, column)
             lines += [f"{opening} {first}", *rest]
     return lines
 
 
-def _scalar(value: object, indent: str, *, is_key: bool = False) -> str:
+def _scalar(value: object, indent: str, column: int | None) -> str:
+    """At this column; a key, which is never folded, has none."""
     if isinstance(value, str):
-        return _string(value, indent, is_key=is_key)
+        return _string(value, indent, column)
     if value is None or value is NO_VALUE:
         return "null"
     if isinstance(value, bool):
@@ -119,21 +126,49 @@ def _scalar(value: object, indent: str, *, is_key: bool = False) -> str:
     if isinstance(value, int):
         return int.__repr__(value)
     if isinstance(value, float):
-        json_text.number(value)  # refuses what is infinite, as the way over JSON does
-        return floats.format_float(value, "g", -1)
+        return _float(value)
     return "{}" if isinstance(value, dict) else "[]"
 
 
-def _string(text: str, indent: str, *, is_key: bool) -> str:
+def _float(value: float) -> str:
+    """Tinkerbell's way to YAML leads through JSON, which makes 1000000 of 1e+06."""
+    text = json_text.number(value)
+    if value.is_integer() and -(2**63) <= value < 2**64:
+        return str(int(value))
+    return floats.format_float(float(text), "g", -1)
+
+
+def _string(text: str, indent: str, column: int | None) -> str:
     text = re.sub("[\udc80-\udcff]", "\ufffd", text)
     odd = _UNPRINTABLE.search(text) is not None or " \n" in text
     if "\n" in text:
-        if odd or is_key or text.endswith(" "):
-            return _double_quoted(text)
-        return _literal(text, indent + "  ")
+        if odd or column is None or text.endswith(" "):
+            return _folded(f'"{_TO_ESCAPE.sub(_escaped, text)}"', indent, column)
+        return _literal(text, indent)
     if not text or resolves_to_something_else(text) or odd:
-        return _double_quoted(text)
-    return text if _may_be_plain(text) else "'" + text.replace("'", "''") + "'"
+        return _folded(f'"{_TO_ESCAPE.sub(_escaped, text)}"', indent, column)
+    if _may_be_plain(text):
+        return _folded(text, indent, column)
+    return _folded("'" + text.replace("'", "''") + "'", indent, column)
+
+
+def _folded(text: str, indent: str, column: int | None) -> str:
+    """Long text goes on in the next line, at a space behind column 80."""
+    if column is None or column + len(text) <= _WIDTH:
+        return text
+    out: list[str] = []
+    done, begins = 0, column
+    quote = text[0] if text[0] in "'\"" else ""
+    for match in (_ANY_FIRST_SPACE if quote == '"' else _LONE_SPACE).finditer(text):
+        at = match.start()
+        if begins + at - done <= _WIDTH or (quote and at in (1, len(text) - 2)):
+            continue
+        out += [text[done:at], "\n", indent]
+        done, begins = at + 1, len(indent)
+        if quote == '"' and text[done] == " ":
+            out.append("\\")
+            begins += 1
+    return "".join([*out, text[done:]])
 
 
 def _may_be_plain(text: str) -> bool:
@@ -152,10 +187,6 @@ def _literal(text: str, indent: str) -> str:
     body = text.removesuffix("\n") if chomp != "-" else text
     lines = [indent + line if line else "" for line in body.split("\n")]
     return f"|{hint}{chomp}\n" + "\n".join(lines)
-
-
-def _double_quoted(text: str) -> str:
-    return '"' + _TO_ESCAPE.sub(_escaped, text) + '"'
 
 
 def _escaped(match: re.Match[str]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable
@@ -65,13 +64,15 @@ def holds(ranges: tuple[Range, ...], point: int) -> bool:
     return index >= 0 and ranges[index][0] <= point <= ranges[index][1]
 
 
+def is_category(name: str) -> bool:
+    return _CATEGORIES.fullmatch(name) is not None
+
+
 @cache
 def category(name: str) -> tuple[Range, ...]:
     """All characters of a general category; a walk through Unicode, made once each."""
     points = (
-        point
-        for point in range(sys.maxunicode + 1)
-        if unicodedata.category(chr(point)).startswith(name)
+        point for point in range(_LAST + 1) if unicodedata.category(chr(point)).startswith(name)
     )
     return merged((point, point) for point in points)
 
