@@ -44,11 +44,11 @@ class ChangedFile:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Update:
     """`touched` holds every claim of every document that came into force or left it;
-    `requests` the paths of their requests."""
+    `changed` the files that changed and the paths of requests that came or left."""
 
     state: DesiredState
     touched: frozenset[Claim]
-    requests: frozenset[str]
+    changed: frozenset[str]
 
 
 _WORDS: Mapping[str, tuple[str, str]] = {
@@ -131,8 +131,10 @@ class _Updating:
         self._left: list[FileDocuments] = []  # documents that were in force
         self._came: list[str] = []  # paths whose documents came into force
         self._touched: set[Claim] = set()
+        self._changed: frozenset[str] = frozenset()
 
     def take(self, changed: Mapping[str, ChangedFile | None]) -> None:
+        self._changed |= changed.keys()
         last_good = {path: self._withdraw(path) for path in sorted(changed)}
         newest: list[tuple[int, str, ChangedFile]] = []
         for path in last_good:
@@ -160,7 +162,9 @@ class _Updating:
         return Update(
             state=self._indexed(commit),
             touched=frozenset(self._touched),
-            requests=frozenset(each.source.path for file in moved for each in file.requests),
+            changed=self._changed.union(
+                each.source.path for file in moved for each in file.requests
+            ),
         )
 
     def _withdraw(self, path: str) -> FileDocuments | None:

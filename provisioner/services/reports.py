@@ -7,7 +7,7 @@ thread.  A report is answered when it is durable.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,9 +21,9 @@ from provisioner.model.views import Proposal, Receipt, Snapshot, StatusView, Wor
 from provisioner.services.clock import Clock, timestamp
 from provisioner.services.queries import Queries
 from provisioner.services.snapshots import Snapshots
+from provisioner.store.data_writer import NewFile
 
 SECONDS_LIMIT = 2**31 - 1  # what every reader of an event can hold
-DATA_THREADS = 2  # each holds up to three copies of 10 MB
 
 
 class Report(Protocol):
@@ -68,7 +68,7 @@ class Writer(Protocol):
     """The status branch's only writer (store.status_writer)."""
 
     def propose(self, proposal: Proposal) -> Future[Receipt]: ...
-    def write_data_files(self, files: Iterable[File]) -> tuple[TreeId, tuple[DataFile, ...]]: ...
+    def write_data_files(self, files: Iterable[NewFile]) -> tuple[TreeId, tuple[DataFile, ...]]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +90,7 @@ class Unpacked:
 
 
 class Reports:
-    """Thread-safe; `close` ends the threads that take ephemeral data in."""
+    """Thread-safe; ephemeral data is taken in by `threads`."""
 
     def __init__(
         self,
@@ -98,6 +98,7 @@ class Reports:
         writer: Writer,
         snapshots: Snapshots,
         clock: Clock,
+        threads: Executor,
         contact: Callable[[HardwareId], None] = lambda _: None,
     ) -> None:
         """`contact` is told of every sign of life."""
@@ -105,10 +106,7 @@ class Reports:
         self._snapshots = snapshots
         self._clock = clock
         self._contact = contact
-        self._pool = ThreadPoolExecutor(DATA_THREADS, thread_name_prefix="data")
-
-    def close(self) -> None:
-        self._pool.shutdown(wait=True)
+        self._threads = threads
 
     def report(self, workflow_id: str, told: Report) -> Future[Receipt]:
         """Propose a report.  The future raises `Refused` or `NotFound`."""
@@ -156,7 +154,7 @@ class Reports:
 
         `unpack` reads the archive there; it may raise `UserError`.
         """
-        return self._pool.submit(self._push, WorkflowId(workflow_id.lower()), push, unpack)
+        return self._threads.submit(self._push, WorkflowId(workflow_id.lower()), push, unpack)
 
     def _push(
         self, workflow: WorkflowId, push: Push, unpack: Callable[[], Unpacked]
@@ -185,7 +183,10 @@ class Reports:
         workers: tuple[HardwareId, ...],
     ) -> DataVersionKept:
         report_id = ids.parse_report_id(push.report_id)
-        tree_id, files = self._writer.write_data_files(unpacked.files)
+        tree_id, files = self._writer.write_data_files(
+            NewFile(path=each.path, content=each.content, executable=each.executable)
+            for each in unpacked.files
+        )
         at = timestamp(self._clock.now())
 
         def propose(view: StatusView) -> tuple[DataPushed, ...]:

@@ -29,6 +29,12 @@ class Snapshots:
     def current(self) -> Snapshot:
         return self._current
 
+    def start(self, snapshot: Snapshot) -> None:
+        """Set what is there when a server starts, unless a newer one came already."""
+        with self._swapping:
+            if self._current.status.commit is None:
+                self._current = snapshot
+
     def swap_status(self, status: StatusView, changed: Iterable[WorkflowId]) -> None:
         with self._swapping:
             self._current = Snapshot(desired=self._current.desired, status=status)

@@ -50,7 +50,7 @@ class Site:
         self.plan = planner.plan(
             self.desired,
             self.status,
-            changed_paths=None if full else {*changed, *update.requests},
+            changed_paths=None if full else update.changed,
             now=AT,
             new_id=self.new_id,
             pending=self.plan.pending,

@@ -1,0 +1,29 @@
+"""What does a server need to be told?  Defaults suit a machine room of some thousand workers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+DEFAULT_HOST = "0.0.0.0"
+DEFAULT_PORT = 42114  # classic tink-server's HTTP port
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings:
+    """`repo` is a path or the URL of a remote, which is cloned into `clone_into`.
+
+    `fetch_seconds` counts only for a repository with a remote; 0 leaves remotes alone.
+    """
+
+    repo: str
+    clone_into: Path | None = None
+    desired_branch: str = "main"
+    status_branch: str = "status"
+    remote: str = "origin"
+    host: str = DEFAULT_HOST
+    port: int = DEFAULT_PORT
+    poll_seconds: float = 2.0
+    fetch_seconds: float = 30.0
+    grace_seconds: float = 120.0
+    writer: str = "tinkgit"

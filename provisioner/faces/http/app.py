@@ -1,0 +1,146 @@
+"""The Flask application: every route, as blueprints.
+
+Without the gate in front of it (tests, any WSGI server) a request that has to wait blocks
+its thread; behind the gate it hands over what it waits for.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+from flask import Blueprint, Flask, Response, request
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from provisioner.faces.http import errors, ops_views, read_views, worker_views
+from provisioner.faces.http.answers import NOTHING, Answer, Call, Later, Outcome, Route, Wait
+from provisioner.services.provisioner import Provisioner
+
+# In the WSGI environment: the gate's list, to which one outcome may be added.
+HANDED_OVER = "tinkgit.handed_over"
+
+BLUEPRINTS = (
+    ("worker", worker_views.ROUTES),
+    ("read", read_views.ROUTES),
+    ("ops", ops_views.ROUTES),
+)
+
+
+def create_app(server: Provisioner) -> Flask:
+    app = Flask("provisioner")
+    for name, routes in BLUEPRINTS:
+        app.register_blueprint(_blueprint(server, name, routes))
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _error)
+    return app
+
+
+def run_view(server: Provisioner, route: Route, call: Call) -> Outcome:
+    """Run a view; what it raises is an answer too."""
+    try:
+        return route.view(server, call)
+    except Exception as error:
+        return errors.answer_to(error)
+
+
+def finished(later: Later) -> Answer:
+    """The answer of a future that has ended."""
+    try:
+        return later.finish(later.future.result())
+    except Exception as error:
+        return errors.answer_to(error)
+
+
+def asked(wait: Wait) -> Answer | None:
+    try:
+        return wait.ask()
+    except Exception as error:
+        return errors.answer_to(error)
+
+
+def _blueprint(server: Provisioner, name: str, routes: Iterable[Route]) -> Blueprint:
+    blueprint = Blueprint(name, __name__)
+    for number, route in enumerate(routes):
+        blueprint.add_url_rule(
+            route.rule,
+            endpoint=f"{route.name}_{number}",
+            view_func=_flask_view(server, route),
+            methods=[route.method],
+        )
+    return blueprint
+
+
+def _flask_view(server: Provisioner, route: Route) -> Callable[..., Response]:
+    def view(**path: str) -> Response:
+        if route.body_limit:
+            request.max_content_length = route.body_limit
+        try:
+            body = request.get_data(cache=False) if route.body_limit else b""
+        except RequestEntityTooLarge:
+            return _response(server, route, errors.body_too_large(route.body_limit))
+        call = Call(path=path, query=request.args.to_dict(), body=body)
+        outcome = run_view(server, route, call)
+        if not isinstance(outcome, Answer):
+            handed_over = request.environ.get(HANDED_OVER)
+            if handed_over is not None:
+                handed_over.append((route, outcome))
+                return Response(status=204)
+            outcome = _blocked(outcome)
+        return _response(server, route, outcome)
+
+    return view
+
+
+def _response(server: Provisioner, route: Route, answer: Answer) -> Response:
+    server.metrics.requests.labels(route.name, answer.status).inc()
+    return to_response(answer)
+
+
+def to_response(answer: Answer) -> Response:
+    response = Response(answer.body, status=answer.status)
+    if answer.content_type:
+        response.headers["Content-Type"] = answer.content_type
+    else:
+        del response.headers["Content-Type"]
+    for name, value in answer.headers:
+        response.headers[name] = value
+    return response
+
+
+def _blocked(outcome: Later | Wait) -> Answer:
+    if isinstance(outcome, Later):
+        return finished(outcome)
+    woken = threading.Event()
+    stop = outcome.subscribe(woken.set)
+    try:
+        return _waited(outcome, woken)
+    finally:
+        stop()
+
+
+def _waited(wait: Wait, woken: threading.Event) -> Answer:
+    end = time.monotonic() + wait.seconds
+    while True:
+        answer = asked(wait)
+        rest = end - time.monotonic()
+        if answer is not None:
+            return answer
+        if rest <= 0 or wait.is_closing():
+            return NOTHING
+        woken.wait(rest)
+        woken.clear()
+
+
+def _http_error(error: HTTPException) -> Response:
+    response = to_response(
+        errors.answer_to_status(error.code or 500, error.description or error.name)
+    )
+    for name, value in error.get_headers():
+        if name.lower() in {"allow", "location"}:
+            response.headers[name] = value
+    return response
+
+
+def _error(error: Exception) -> Response:
+    return to_response(errors.answer_to(error))

@@ -1,0 +1,42 @@
+"""Is the server well?  For probes, graphs and people with curl."""
+
+from __future__ import annotations
+
+from provisioner.faces.http.answers import Answer, Call, Outcome, Route, json_answer
+from provisioner.services.metrics import CONTENT_TYPE
+from provisioner.services.provisioner import Provisioner
+
+
+def healthz(server: Provisioner, call: Call) -> Outcome:
+    """The process answers."""
+    return json_answer({"status": "ok"})
+
+
+def readyz(server: Provisioner, call: Call) -> Outcome:
+    """The branches are read, and the desired one has been followed once."""
+    is_ready = server.is_ready()
+    snapshot = server.snapshots.current
+    return json_answer(
+        {
+            "status": "ready" if is_ready else "starting",
+            "desired_commit": snapshot.desired.commit or "",
+            "status_commit": snapshot.status.commit or "",
+        },
+        status=200 if is_ready else 503,
+    )
+
+
+def metrics(server: Provisioner, call: Call) -> Outcome:
+    return Answer(body=server.metrics.render(), content_type=CONTENT_TYPE)
+
+
+def version(server: Provisioner, call: Call) -> Outcome:
+    return json_answer({"name": "tinkgit", "version": server.version})
+
+
+ROUTES = (
+    Route(method="GET", rule="/healthz", view=healthz),
+    Route(method="GET", rule="/readyz", view=readyz),
+    Route(method="GET", rule="/metrics", view=metrics, is_slow=True),
+    Route(method="GET", rule="/version", view=version),
+)

@@ -1,0 +1,71 @@
+"""What does an operator want to see in a graph?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from provisioner.model.views import Snapshot
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class _SnapshotCollector(Collector):
+    """Reads the newest snapshot when somebody asks; nothing is counted meanwhile."""
+
+    def __init__(
+        self, snapshot: Callable[[], Snapshot], waiting: Callable[[], int], writer: str
+    ) -> None:
+        self._snapshot = snapshot
+        self._waiting = waiting
+        self._writer = writer
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        snapshot = self._snapshot()
+        status, desired = snapshot.status, snapshot.desired
+        live = {each for queue in status.queues.values() for each in queue}
+        for name, text, value in (
+            ("tink_workflows", "Workflows on the status branch.", len(status.workflows)),
+            ("tink_live_workflows", "Workflows that have not ended.", len(live)),
+            ("tink_busy_workers", "Workers with a workflow.", len(status.queues)),
+            ("tink_hardware", "Machines known.", len(desired.hardware)),
+            ("tink_templates", "Templates known.", len(desired.templates)),
+            ("tink_problems", "Problems found in the last commit.", len(status.reconcile.problems)),
+            ("tink_waiting_polls", "Workers that wait for work.", self._waiting()),
+        ):
+            yield GaugeMetricFamily(name, text, value=value)
+        info = GaugeMetricFamily(
+            "tink_branch_info", "Commits that are served.", labels=["writer", "desired", "status"]
+        )
+        info.add_metric([self._writer, desired.commit or "", status.commit or ""], 1)
+        yield info
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metrics:
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    requests: Counter
+    created: Counter
+    pushes: Counter
+
+    def render(self) -> bytes:
+        return generate_latest(self.registry)
+
+
+def build(snapshot: Callable[[], Snapshot], *, waiting: Callable[[], int], writer: str) -> Metrics:
+    registry = CollectorRegistry()
+    registry.register(_SnapshotCollector(snapshot, waiting, writer))
+    return Metrics(
+        registry=registry,
+        requests=Counter(
+            "tink_http_requests", "Requests answered.", ["route", "status"], registry=registry
+        ),
+        created=Counter("tink_workflows_created", "Workflows made.", registry=registry),
+        pushes=Counter(
+            "tink_status_pushes", "Pushes of the status branch.", ["outcome"], registry=registry
+        ),
+    )

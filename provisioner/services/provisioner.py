@@ -1,0 +1,46 @@
+"""What does a running server consist of, as its faces see it?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from provisioner.model.ephemeral import DataVersion
+from provisioner.model.ids import HardwareId, TreeId, WorkflowId
+from provisioner.services.metrics import Metrics
+from provisioner.services.queries import Queries
+from provisioner.services.reports import File, Reports
+from provisioner.services.snapshots import Snapshots
+
+
+class StoredFiles(Protocol):
+    """What is not kept in memory (store.status_store)."""
+
+    def read_rendered(self, workflow: WorkflowId) -> str: ...
+    def read_data(self, tree_id: TreeId) -> tuple[File, ...]: ...
+    def read_log(
+        self, workflow: WorkflowId, *, action_index: int, attempt: int
+    ) -> bytes | None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provisioner:
+    """`threads` are for what takes long: each may hold twenty megabytes of data."""
+
+    snapshots: Snapshots
+    reports: Reports
+    stored: StoredFiles
+    metrics: Metrics
+    threads: Executor
+    version: str
+    contact: Callable[[HardwareId], None] = field(default=lambda _: None)
+    is_ready: Callable[[], bool] = field(default=lambda: True)
+
+    def queries(self) -> Queries:
+        """Questions to the newest snapshot; ask all of one request's with one of these."""
+        return Queries(self.snapshots.current)
+
+    def data_files(self, version: DataVersion) -> tuple[File, ...]:
+        return self.stored.read_data(version.tree_id)

@@ -1,0 +1,250 @@
+"""How does a commit on the desired branch become workflows on the status branch?
+
+One pass reads what changed, plans, and has the writer write it: in bounded chunks, so that
+10,000 new workflows don't keep a report waiting.  Whatever breaks off in the middle is
+done again, from the states as they are then; nothing is made twice.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from provisioner.errors import Refused, TinkError
+from provisioner.model import state_machine
+from provisioner.model.event import RequestMoved, WorkflowDeleted
+from provisioner.model.ids import CommitId, WorkflowId
+from provisioner.model.problem import Problem
+from provisioner.model.views import (
+    Change,
+    Proposal,
+    Receipt,
+    Reconciled,
+    ReconcileReport,
+    StatusView,
+    WorkflowCreated,
+)
+from provisioner.planning import planner
+from provisioner.planning.planner import Pending, Plan
+from provisioner.planning.template_cache import TemplateCache
+from provisioner.services import desired_loader
+from provisioner.services.clock import Clock, timestamp
+from provisioner.services.snapshots import Snapshots
+from provisioner.store.desired_store import DesiredStore
+
+CHUNK = 200  # records in one commit: some 30 ms, between which reports get their turn
+PROBLEMS_LIMIT = 1_000  # in reconcile.json; more help nobody at once
+RETRY_SECONDS = 5.0  # after a pass that failed
+
+_LOG = logging.getLogger(__name__)
+
+
+class Proposer(Protocol):
+    def propose(self, proposal: Proposal) -> Future[Receipt]: ...
+
+
+class Hints(Protocol):
+    """Says when to look (services.watcher)."""
+
+    def wait(self, seconds: float) -> None: ...
+    def wake(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What one pass did."""
+
+    report: ReconcileReport
+    created: int
+    moved: int
+    deleted: int
+
+
+class Reconciler:
+    """`reconcile` is one pass; `run` makes passes until closed, in one thread."""
+
+    def __init__(
+        self,
+        *,
+        source: DesiredStore,
+        writer: Proposer,
+        snapshots: Snapshots,
+        clock: Clock,
+        new_id: Callable[[], WorkflowId],
+        tip: Callable[[], CommitId | None] | None = None,
+        on_outcome: Callable[[Outcome], None] = lambda _: None,
+        follow_status: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`tip` says where the desired branch is, when that is not for `source` to say;
+        `follow_status` is called before each look at it."""
+        self._source = source
+        self._tip = tip or source.tip
+        self._writer = writer
+        self._snapshots = snapshots
+        self._clock = clock
+        self._new_id = new_id
+        self._on_outcome = on_outcome
+        self._follow_status = follow_status
+        self._cache = TemplateCache()
+        self._pending: Mapping[str, Pending] = {}
+        self._is_settled = False  # whether the status branch follows `desired` entirely
+        self._closed = threading.Event()
+        self.is_ready = threading.Event()  # one pass is done
+
+    def reconcile(self) -> Outcome | None:
+        """Follow the desired branch to its tip; None when there is nothing to do."""
+        tip = self._tip()
+        desired = self._snapshots.current.desired
+        if tip is None or (tip == desired.commit and self._is_settled):
+            return None
+        is_full = desired.commit is None or not self._is_settled
+        if desired.commit is None:
+            in_force = self._snapshots.current.status.reconcile.in_force
+            update = desired_loader.load(self._source, tip, in_force)
+        else:
+            update = desired_loader.follow(self._source, desired, tip)
+        self._is_settled = False
+        self._snapshots.swap_desired(update.state)
+        plan = planner.plan(
+            update.state,
+            self._snapshots.current.status,
+            changed_paths=None if is_full else update.changed,
+            now=timestamp(self._clock.now()),
+            new_id=self._new_id,
+            pending=self._pending,
+            touched=update.touched,
+            cache=self._cache,
+        )
+        outcome = self._carry_out(plan)
+        self._pending = plan.pending
+        self._is_settled = True
+        self._on_outcome(outcome)
+        return outcome
+
+    def run(self, hints: Hints, poll_seconds: float) -> None:
+        """Make passes until closed; a fault ends a pass, never the thread."""
+        while not self._closed.is_set():
+            wait = poll_seconds
+            try:
+                self._follow_status()
+                outcome = self.reconcile()
+                self.is_ready.set()
+                if outcome is not None:
+                    _tell(outcome)
+            except TinkError as error:
+                _LOG.warning("the desired branch can't be followed now: %s", error)
+                wait = RETRY_SECONDS
+            except Exception:
+                _LOG.exception("a pass over the desired branch failed")
+                wait = RETRY_SECONDS
+            if not self._closed.is_set():
+                hints.wait(wait)
+
+    def close(self) -> None:
+        self._closed.set()
+
+    def _carry_out(self, plan: Plan) -> Outcome:
+        desired = self._snapshots.current.desired
+        problems = [*plan.problems]
+        for each in desired.problems.values():
+            problems += each
+        report = ReconcileReport(
+            desired_commit=desired.commit,
+            at=timestamp(self._clock.now()),
+            problems=_bounded(problems),
+            in_force=tuple(
+                sorted((path, blob) for path, blob in desired.in_force.items() if _is_text(path))
+            ),
+        )
+        made = [self._writer.propose(each) for each in _proposals(plan, report)]
+        for future in made:
+            future.result()
+        return Outcome(
+            report=report,
+            created=len(plan.creations),
+            moved=len(plan.moves),
+            deleted=len(plan.deletions),
+        )
+
+
+def _proposals(plan: Plan, report: ReconcileReport) -> Iterator[Proposal]:
+    """Moves, creations and deletions in chunks; the report rides with the last one."""
+    changes: list[Change] = [*plan.moves, *plan.deletions, *plan.creations]
+    count = max(1, math.ceil(len(changes) / CHUNK))
+    for number in range(count):
+        chunk = changes[number * CHUNK : (number + 1) * CHUNK]
+        is_last = number == count - 1
+        yield _proposal(chunk, report if is_last else None)
+
+
+def _proposal(chunk: list[Change], report: ReconcileReport | None) -> Proposal:
+    def propose(view: StatusView) -> tuple[Change, ...]:
+        accepted: list[Change] = []
+        for change in chunk:
+            if _is_wanted(view, change):
+                accepted.append(change)
+        if report is not None and replace(view.reconcile, at=report.at) != report:
+            accepted.append(Reconciled(report=report))
+        return tuple(accepted)
+
+    return propose
+
+
+def _is_wanted(view: StatusView, change: Change) -> bool:
+    """Whether a planned change still makes sense on the newest view."""
+    match change:
+        case WorkflowCreated():
+            record = change.record
+            return record.id not in view.workflows and record.request_path not in view.requests
+        case RequestMoved() | WorkflowDeleted():
+            entry = view.workflows.get(change.workflow_id)
+            if entry is None:
+                return False
+            if isinstance(change, RequestMoved) and change.request_path in view.requests:
+                return False
+            try:
+                return bool(state_machine.decide(entry.context, entry.record.actions, change))
+            except Refused:
+                return False
+        case _:
+            return True
+
+
+def _bounded(problems: list[Problem]) -> tuple[Problem, ...]:
+    found = sorted(set(problems))
+    if len(found) <= PROBLEMS_LIMIT:
+        return tuple(found)
+    rest = Problem(
+        path=found[PROBLEMS_LIMIT].path,
+        code="reconcile.more",
+        message=f"and {len(found) - PROBLEMS_LIMIT} more problems",
+        hint="tink validate shows all of them",
+    )
+    return (*found[:PROBLEMS_LIMIT], rest)
+
+
+def _is_text(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _tell(outcome: Outcome) -> None:
+    report = outcome.report
+    _LOG.info(
+        "desired commit %.12s: %d workflows created, %d moved, %d deleted, %d problems",
+        report.desired_commit,
+        outcome.created,
+        outcome.moved,
+        outcome.deleted,
+        len(report.problems),
+    )
+    for problem in report.problems:
+        _LOG.warning("%s", problem)

@@ -1,0 +1,23 @@
+"""What of the status branch is not in memory: rendered texts, data, logs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from provisioner.model.ids import TreeId, WorkflowId
+from provisioner.services.reports import File
+from provisioner.store.status_store import StatusStore
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFiles:
+    store: StatusStore
+
+    def read_rendered(self, workflow: WorkflowId) -> str:
+        return self.store.read_rendered(workflow)
+
+    def read_data(self, tree_id: TreeId) -> tuple[File, ...]:
+        return tuple(self.store.read_data_tree(tree_id))
+
+    def read_log(self, workflow: WorkflowId, *, action_index: int, attempt: int) -> bytes | None:
+        return self.store.read_log(workflow, action_index=action_index, attempt=attempt)

@@ -1,0 +1,62 @@
+"""Is everything in a repository right?  The server's own checks, with no server.
+
+Requests that became workflows already are judged as the server judges them, when the
+status branch is there to tell; without it every request is rendered.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+from provisioner.documents import layout
+from provisioner.documents.decode import decode_file
+from provisioner.model.ids import BlobId, CommitId, new_workflow_id
+from provisioner.model.problem import Problem
+from provisioner.model.views import DesiredState, StatusView
+from provisioner.planning import desired as planning
+from provisioner.planning import planner
+from provisioner.planning.desired import ChangedFile
+from provisioner.services import desired_loader
+from provisioner.store.desired_store import DesiredStore
+
+_NO_COMMIT = CommitId("0" * 40)
+_EPOCH = "1970-01-01T00:00:00.000000Z"
+
+
+def validate_commit(
+    store: DesiredStore, commit: CommitId, status: StatusView | None = None
+) -> tuple[Problem, ...]:
+    """Check a commit as the server would that sees it next."""
+    status = status or StatusView()
+    in_force = status.reconcile.in_force
+    return problems_of(desired_loader.load(store, commit, in_force).state, status)
+
+
+def validate_files(
+    contents: Mapping[str, bytes], status: StatusView | None = None
+) -> tuple[Problem, ...]:
+    """Check files that need not be committed, by their repository paths."""
+    changed = {
+        path: ChangedFile(
+            blob_id=(blob := BlobId(hashlib.sha1(content, usedforsecurity=False).hexdigest())),
+            decoded=decode_file(path=path, blob_id=blob, content=content),
+        )
+        for path, content in contents.items()
+        if layout.kind_of(path) is not None
+    }
+    state = planning.update(DesiredState(), changed, commit=_NO_COMMIT).state
+    return problems_of(state, status or StatusView())
+
+
+def problems_of(desired: DesiredState, status: StatusView) -> tuple[Problem, ...]:
+    """Everything that is wrong, in reading order."""
+    plan = planner.plan(
+        desired,
+        status,
+        changed_paths=None,
+        now=_EPOCH,
+        new_id=lambda: new_workflow_id(0, bytes(10)),
+    )
+    found = {each for problems in desired.problems.values() for each in problems}
+    return tuple(sorted(found.union(plan.problems)))

@@ -1,0 +1,244 @@
+"""Which parts make a running server, in which threads, and in which order do they end?
+
+The faces are handed in from above; nothing else knows all of the parts.
+
+    thread            does
+    main              waits for the end
+    http (face)       answers; never waits for anything but its event loop
+    reconcile         follows the desired branch
+    status-*          the writer (store)
+    timeouts          ends what has run out of time
+    fetch, push       only with a remote
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Protocol
+
+from provisioner import __version__
+from provisioner.config import ServerSettings
+from provisioner.errors import TinkError, UserError
+from provisioner.model.ids import WorkflowId
+from provisioner.model.views import DesiredState, Snapshot, StatusView
+from provisioner.services import metrics as metrics_service
+from provisioner.services.clock import SystemClock, WorkflowIds
+from provisioner.services.provisioner import Provisioner
+from provisioner.services.reconciler import Outcome, Reconciler
+from provisioner.services.remotes import DesiredTip, RemoteSync
+from provisioner.services.reports import Reports
+from provisioner.services.snapshots import Snapshots
+from provisioner.services.stored_files import StoredFiles
+from provisioner.services.timeouts import Timeouts
+from provisioner.services.watcher import RefWatcher
+from provisioner.store.desired_store import DesiredStore
+from provisioner.store.repo import GitRepo
+from provisioner.store.status_writer import StatusWriter
+
+DATA_THREADS = 2  # each holds up to three copies of 10 MB
+
+_LOG = logging.getLogger(__name__)
+
+
+class Face(Protocol):
+    """Something that answers people or machines from the moment it is made."""
+
+    def close(self) -> None: ...
+
+
+OpenFace = Callable[[Provisioner, ServerSettings], Face]
+
+
+class Server:
+    """All parts of one server, running; `close` ends them in order and waits for them."""
+
+    def __init__(self, settings: ServerSettings, open_face: OpenFace) -> None:
+        with ExitStack() as stack:
+            self._start(settings, open_face, stack)
+            self._stack = stack.pop_all()
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def _start(self, settings: ServerSettings, open_face: OpenFace, stack: ExitStack) -> None:
+        clock = SystemClock()
+        repo = open_repo(settings)
+        stack.callback(repo.close)
+        snapshots = Snapshots()
+        metrics = metrics_service.build(
+            lambda: snapshots.current, waiting=snapshots.waiting_count, writer=settings.writer
+        )
+        remote = settings.remote if _has_remote(repo, settings) else None
+        sync = None
+        if remote is not None:
+            sync = RemoteSync(repo, remote, settings.status_branch, metrics=metrics)
+            _first_fetch(sync)
+        timeouts = Timeouts(
+            clock=clock,
+            view=lambda: snapshots.current.status,
+            grace_seconds=settings.grace_seconds,
+        )
+
+        def published(view: StatusView, changed: tuple[WorkflowId, ...]) -> None:
+            snapshots.swap_status(view, changed)
+            timeouts.published(view, changed)
+            if sync is not None:
+                sync.changed()
+
+        writer = StatusWriter(
+            repo, settings.status_branch, writer=settings.writer, on_published=published
+        )
+        if sync is not None:
+            self._run(stack, "push", sync.run_push, sync.close)
+        stack.callback(writer.close)
+        snapshots.start(Snapshot(desired=DesiredState(), status=writer.view))
+        timeouts.watch_all()
+        self._run(stack, "timeouts", lambda: timeouts.run(writer), timeouts.close)
+        threads = ThreadPoolExecutor(DATA_THREADS, thread_name_prefix="data")
+        stack.callback(threads.shutdown)
+        self.reconciler = Reconciler(
+            source=DesiredStore(repo, settings.desired_branch),
+            writer=writer,
+            snapshots=snapshots,
+            clock=clock,
+            new_id=WorkflowIds(clock),
+            tip=DesiredTip(repo, settings.desired_branch, remote),
+            follow_status=lambda: _follow_status(writer),
+            on_outcome=lambda outcome: _count(metrics, outcome),
+        )
+        watcher = RefWatcher(repo.common_dir, settings.desired_branch)
+        stack.callback(watcher.close)
+
+        def stop_reconciling() -> None:
+            self.reconciler.close()
+            watcher.wake()
+
+        self._run(
+            stack,
+            "reconcile",
+            lambda: self.reconciler.run(watcher, settings.poll_seconds),
+            stop_reconciling,
+        )
+        if sync is not None:
+            self._fetch_regularly(stack, sync, settings.fetch_seconds, watcher.wake)
+        self.provisioner = Provisioner(
+            snapshots=snapshots,
+            reports=Reports(
+                writer=writer,
+                snapshots=snapshots,
+                clock=clock,
+                threads=threads,
+                contact=timeouts.contact,
+            ),
+            stored=StoredFiles(writer.store),
+            metrics=metrics,
+            threads=threads,
+            version=__version__,
+            contact=timeouts.contact,
+            is_ready=self.reconciler.is_ready.is_set,
+        )
+        self.face = open_face(self.provisioner, settings)
+        stack.callback(self.face.close)
+
+    def _run(
+        self,
+        stack: ExitStack,
+        name: str,
+        work: Callable[[], None],
+        stop: Callable[[], None],
+    ) -> None:
+        thread = threading.Thread(target=work, name=name)
+        thread.start()
+        stack.callback(thread.join)
+        stack.callback(stop)
+
+    def _fetch_regularly(
+        self, stack: ExitStack, sync: RemoteSync, seconds: float, wake: Callable[[], None]
+    ) -> None:
+        closed = threading.Event()
+
+        def work() -> None:
+            while not closed.wait(seconds):
+                try:
+                    sync.fetch()
+                except TinkError as error:
+                    _LOG.warning("the remote can't be fetched now: %s", error)
+                else:
+                    sync.changed()
+                    wake()
+
+        self._run(stack, "fetch", work, closed.set)
+
+
+def serve(
+    settings: ServerSettings,
+    open_face: OpenFace,
+    *,
+    ready: Callable[[Server], None] = lambda _: None,
+    stop: threading.Event | None = None,
+    signals: Iterable[signal.Signals] = (signal.SIGTERM, signal.SIGINT),
+) -> None:
+    """Run a server until a signal comes or `stop` is set."""
+    ending = stop or threading.Event()
+    # From here on a signal asks for an orderly end; once more, and the default does its work.
+    before = {each: signal.signal(each, lambda *_: ending.set()) for each in signals}
+    try:
+        server = Server(settings, open_face)
+        try:
+            ready(server)
+            ending.wait()
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
+            server.close()
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def open_repo(settings: ServerSettings) -> GitRepo:
+    """Open the repository, or the clone of the remote that the settings name."""
+    if not _is_url(settings.repo):
+        return GitRepo(Path(settings.repo))
+    if settings.clone_into is None:
+        raise UserError("a remote repository needs a folder for its clone", hint="--clone-into DIR")
+    folder = settings.clone_into
+    if (folder / "HEAD").exists():
+        return GitRepo(folder)
+    repo = GitRepo.create(folder, bare=True, branch=settings.desired_branch)
+    repo.run("remote", "add", "--end-of-options", settings.remote, settings.repo)
+    return repo
+
+
+def _is_url(text: str) -> bool:
+    scheme, mark, rest = text.partition("://")
+    is_scp_like = ":" in text and not text.startswith(("/", ".")) and not Path(text).exists()
+    return bool(mark and scheme and rest) or is_scp_like
+
+
+def _has_remote(repo: GitRepo, settings: ServerSettings) -> bool:
+    return settings.fetch_seconds > 0 and repo.has_remote(settings.remote)
+
+
+def _first_fetch(sync: RemoteSync) -> None:
+    try:
+        sync.fetch()
+    except TinkError as error:
+        _LOG.warning("the remote can't be fetched now: %s", error)
+    sync.adopt_status()
+
+
+def _follow_status(writer: StatusWriter) -> None:
+    """Notice also without work to do that somebody else moved the status branch."""
+    if writer.store.tip() != writer.view.commit:
+        writer.refresh()
+
+
+def _count(metrics: metrics_service.Metrics, outcome: Outcome) -> None:
+    metrics.created.inc(outcome.created)
