@@ -133,14 +133,17 @@ def decode_event(raw: dict[str, Any], workflow: WorkflowId) -> WorkflowEvent:
 
 
 def encode_status(context: WorkflowContext, event_lines: Iterable[bytes]) -> bytes:
-    head = _encode({"id": context.workflow_id, "state": context.state})[1:-1]
-    told = _encode(_summary(context))
-    events = b",\n".join(event_lines)
-    head_lines = head.replace(', "state"', ',\n"state"')
-    return b'{\n%s,\n"context": %s,\n"events": [\n%s\n]\n}\n' % (
-        head_lines.encode(),
-        _utf8(told, _summary(context)),
-        events,
+    return encode_status_with(context, b"".join(line + b",\n" for line in event_lines))
+
+
+def encode_status_with(context: WorkflowContext, events: bytes) -> bytes:
+    """Like `encode_status`, of event lines that end in a comma each."""
+    summary = _summary(context)
+    return b'{\n"id": "%s",\n"state": "%s",\n"context": %s,\n"events": [\n%s\n]\n}\n' % (
+        context.workflow_id.encode(),
+        context.state.encode(),
+        _utf8(_encode(summary), summary),
+        events[:-2],
     )
 
 

@@ -15,7 +15,7 @@ from provisioner.model.ids import CommitId, HardwareId, WorkflowId
 from provisioner.model.shard_map import ShardMap
 from provisioner.model.state import State
 from provisioner.model.views import ReconcileReport, StatusView, WorkflowEntry
-from provisioner.store import status_codec
+from provisioner.store import git_stream, status_codec
 from provisioner.store.repo import GitRepo
 from provisioner.store.stored_workflow import StoredWorkflow, WorkflowReader, is_final
 
@@ -51,7 +51,10 @@ class Blobs(NamedTuple):
 def read_rows(repo: GitRepo, workflows: Iterable[Blobs]) -> Iterator[Row]:
     """Read the rows of workflows from their files, in one stream."""
     blobs = list(workflows)
-    contents = repo.objects(each for row in blobs for each in (row.record, row.status))
+    if not blobs:
+        return
+    wanted = [each for row in blobs for each in (row.record, row.status)]
+    contents = git_stream.objects(repo.common_dir, wanted)
     for row in blobs:
         yield _row(row, next(contents).content, next(contents).content)
 

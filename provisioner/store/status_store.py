@@ -21,7 +21,7 @@ from provisioner.model.views import (
     WorkflowEntry,
     path_of,
 )
-from provisioner.store import data_names, layout, status_codec, status_index, tree
+from provisioner.store import data_names, git_stream, layout, status_codec, status_index, tree
 from provisioner.store.repo import GitRepo
 from provisioner.store.status_index import Blobs
 from provisioner.store.stored_workflow import WorkflowReader, is_final
@@ -155,7 +155,8 @@ class StatusStore:
         """Decode all workflows in one stream, without keeping them."""
         commit = commit or self.tip()
         blobs = self._list_blobs(commit) if commit else []
-        contents = self.repo.objects(each for row in blobs for each in (row.record, row.status))
+        wanted = [each for row in blobs for each in (row.record, row.status)]
+        contents = git_stream.objects(self.repo.common_dir, wanted)
         for row in blobs:
             path = layout.record(row.id)
             record = status_codec.decode_record(next(contents).content, path)

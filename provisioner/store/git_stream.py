@@ -1,0 +1,77 @@
+"""How much is read from git at once: one process, fed by a thread while we read.
+
+A hundred thousand objects come at 10 µs each, where single questions cost 50 µs.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from provisioner.errors import NotFound
+from provisioner.store import git_process, object_reader
+from provisioner.store.git_process import GitFailed
+from provisioner.store.object_reader import GitObject
+
+_READ_BYTES = 1 << 18
+
+
+@contextmanager
+def fed(git_dir: Path, lines: Iterable[str], *words: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Start git and write lines to it from a thread, while its output is read here."""
+    process = git_process.start(git_dir, *words)
+    assert process.stdin is not None
+    stdin = process.stdin
+
+    def feed() -> None:
+        # When the reader stops early, the pipe breaks: that ends the feeding, as it should.
+        with suppress(BrokenPipeError, ValueError):
+            for line in lines:
+                stdin.write(line.encode())
+            stdin.close()
+
+    feeder = threading.Thread(target=feed, name="store-feed")
+    feeder.start()
+    try:
+        yield process
+    finally:
+        process.kill()
+        feeder.join()
+        object_reader.end(process)
+
+
+def objects(git_dir: Path, object_ids: Iterable[str]) -> Iterator[GitObject]:
+    """Read objects in the order asked for."""
+    lines = (f"{each}\n" for each in object_ids)
+    with fed(git_dir, lines, "cat-file", "--batch", "--buffer") as process:
+        pipe = process.stdout
+        assert pipe is not None
+        while header := pipe.readline():
+            words = header.split()
+            if words[-1] == b"missing":
+                raise NotFound("object", words[0].decode())
+            content = pipe.read(int(words[2]) + 1)
+            yield GitObject(words[1].decode(), content[:-1])
+        check_end(process, "cat-file")
+
+
+def tokens(process: subprocess.Popen[bytes]) -> Iterator[bytes]:
+    """Split an output at its NULs; raise `GitFailed` when git did not come to its end."""
+    pipe = process.stdout
+    assert pipe is not None
+    rest = b""
+    while chunk := pipe.read(_READ_BYTES):
+        *whole, rest = (rest + chunk).split(b"\0")
+        yield from whole
+    if rest:
+        yield rest
+    check_end(process, "diff-tree")
+
+
+def check_end(process: subprocess.Popen[bytes], command: str) -> None:
+    status = process.wait()
+    if status:
+        raise GitFailed(command, status, "the repository is damaged; run: git fsck")

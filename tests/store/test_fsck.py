@@ -1,0 +1,163 @@
+"""A status branch that something has happened to does not get past `tink fsck`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from provisioner.model import state_machine
+from provisioner.model.event import WorkflowDeleted
+from provisioner.model.ids import CommitId, TreeId
+from provisioner.model.state import State
+from provisioner.store import fsck, layout, status_codec
+from provisioner.store.data_writer import NewFile
+from provisioner.store.group import FileChange
+from provisioner.store.pack_sink import PackSink
+from provisioner.store.repo import GitRepo
+from provisioner.store.status_store import StatusStore
+from provisioner.store.status_writer import StatusWriter
+from tests import builders
+from tests.store import sites
+from tests.store.sites import create, report, result, workflow_id
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Iterator[GitRepo]:
+    """A branch on which workflow 1 has ended, 2 runs, and 3 waits."""
+    with closing(sites.bare(tmp_path / "repo")) as repo:
+        with closing(StatusWriter(repo)) as writer:
+            result(writer.propose(create(*map(sites.record, (1, 2, 3)))))
+            result(writer.propose(report(1, 0, State.RUNNING)))
+            tree, files = writer.write_data_files([NewFile(path="d/a", content=b"a")])
+            result(writer.propose(sites.push(1, 1, tree, files)))
+            result(writer.propose(report(1, 0, State.SUCCESS, log_tail=b"log")))
+            result(writer.propose(report(2, 0, State.RUNNING)))
+            gone = WorkflowDeleted(
+                workflow_id=workflow_id(1),
+                at=builders.AT,
+                desired_commit=builders.COMMIT,
+                message="deleted",
+            )
+            result(writer.propose(sites.tell(gone)))
+        yield repo
+
+
+def tamper(repo: GitRepo, *changes: FileChange) -> CommitId:
+    """Commit what nobody should."""
+    with closing(PackSink(repo, "refs/heads/status")) as sink:
+        staged = sink.stage(changes, "by hand\n", at_seconds=1_795_000_000)
+        sink.publish(staged)
+        return staged.commit
+
+
+def codes(repo: GitRepo, since: CommitId | None = None) -> list[str]:
+    return [each.code for each in fsck.check(repo, since=since).problems]
+
+
+def test_an_honest_branch_has_no_problem_and_is_counted(repo):
+    seen = []
+    found = fsck.check(repo, progress=lambda done, total: seen.append((done, total)))
+    assert found.problems == ()
+    assert (found.commit, found.commits) == (repo.branch("status"), 6)
+    assert (found.workflows, found.events) == (3, 5)
+    assert seen[-1] == (6, 6)
+
+
+def test_an_empty_repository_has_no_problem(tmp_path):
+    with closing(sites.bare(tmp_path / "empty")) as empty:
+        assert fsck.check(empty) == fsck.FsckReport(commit=None)
+
+
+def test_a_changed_record_is_found(repo):
+    record = replace(sites.record(2), name="another")
+    content = status_codec.encode_record(record)
+    tamper(repo, FileChange(path=layout.record(workflow_id(2)), content=content))
+    assert codes(repo) == ["fsck.record"]
+
+
+@pytest.mark.parametrize("path", [layout.record, layout.rendered, layout.status])
+def test_a_vanished_file_is_found(repo, path):
+    tamper(repo, FileChange(path=path(workflow_id(3))))
+    assert codes(repo) in (["fsck.record"], ["fsck.status"])
+
+
+def test_a_vanished_or_changed_log_is_found(repo):
+    path = layout.log(workflow_id(1), action_index=0, action_name="action_0", attempt=1)
+    tamper(repo, FileChange(path=path, content=b"another"))
+    tamper(repo, FileChange(path=path))
+    assert codes(repo) == ["fsck.log", "fsck.log"]
+
+
+def status_of(repo: GitRepo, number: int) -> tuple[str, bytes]:
+    path = layout.status(workflow_id(number))
+    content = repo.blob_at(repo.branch("status") or "", path)
+    assert content
+    return path, content
+
+
+def test_a_state_that_its_events_do_not_lead_to_is_found(repo):
+    path, content = status_of(repo, 2)
+    changed = content.replace(b'"state": "STATE_RUNNING"', b'"state": "STATE_SUCCESS"')
+    tamper(repo, FileChange(path=path, content=changed))
+    assert codes(repo) == ["status.replay"]
+
+
+def test_a_changed_event_is_found_even_when_it_is_changed_back(repo):
+    path, content = status_of(repo, 2)
+    tamper(repo, FileChange(path=path, content=content.replace(b"10:00:00", b"09:00:00")))
+    tamper(repo, FileChange(path=path, content=content))
+    assert codes(repo) == ["fsck.history", "fsck.history"]
+
+
+def test_an_event_that_was_not_allowed_is_found(repo):
+    entry = StatusStore(repo).read_workflow(workflow_id(1))
+    late = builders.report(0, State.FAILED, workflow=workflow_id(1))
+    lines = [status_codec.encode_event(each) for each in (*entry.events, late)]
+    context = state_machine.evolve(entry.context, late)
+    content = status_codec.encode_status(context, lines)
+    tamper(repo, FileChange(path=layout.status(workflow_id(1)), content=content))
+    assert codes(repo) == ["fsck.event"]
+
+
+def test_data_that_is_not_what_the_event_says_is_found(repo):
+    with closing(StatusWriter(repo)) as writer:
+        result(writer.propose(sites.push(2, 1, TreeId("7" * 40))))
+    assert codes(repo) == ["fsck.data"]
+
+
+def test_a_file_of_somebody_else_among_ours_is_found(repo):
+    tamper(repo, FileChange(path="status/2026/11/23/00/notes.json", content=b"{}"))
+    assert codes(repo) == ["fsck.path"]
+
+
+def test_since_looks_only_at_what_came_after(repo):
+    before = repo.branch("status")
+    path, content = status_of(repo, 2)
+    broken = tamper(repo, FileChange(path=path, content=content.replace(b"10:00", b"09:00")))
+    assert codes(repo, before) == ["fsck.history"]
+    assert codes(repo, broken) == []
+    with closing(StatusWriter(repo)) as writer:
+        result(writer.propose(create(sites.record(4))))
+        result(writer.propose(report(3, 0, State.RUNNING)))
+    found = fsck.check(repo, since=broken)
+    assert (found.problems, found.commits, found.events) == ((), 2, 1)
+
+
+def test_a_rewritten_history_is_found_by_since(repo):
+    old = repo.branch("status")
+    assert old
+    repo.move_ref("refs/heads/status", expected=old, new=repo.commit(old).parents[0])
+    assert codes(repo, old) == ["fsck.rewritten"]
+
+
+def test_a_merge_is_found(repo):
+    tip = repo.branch("status")
+    assert tip
+    words = ("-p", tip, "-p", repo.commit(tip).parents[0], "-m", "merge", repo.commit(tip).tree)
+    merge = CommitId(sites.git(repo.git_dir, "commit-tree", *words).strip())
+    repo.move_ref("refs/heads/status", expected=tip, new=merge)
+    assert codes(repo) == ["fsck.merge"]
