@@ -39,7 +39,7 @@ class Site:
     @contextlib.contextmanager
     def opened(where: Where) -> Iterator[Site]:
         with contextlib.ExitStack() as exits:
-            is_remote = _is_url(where.repo)
+            is_remote = is_url(where.repo)
             if is_remote:
                 folder = exits.enter_context(tempfile.TemporaryDirectory(prefix="tink-"))
                 repo = _fetched(where, Path(folder))
@@ -138,7 +138,7 @@ class Site:
         return there if self.repo.is_ancestor(here, there) else here
 
 
-def _is_url(text: str) -> bool:
+def is_url(text: str) -> bool:
     return "://" in text or bool(_SCP_LIKE.match(text) and not Path(text).exists())
 
 

@@ -176,6 +176,8 @@ def state_data(entry: WorkflowEntry) -> dict[str, object]:
     now = entry.context
     return {
         "workflow_id": now.workflow_id,
+        "state": now.state.value,
+        "progress_percent": now.progress_percent,
         "current_worker": now.current_worker or "",
         "current_task": now.current_task,
         "current_action": now.current_action,
@@ -183,8 +185,6 @@ def state_data(entry: WorkflowEntry) -> dict[str, object]:
         "current_action_state": now.current_action_state.value,
         "total_number_of_actions": now.total_number_of_actions,
         "attempt": now.attempt,
-        "state": now.state.value,
-        "progress_percent": now.progress_percent,
     }
 
 

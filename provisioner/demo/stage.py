@@ -17,7 +17,7 @@ from pathlib import Path
 from provisioner.demo import engine, packages
 from provisioner.errors import Unavailable
 
-IMAGE = "tink-demo:local"
+IMAGE = "127.0.0.1:1/tink-demo:busybox"  # a registry that nobody serves: used as it is here
 START_SECONDS = 30
 STOP_SECONDS = 15
 SYSTEM_ENGINE = Path("/var/run/docker.sock")

@@ -1,0 +1,166 @@
+"""`tink serve`: the reconciler and the worker endpoint, in one process."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from provisioner import config
+from provisioner.cli import options
+from provisioner.cli.site import Site, is_url
+from provisioner.config import ServerSettings
+
+_LOG = logging.getLogger(__name__)
+
+
+def _address(ctx: click.Context, param: click.Parameter, value: str) -> tuple[str, int]:
+    """Read `HOST:PORT`, `HOST`, `:PORT` or `[::1]:PORT`."""
+    text = value if ":" in value and not value.endswith("]") else f"{value}:{config.DEFAULT_PORT}"
+    host, _, port = text.rpartition(":")
+    if not port.isdecimal() or int(port) > 65_535:
+        raise click.BadParameter(f"{value!r} is not HOST:PORT", ctx, param)
+    return host.strip("[]") or config.DEFAULT_HOST, int(port)
+
+
+@click.command
+@click.option(
+    "--listen",
+    callback=_address,
+    metavar="HOST:PORT",
+    default=f"{config.DEFAULT_HOST}:{config.DEFAULT_PORT}",
+    envvar="TINK_LISTEN",
+    show_default=True,
+    help="Where workers and people ask.",
+)
+@click.option(
+    "--clone-into",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="TINK_CLONE_INTO",
+    help="Where to keep the clone, when --repo is a URL.",
+)
+@click.option("--remote", default="origin", show_default=True, help="The remote to keep up with.")
+@click.option(
+    "--fetch",
+    "fetch_seconds",
+    type=click.FloatRange(min=0),
+    default=30.0,
+    show_default=True,
+    envvar="TINK_FETCH_SECONDS",
+    help="Seconds between two looks at the remote; 0 leaves it alone.",
+)
+@click.option(
+    "--poll",
+    "poll_seconds",
+    type=click.FloatRange(min=0.1),
+    default=2.0,
+    show_default=True,
+    help="Seconds between two looks at the repository, should no hint of a change arrive.",
+)
+@click.option(
+    "--grace",
+    "grace_seconds",
+    type=click.FloatRange(min=0),
+    default=120.0,
+    show_default=True,
+    help="Seconds that a silent worker gets beyond an action's timeout.",
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(["plain", "json"]),
+    default="plain",
+    show_default=True,
+    envvar="TINK_LOG_FORMAT",
+    help="How to log, on stderr.",
+)
+@options.site()
+def serve(
+    *,
+    listen: tuple[str, int],
+    clone_into: Path | None,
+    remote: str,
+    fetch_seconds: float,
+    poll_seconds: float,
+    grace_seconds: float,
+    log_format: str,
+) -> None:
+    """Watch the desired branch, make workflows of its requests, and answer the workers.
+
+    Runs until it gets SIGTERM or SIGINT. One server writes a status branch.
+    """
+    # Imported here: all that a server needs takes half a second.
+    from provisioner import wiring
+    from provisioner.faces.http.face import open_face
+    from provisioner.faces.http.server import HttpServer
+
+    where = options.where()
+    settings = ServerSettings(
+        repo=_path_or_url(where),
+        clone_into=clone_into,
+        desired_branch=where.branch or _branch_of(where),
+        status_branch=where.status_branch,
+        remote=remote,
+        host=listen[0],
+        port=listen[1],
+        poll_seconds=poll_seconds,
+        fetch_seconds=fetch_seconds,
+        grace_seconds=grace_seconds,
+    )
+    _log_to_stderr(log_format)
+
+    def ready(server: wiring.Server) -> None:
+        face = server.face
+        assert isinstance(face, HttpServer)
+        shown = f"[{face.host}]" if ":" in face.host else face.host
+        _LOG.info(
+            "serving %s, branches %s and %s, on http://%s:%s",
+            settings.repo,
+            settings.desired_branch,
+            settings.status_branch,
+            shown,
+            face.port,
+        )
+
+    wiring.serve(settings, open_face, ready=ready)
+
+
+def _log_to_stderr(log_format: str) -> None:
+    handler = logging.StreamHandler()
+    if log_format == "json":
+        handler.setFormatter(JsonLines())
+    else:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line, for whatever gathers logs."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        told = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            "level": record.levelname.lower(),
+            "source": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            told["error"] = self.formatException(record.exc_info)
+        return json.dumps(told, ensure_ascii=False)
+
+
+def _path_or_url(where: options.Where) -> str:
+    """Of a path within a repository, the repository's own."""
+    if is_url(where.repo):
+        return where.repo
+    with Site.opened(where) as site:
+        return str(site.repo.work_tree or site.repo.git_dir)
+
+
+def _branch_of(where: options.Where) -> str:
+    if is_url(where.repo):
+        return "main"
+    with Site.opened(where) as site:
+        return site.branch
