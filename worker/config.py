@@ -182,10 +182,12 @@ def load(
 def _build(told: Mapping[str, str], environment: Mapping[str, str], network: Path) -> Config:
     if not re.match(r"https?://[^/\s]+", told["server"]):
         raise ConfigError(
-            f"--server is {told['server']!r}; it must be a URL such as http://192.168.1.1:50061"
+            f"--server is {told['server']!r}; it must be a URL such as http://192.168.1.1:42114"
         )
     if told["log_format"] not in ("plain", "json"):
         raise ConfigError(f"--log-format is {told['log_format']!r}; it is plain or json")
+    if told["registry_username"] and not told["docker_registry"]:
+        raise ConfigError("--registry-username needs --docker-registry: whose user is it?")
     if told["timeout"]:
         _seconds("timeout", told["timeout"])
     ids = (told["id"],) if told["id"] else own_macs(network)

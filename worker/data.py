@@ -99,7 +99,7 @@ def others(workflow_dir: Path, workflow_id: str) -> tuple[Path, ...]:
     kept = workflow_id.lower()
     try:
         names = sorted(one.name for one in workflow_dir.iterdir())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return ()
     return tuple(
         workflow_dir / name for name in names if WORKFLOW_ID.fullmatch(name) and name != kept

@@ -61,28 +61,38 @@ class Worker:
         failures = 0
         try:
             while not self._leaving.is_set():
-                if self._may_have_leftovers:
-                    self._drop_unwanted()
+                after_seconds = 0.0
                 try:
-                    self.is_asking.set()
-                    asked_as, offer = self._ask()
-                    self.is_asking.clear()
+                    self._work_once()
                     failures = 0
-                    if offer is not None:
-                        self._perform(offer, asked_as)
+                    continue
                 except ServerUnreachable as error:
-                    self.is_asking.clear()
                     log.warning("the server does not answer, will ask again: %s", error)
-                    self._api.pause(failures, at_least_seconds=error.after_seconds)
-                    failures += 1
+                    after_seconds = error.after_seconds
                 except ServerRefused as error:
-                    self.is_asking.clear()
                     log.error("the server refuses to tell of work: %s", error)
-                    self._api.pause(failures)
-                    failures += 1
+                except Interrupted as error:
+                    log.warning("the engine can't be asked, will try again: %s", error)
+                    self._may_have_leftovers = True
+                except Leaving:
+                    raise
+                except Exception:  # a fault of ours in one workflow must not strand the machine
+                    log.exception("an error in the worker itself, will go on")
+                self.is_asking.clear()
+                self._api.pause(failures, at_least_seconds=after_seconds)
+                failures += 1
         except Leaving:
             pass
         log.info("leaves; a container that runs goes on, and so does the next start with it")
+
+    def _work_once(self) -> None:
+        if self._may_have_leftovers:
+            self._drop_unwanted()
+        self.is_asking.set()
+        asked_as, offer = self._ask()
+        self.is_asking.clear()
+        if offer is not None:
+            self._perform(offer, asked_as)
 
     def _ask(self) -> tuple[str, Offer | None]:
         """Ask for every id; wait for work as the one that had some before."""

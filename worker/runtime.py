@@ -56,13 +56,16 @@ class DockerRuntime:
     def held_runs(self, asked_as: tuple[str, ...], watch: Watch) -> tuple[HeldRun, ...]:
         """The runs of this worker that the engine still has containers of."""
         self._await_engine(watch, None)
-        states = self._engine.find({action.LABEL_WORKER: ""})
+        try:
+            states = self._engine.find({action.LABEL_WORKER: ""})
+        except (EngineSaidNo, EngineGone) as error:
+            raise Interrupted(f"the engine does not tell of its containers: {error}") from error
         held = (action.held_run(dict(state.labels)) for state in states)
         return tuple(dict.fromkeys(one for one in held if one and one.asked_as in asked_as))
 
     def holds(self, run: Run, watch: Watch) -> bool:
         """Is there a container of this very run, started since this machine's boot?"""
-        self._await_engine(watch, run.timeout_seconds)
+        self._await_engine(watch, None)
         state = self._find(run, action.ROLE_ACTION)
         return (
             state is not None

@@ -267,6 +267,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             with fake.changed:
                 fake.requests.append(f"{self.command} {self.path}")
+                fake.changed.notify_all()
             fake.before(self.command, url.path)
             status, answer = self._answer(url.path, query, body, headers)
         except Refusal as refusal:

@@ -206,7 +206,7 @@ def test_an_engine_that_is_stopped_in_mid_action_is_waited_for(server, worker_pr
     server.wait_for_status(workflow, "STATE_RUNNING")
     eventually(lambda: any("running" in one for one in containers(engine)), "a container")
     engine.halt(signal.SIGTERM)
-    eventually(lambda: "engine went away" in machine.log, "the loss noticed")
+    eventually(lambda: "waiting for it" in machine.log, "the loss noticed")
     engine.resume()
     assert server.wait_for_end(workflow) == "STATE_SUCCESS"
     assert workflow.events[-1].log_tail == "through\n"
