@@ -8,7 +8,7 @@ YAML, quoted or not, and judged by the rules; what holds a mark is left open.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from provisioner.documents import workflow_text, yaml_reader
@@ -20,17 +20,18 @@ from provisioner.model.template import Template
 
 OPEN = workflow_text.OPEN
 
-_EXPRESSION = re.compile(r"\{\{(?:`[^`]*`|\"(?:[^\"\\\n]|\\.)*\"|[^`\"])*?\}\}", re.DOTALL)
-# Whatever makes the rendered lines differ from those written, or stands for whole lines.
-_SHAPES_LINES = re.compile(
-    r"\{\{-|-\}\}|\{\{\s*(?:if|else|end|range|with|define|block|template|break|continue)\b"
-    r"|^[ \t]*\{\{(?:(?!\}\}).)*\}\}[ \t]*$",
-    re.MULTILINE | re.DOTALL,
+# All of these are searched in one pass from left to right: the text may be hostile.
+_INSIDE = re.compile(r"\}\}|[\"`']")
+_QUOTED = {
+    '"': re.compile(r'"(?:[^"\\\n]|\\.)*"'),
+    "'": re.compile(r"'(?:[^'\\\n]|\\.)*'"),
+    "`": re.compile(r"`[^`]*`"),
+}
+_CONTROL = re.compile(
+    r"-|\s*(?:if|else|end|range|with|define|block|template|break|continue)\b", re.ASCII
 )
 _NAME_LINE = re.compile(
-    r"""^(?P<indent>[ ]*)["']?name["']?[ ]*:[ ]*(?:"(?P<double>[^"\n]*)"|'(?P<single>[^'\n]*)'"""
-    r"""|(?P<plain>[^\s#][^\n]*?))[ \t]*(?:[ \t]#[^\n]*)?\r?$""",
-    re.MULTILINE,
+    r"""^(?P<indent>[ ]*)["']?name["']?[ ]*:[ \t]*(?P<rest>[^\n]*)$""", re.MULTILINE
 )
 _JSON_NAME = re.compile(r'"name"\s*:\s*"((?:[^"\\]|\\.)*)"')
 _FIRST_KEY = re.compile(r"^(?P<indent>[ ]*)[A-Za-z_\"'][^\n:]*:", re.MULTILINE)
@@ -54,16 +55,16 @@ def static_name(text: str) -> str:
     first = _FIRST_KEY.search(text)
     for found in _NAME_LINE.finditer(text):
         if first is None or found["indent"] == first["indent"]:
-            name = found["double"] or found["single"] or found["plain"] or ""
-            return "" if "{{" in name else name.strip()
+            return _scalar(found["rest"].strip())
     return ""
 
 
 def check_early(template: Template) -> tuple[Problem, ...]:
     """Return the mistakes that no rendering can put right."""
-    if _SHAPES_LINES.search(template.text):
+    spans = list(_expressions(template.text))
+    if any(_shapes_lines(template.text, start, end) for start, end in spans):
         return ()
-    marked = _EXPRESSION.sub(_mark, template.text)
+    marked = _marked(template.text, spans)
     if "{{" in marked:  # not closed: the renderer says it better
         return ()
     reading = yaml_reader.read(marked, path=template.source.path)
@@ -89,9 +90,54 @@ def block_place(document: Document, where: Path, text: str) -> tuple[int, int]:
     return line + 1, 0
 
 
-def _mark(expression: re.Match[str]) -> str:
-    """Keep the length and the lines, so that places stay true."""
-    return re.sub(r"[^\n]", OPEN, expression[0])
+def _expressions(text: str) -> Iterator[tuple[int, int]]:
+    """Yield start and end of each {{ … }}, up to one that is not closed."""
+    at = 0
+    while (start := text.find("{{", at)) >= 0:
+        at = start + 2
+        body = at + text.startswith("- ", at) * 2
+        if text.startswith("/*", body):
+            at = text.find("*/", body)
+            if at < 0:
+                return
+        while (found := _INSIDE.search(text, at)) and found[0] != "}}":
+            quoted = _QUOTED[found[0]].match(text, found.start())
+            if quoted is None:
+                return
+            at = quoted.end()
+        if found is None:
+            return
+        at = found.end()
+        yield start, at
+
+
+def _shapes_lines(text: str, start: int, end: int) -> bool:
+    """Say whether an expression may make other lines than those written."""
+    body = text[start + 2 : end - 2]
+    if "\n" in body or body.endswith("-") or _CONTROL.match(body):
+        return True
+    line_start, line_end = text.rfind("\n", 0, start) + 1, text.find("\n", end)
+    after = text[end:line_end] if line_end >= 0 else text[end:]
+    return not text[line_start:start].strip() and not after.strip()
+
+
+def _marked(text: str, spans: Sequence[tuple[int, int]]) -> str:
+    """Put marks in place of expressions; the length stays, so that places stay true."""
+    parts: list[str] = []
+    at = 0
+    for start, end in spans:
+        parts += (text[at:start], OPEN * (end - start))
+        at = end
+    return "".join([*parts, text[at:]])
+
+
+def _scalar(written: str) -> str:
+    """Read what stands behind `name:`; an expression in it makes it no static name."""
+    if written[:1] in {'"', "'"}:
+        name = written[1:].partition(written[0])[0]
+    else:
+        name = "" if written.startswith("#") else written.partition(" #")[0]
+    return "" if "{{" in name else name.strip()
 
 
 def _in_file(problem: Problem, template: Template) -> Problem:

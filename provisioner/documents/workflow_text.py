@@ -122,7 +122,7 @@ def parse_workflow(
     problems = [each for each in reader.problems if strict or each.code != "template.unknown"]
     warnings = [each for each in reader.problems if each not in problems]
     if not problems:
-        problems = list(_broken_rules(parsed, places, rendered=True))
+        problems = _broken_rules(parsed, places, rendered=True)
     if problems:
         raise InvalidInput(_at_source(problems, line_of))
     tasks = tuple(
@@ -217,7 +217,7 @@ class _Places:
 
 def _broken_rules(workflow: ParsedWorkflow, places: _Places, *, rendered: bool) -> list[Problem]:
     """Apply classic tink's rules in its order; its later rules see what the earlier left."""
-    problems = places.reader.problems
+    before = len(places.reader.problems)
     top = places.top
     _check_name(top, workflow.name)
     if workflow.version != VERSION and (rendered or not _is_open(workflow.version)):
@@ -239,7 +239,7 @@ def _broken_rules(workflow: ParsedWorkflow, places: _Places, *, rendered: bool) 
             text = f"task {task.name!r} has no worker"
             fields.problem("worker", "template.worker", text, hint='worker: "{{.device_1}}"')
         _check_actions(task, action_fields, rendered=rendered)
-    return problems
+    return places.reader.problems[before:]
 
 
 def _check_actions(task: ParsedTask, action_fields: list[FieldsOf], *, rendered: bool) -> None:

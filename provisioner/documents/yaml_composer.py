@@ -18,6 +18,7 @@ Event: TypeAlias = Any
 Entry: TypeAlias = "tuple[Event, dict[str, tuple[Event, Entry]] | list[Entry] | None, Event | None]"
 
 MAX_PROBLEMS = 100  # of one file: more help nobody
+LIMIT_CODES = frozenset({"yaml.nodes", "yaml.depth", "yaml.aliases", "yaml.documents"})
 _WORDS: dict[str, object] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -219,9 +220,9 @@ class Composer:
 
     def _scalar(self, event: Event) -> object:
         text: str = event.value
-        if event.implicit[0]:
-            return self._plain(event, text)
         tag = event.tag
+        if event.implicit[0] and not tag:
+            return self._plain(event, text)
         if not tag or tag in {"!", _CORE + "str"}:
             return text
         value = self._plain(event, text) if tag.startswith(_CORE) else text

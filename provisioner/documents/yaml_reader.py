@@ -19,8 +19,8 @@ from yaml.error import YAMLError
 
 from provisioner.documents import json_text, yaml_syntax
 from provisioner.documents.json_text import NotJson
-from provisioner.documents.yaml_composer import Composer, Entry, Limits, Stopped
-from provisioner.model.problem import Problem, Severity
+from provisioner.documents.yaml_composer import LIMIT_CODES, Composer, Entry, Limits, Stopped
+from provisioner.model.problem import Problem
 
 Path = tuple[str | int, ...]
 Place = tuple[int, int]
@@ -136,12 +136,15 @@ def _read_json(text: str, *, path: str, limits: Limits) -> Reading:
     # Both replacements keep the length, so that the places stay true.
     plain = _SURROGATE.sub(r"\\u0041", text).replace("\t", " ")
     places = _read_yaml(plain, path=path, limits=limits)
-    ours = [each for each in places.problems if each.code != "yaml.syntax"]
-    if any(each.severity is Severity.ERROR for each in ours):
-        return Reading(problems=tuple(ours))
+    past_limit = [each for each in places.problems if each.code in LIMIT_CODES]
+    if past_limit:
+        return Reading(problems=tuple(past_limit))
     try:
         data = json_text.load(text)
     except NotJson as error:
+        numbers = tuple(each for each in places.problems if each.code == "yaml.number")
+        if numbers and not error.position:
+            return Reading(problems=numbers)
         before = text[: error.position]
         problem = Problem(
             path=path,
@@ -153,7 +156,8 @@ def _read_json(text: str, *, path: str, limits: Limits) -> Reading:
         )
         return Reading(problems=(problem,))
     entry = places.documents[0].entry if len(places.documents) == 1 else None
-    return Reading(documents=(Document(data=data, entry=entry),), problems=tuple(ours))
+    twice = tuple(each for each in places.problems if each.code == "yaml.duplicate")
+    return Reading(documents=(Document(data=data, entry=entry),), problems=twice)
 
 
 def _json_hint(message: str) -> str:

@@ -9,7 +9,7 @@ from yaml.error import YAMLError
 from provisioner.model.problem import Problem, Severity
 
 _BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")
-_TAB_INDENT = re.compile(r"^[ ]*\t", re.MULTILINE)
+_TAB_INDENT = re.compile(r"[ ]*\t")
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _QUOTE_EXPRESSION = 'put the whole value in quotes: "{{ … }}"'
 # What libyaml says (classic tink's library says the same), and what helps.
@@ -58,8 +58,8 @@ def explain(error: YAMLError, text: str, *, path: str) -> Problem:
     lines = text.splitlines()
     line = mark.line
     written = lines[line] if line < len(lines) else ""
-    tabs = [text.count("\n", 0, each.start()) for each in _TAB_INDENT.finditer(text)]
-    if tabs and _TAB_INDENT.match(written) and ("token" in said or "tab" in said):
+    if _TAB_INDENT.match(written) and ("token" in said or "tab" in said):
+        tabs = [number for number, each in enumerate(lines) if _TAB_INDENT.match(each)]
         return _tabs(tabs, line, path)
     hint = next((hint for start, hint in _HINTS.items() if start in said), "")
     if "{{" in written or (line and line - 1 < len(lines) and "{{" in lines[line - 1]):
