@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -14,6 +15,7 @@ from provisioner.errors import Conflict, NotFound, UserError
 from provisioner.model.ids import TemplateId
 from provisioner.model.template import Template
 from provisioner.model.views import DesiredState
+from provisioner.planning.template_cache import TemplateCache
 
 NOTHING_GIVEN = "either pipe the template or provide the required '--file' flag"
 
@@ -146,7 +148,9 @@ def _decoded(text: bytes, source: str) -> Template:
             f"{source} holds {len(decoded.templates)} templates",
             hint=f"for many: tink import {source}",
         )
-    return decoded.templates[0]
+    (made,) = decoded.templates
+    TemplateCache().check(replace(made, source=replace(made.source, path=source)))
+    return made
 
 
 def _check_name(made: Template, name: str | None) -> None:

@@ -1,0 +1,94 @@
+"""`tink workflow create`: checked as the server checks, then committed."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.cli.repository import HELLO, git
+
+DEVICES = '{"device_1":"08:00:27:00:00:01"}'
+
+
+def test_create_commits_a_request_and_prints_the_id(tink, home):
+    result = tink("workflow", "create", "-t", HELLO, "-r", DEVICES)
+    assert result.code == 0
+    found = re.fullmatch(r"Created Workflow:  ([0-9a-f-]{36})\n", result.out)
+    assert found
+    told = re.search(r"^committed (workflows/\S+\.yaml) on branch main$", result.err, re.M)
+    assert told
+    text = (home / told[1]).read_text()
+    assert f"id: {found[1]}\n" in text
+    assert "08:00:27:00:00:01" in text
+    assert git(home, "log", "-1", "--format=%s") == "Ask for hello_world_workflow on n1\n"
+
+
+def test_the_id_is_a_uuid_of_version_7(tink, home):
+    out = tink("workflow", "create", "-t", HELLO, "-r", DEVICES).out
+    assert out.split()[-1][14] == "7"
+
+
+def test_a_template_is_named_by_id_or_by_name(tink, home):
+    result = tink("workflow", "create", "-t", "hello_world_workflow", "-r", DEVICES)
+    assert result.code == 0
+
+
+def test_every_request_is_a_file_of_its_own(tink, home):
+    for _ in range(3):
+        assert tink("workflow", "create", "-t", HELLO, "-r", DEVICES).code == 0
+    assert len(list((home / "workflows").glob("*.yaml"))) == 3
+
+
+def test_a_request_may_be_committed_on_another_branch(tink, home):
+    git(home, "branch", "review")
+    result = tink("--branch", "review", "workflow", "create", "-t", HELLO, "-r", DEVICES)
+    assert "on branch review" in result.err
+    assert "workflows/hello" in git(home, "ls-tree", "-r", "--name-only", "review")
+    assert "workflows/hello" not in git(home, "ls-tree", "-r", "--name-only", "main")
+
+
+@pytest.mark.parametrize(
+    ("template", "devices", "words"),
+    [
+        ("nobody", DEVICES, ("there is no template 'nobody'", "tink template list")),
+        (HELLO, "{}", ("templates/hello_world_workflow.yaml:6:", "device_1")),
+        (HELLO, '{"device_1": "08:00:27:00:00:99"}', ("no worker found", "08:00:27:00:00:99")),
+        (HELLO, '{"device_1": "n1"}', ("n1",)),
+        (HELLO, '{"device_1": "a\\"b"}', ("templates/hello_world_workflow.yaml",)),
+        (HELLO, "{device_1}", ("-r:1:2", "Hint: give a JSON object")),
+        (HELLO, "[]", ("-r", "array")),
+    ],
+)
+def test_what_can_not_become_a_workflow_is_told_and_not_committed(
+    tink, home, template, devices, words
+):
+    before = git(home, "rev-parse", "main")
+    result = tink("workflow", "create", "-t", template, "-r", devices)
+    assert result.code == 1
+    assert result.out == ""
+    assert all(word in result.err for word in words), result.err
+    assert "Traceback" not in result.err
+    assert git(home, "rev-parse", "main") == before
+
+
+@pytest.mark.parametrize("words", [(), ("-t", HELLO), ("-r", DEVICES)])
+def test_template_and_hardware_must_be_given(tink, home, words):
+    result = tink("workflow", "create", *words)
+    assert result.code == 2
+    assert "Missing option" in result.err
+
+
+def test_deleting_a_request_that_was_not_taken_up_yet_removes_its_file(tink, home):
+    workflow = tink("workflow", "create", "-t", HELLO, "-r", DEVICES).out.split()[-1]
+    result = tink("workflow", "delete", workflow)
+    assert result.out == f"Deleted\t{workflow}\n"
+    assert not list((home / "workflows").glob("*.yaml"))
+    assert git(home, "log", "-1", "--format=%s") == f"Delete workflow {workflow}\n"
+
+
+def test_deleting_an_unknown_workflow_is_told(tink, home):
+    nobody = "00000000-0000-0000-0000-000000000000"
+    result = tink("workflow", "delete", nobody)
+    assert result.code == 1
+    assert result.err == f"Error\t{nobody}\tnot found\n"
