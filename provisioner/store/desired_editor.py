@@ -98,7 +98,8 @@ class DesiredEditor:
             who=f"{name} <{email}>",
         )
         commit = CommitId(builder.add("commit", text).hex())
-        with closing(durable.PackFiles(self._repo.objects_dir)) as files:
+        directory = self._repo.objects_dir
+        with closing(durable.PackFiles(directory, durable.EDITOR_TEMPORARY)) as files:
             files.add_durably(builder.build())
         return commit
 

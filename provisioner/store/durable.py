@@ -15,7 +15,10 @@ from pathlib import Path
 
 from provisioner.store.pack import Pack
 
-_TEMPORARY = "tmp_tink_"  # git ignores, and its gc removes, what starts with tmp_
+# git ignores, and its gc removes, what starts with tmp_.  The writer's own can be told from
+# those of a command line that works at the same time.
+WRITER_TEMPORARY = "tmp_tink_"
+EDITOR_TEMPORARY = "tmp_edit_"
 
 
 @contextmanager
@@ -65,7 +68,8 @@ def pack_path(objects_dir: Path, name: str) -> Path:
 class PackFiles:
     """Puts packs where git finds them."""
 
-    def __init__(self, objects_dir: Path) -> None:
+    def __init__(self, objects_dir: Path, temporary: str = WRITER_TEMPORARY) -> None:
+        self._temporary = temporary
         self.directory = objects_dir / "pack"
         self.directory.mkdir(exist_ok=True)
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="store-sync")
@@ -106,14 +110,14 @@ class PackFiles:
     def remove_temporary(self) -> int:
         """Remove what killed writers left; only for the one who may write.  Returns bytes."""
         size = 0
-        for path in self.directory.glob(f"{_TEMPORARY}*"):
+        for path in self.directory.glob(f"{self._temporary}*"):
             size += path.stat().st_size
             path.unlink()
         return size
 
     def _paths(self, pack: Pack) -> tuple[tuple[Path, Path], tuple[Path, Path]]:
         directory = self.directory
-        temporary = directory / f"{_TEMPORARY}{pack.name}"
+        temporary = directory / f"{self._temporary}{pack.name}"
         final = directory / f"pack-{pack.name}"
         return (
             (temporary.with_suffix(".pack"), temporary.with_suffix(".idx")),

@@ -24,6 +24,7 @@ class FastImportSink:
     def __init__(self, repo: GitRepo, ref: str) -> None:
         self._repo = repo
         self._files = durable.PackFiles(repo.objects_dir)
+        self._files.remove_temporary()
         self._ref = RefLock(repo.common_dir, ref, repo.own_dir)
         self._ref.clear_stale()
         self._process: subprocess.Popen[bytes] | None = None
