@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -38,6 +39,7 @@ from provisioner.services.snapshots import Snapshots
 from provisioner.store.desired_store import DesiredStore
 
 CHUNK = 200  # records in one commit: some 30 ms, between which reports get their turn
+IN_FLIGHT = 2  # chunks: one is built while the one before it is synced
 PROBLEMS_LIMIT = 1_000  # in reconcile.json; more help nobody at once
 RETRY_SECONDS = 5.0  # after a pass that failed
 
@@ -161,8 +163,12 @@ class Reconciler:
                 sorted((path, blob) for path, blob in desired.in_force.items() if _is_text(path))
             ),
         )
-        made = [self._writer.propose(each) for each in _proposals(plan, report)]
-        for future in made:
+        in_flight: deque[Future[Receipt]] = deque()
+        for proposal in _proposals(plan, report):
+            if len(in_flight) == IN_FLIGHT:
+                in_flight.popleft().result()
+            in_flight.append(self._writer.propose(proposal))
+        for future in in_flight:
             future.result()
         return Outcome(
             report=report,

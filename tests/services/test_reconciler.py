@@ -1,0 +1,300 @@
+"""From a commit to workflows, on real git."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from builders import HELLO, MACS, ONE, TWO
+
+from provisioner.errors import Unavailable
+from provisioner.model.state import State
+from provisioner.model.views import DesiredState, Snapshot
+from provisioner.services.clock import WorkflowIds
+from provisioner.services.reconciler import Reconciler
+from provisioner.services.snapshots import Snapshots
+from provisioner.store.desired_store import DesiredStore
+from provisioner.store.repo import GitRepo
+from provisioner.store.status_writer import StatusWriter
+from services.parts import SITE, HandClock, hardware_file, request_file
+
+A, B = "workflows/a.yaml", "workflows/b.yaml"
+
+
+class Site:
+    """A repository that people commit to and a reconciler that follows it."""
+
+    def __init__(self, git):
+        self.git = git
+        self.folder: Path = git.path
+        self.start()
+
+    def start(self, writer_of=lambda writer: writer):
+        self.repo = GitRepo(self.folder)
+        self.snapshots = Snapshots()
+        self.writer = StatusWriter(self.repo, on_published=self.snapshots.swap_status)
+        self.snapshots.start(Snapshot(desired=DesiredState(), status=self.writer.view))
+        clock = HandClock()
+        self.reconciler = Reconciler(
+            source=DesiredStore(self.repo),
+            writer=writer_of(self.writer),
+            snapshots=self.snapshots,
+            clock=clock,
+            new_id=WorkflowIds(clock),
+        )
+
+    def stop(self):
+        self.writer.close()
+        self.repo.close()
+
+    def restart(self):
+        self.stop()
+        self.start()
+
+    def commit(self, files=None, *, gone=()):
+        for path, content in (files or {}).items():
+            target = self.folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content if isinstance(content, bytes) else content.encode())
+        for path in gone:
+            (self.folder / path).unlink()
+        self.git("add", "--all")
+        self.git("commit", "-q", "--allow-empty", "-m", "change")
+        return self.reconciler.reconcile()
+
+    @property
+    def status(self):
+        return self.snapshots.current.status
+
+    @property
+    def codes(self):
+        return [(each.path, each.line, each.code) for each in self.status.reconcile.problems]
+
+    def states(self):
+        return {
+            entry.record.request_path: entry.context.state
+            for entry in self.status.workflows.values()
+        }
+
+
+@pytest.fixture
+def site(site):
+    opened = Site(site)
+    yield opened
+    opened.stop()
+
+
+def test_a_commit_with_a_request_becomes_a_workflow_in_one_commit(site):
+    outcome = site.commit({**SITE, A: request_file()})
+    assert outcome.created == 1
+    [workflow] = site.status.workflows
+    assert site.states() == {A: State.PENDING}
+    kept = site.writer.store.read_rendered(workflow)
+    assert kept == HELLO.replace("{{.device_1}}", MACS[ONE])
+    assert site.git("rev-list", "--count", "status").strip() == "1"
+    report = site.writer.store.read_reconcile()
+    assert report.desired_commit == site.git("rev-parse", "main").strip()
+    assert report.problems == ()
+
+
+def test_nothing_new_is_nothing_to_do(site):
+    site.commit({**SITE, A: request_file()})
+    assert site.reconciler.reconcile() is None
+
+
+def test_a_repository_without_a_desired_branch_is_waited_for(tmp_path, site):
+    site.git("checkout", "-q", "--orphan", "other")
+    site.git("branch", "-q", "-D", "main")
+    assert site.reconciler.reconcile() is None
+
+
+def test_problems_stand_in_reconcile_json_and_good_files_take_effect(site):
+    site.commit(
+        {**SITE, A: request_file(), B: request_file("nothing"), "hardware/x.yaml": "\tid: x"}
+    )
+    assert list(site.states()) == [A]
+    problems = site.writer.store.read_reconcile().problems
+    assert {each.path for each in problems} == {B, "hardware/x.yaml"}
+    bad = next(each for each in problems if each.path == "hardware/x.yaml")
+    assert bad.line == 1
+
+
+def test_two_machines_with_one_mac_are_told_with_both_places(site):
+    site.commit(
+        {**SITE, "hardware/zwei.yaml": hardware_file(TWO[:-1] + "3", mac=MACS[ONE], ip="10.0.0.1")}
+    )
+    [problem] = site.status.reconcile.problems
+    assert problem.path == "hardware/zwei.yaml"
+    assert "hardware/one.yaml" in problem.message
+
+
+def test_editing_or_renaming_what_was_used_changes_no_workflow(site):
+    site.commit({**SITE, A: request_file()})
+    before = site.git("rev-parse", "status:workflows")
+    site.commit(
+        {
+            "templates/new-name.yaml": HELLO.replace("600", "900"),
+            "hardware/one.yaml": hardware_file(ip="10.1.1.1"),
+        },
+        gone=["templates/hello.yaml"],
+    )
+    assert site.codes == []
+    assert site.git("rev-parse", "status:workflows") == before
+
+
+def test_editing_a_request_is_told_and_runs_nothing(site):
+    site.commit({**SITE, A: request_file()})
+    site.commit({A: request_file(device_1=MACS[TWO])})
+    assert site.codes == [(A, 0, "workflow.immutable")]
+    assert len(site.status.workflows) == 1
+
+
+def test_reformatting_a_request_is_no_edit(site):
+    site.commit({**SITE, A: request_file()})
+    site.commit({A: "# a comment\n\n" + request_file().replace('"', "'")})
+    assert site.codes == []
+
+
+@pytest.mark.parametrize("was_away", [False, True])
+def test_a_renamed_request_is_the_same_workflow_also_over_a_restart(site, was_away):
+    site.commit({**SITE, A: request_file()})
+    [workflow] = site.status.workflows
+    if was_away:
+        site.restart()
+    site.commit({B: request_file()}, gone=[A])
+    assert list(site.status.workflows) == [workflow]
+    assert dict(site.status.requests) == {B: workflow}
+    site.restart()
+    assert dict(site.status.requests) == {B: workflow}
+    assert site.reconciler.reconcile().created == 0
+
+
+@pytest.mark.parametrize("was_away", [False, True])
+def test_deleting_a_request_cancels_its_workflow(site, was_away):
+    site.commit({**SITE, A: request_file()})
+    if was_away:
+        site.restart()
+    site.commit(gone=[A])
+    assert site.states() == {A: State.CANCELLED}
+
+
+def test_a_request_that_comes_back_runs_again_and_the_old_one_stays_cancelled(site):
+    site.commit({**SITE, A: request_file()})
+    site.commit(gone=[A])
+    site.restart()
+    site.commit({A: request_file()})
+    assert sorted(entry.context.state for entry in site.status.workflows.values()) == [
+        State.CANCELLED,
+        State.PENDING,
+    ]
+    loaded = site.writer.store.load()
+    assert dict(loaded.requests) == dict(site.status.requests)
+    assert dict(loaded.by_digest) == dict(site.status.by_digest)
+
+
+def test_a_finished_workflow_is_not_run_again_by_a_restart(site):
+    site.commit({**SITE, A: request_file()})
+    site.restart()
+    site.reconciler.reconcile()
+    assert len(site.status.workflows) == 1
+
+
+def test_a_forced_push_of_another_history_is_nothing_special(site):
+    site.commit({**SITE, A: request_file()})
+    site.git("checkout", "-q", "--orphan", "fresh")
+    site.git("branch", "-q", "-D", "main")
+    site.git("branch", "-q", "-m", "main")
+    site.commit({B: request_file()})
+    assert len(site.status.workflows) == 2
+    assert site.states()[A] is State.PENDING
+
+
+def test_of_a_broken_file_the_last_good_version_survives_a_restart(site):
+    site.commit(SITE)
+    site.commit({"hardware/one.yaml": "id: [", A: request_file()})
+    assert site.states() == {A: State.PENDING}
+    site.restart()
+    site.commit({B: request_file()})
+    assert site.states() == {A: State.PENDING, B: State.PENDING}
+    assert [path for path, _, _ in site.codes] == ["hardware/one.yaml"]
+
+
+def test_a_machine_stays_its_owners_over_a_restart(site):
+    site.commit(SITE)
+    thief = hardware_file(TWO[:-1] + "3", mac=MACS[ONE], ip="10.0.0.1")
+    site.commit({"hardware/a-thief.yaml": thief})
+    site.restart()
+    site.reconciler.reconcile()
+    assert site.snapshots.current.desired.hardware_by_mac[MACS[ONE]] == ONE
+    assert [path for path, _, _ in site.codes] == ["hardware/a-thief.yaml"]
+
+
+def test_a_pending_request_runs_when_what_it_needs_is_committed(site):
+    site.commit({"templates/hello.yaml": HELLO, A: request_file()})
+    assert [code for _, _, code in site.codes] == ["workflow.worker-unknown"]
+    site.commit({"hardware/one.yaml": hardware_file()})
+    assert site.states() == {A: State.PENDING}
+    assert site.codes == []
+
+
+def test_links_submodules_and_odd_names_are_told_and_block_nothing(site):
+    (site.folder / "hardware").mkdir()
+    (site.folder / "hardware/link.yaml").symlink_to("/etc/passwd")
+    Path(os.fsdecode(os.fsencode(site.folder) + b"/hardware/\xff.yaml")).write_text("id: x")
+    (site.folder / "hardware/back\\slash.yaml").write_text("id: x")
+    site.commit({**SITE, A: request_file()})
+    assert site.states() == {A: State.PENDING}
+    assert sorted(code for _, _, code in site.codes) == ["file.name", "file.name", "file.symlink"]
+    site.restart()
+    assert site.reconciler.reconcile().created == 0
+
+
+def test_many_requests_are_written_in_bounded_commits_and_in_their_order(site):
+    count = 450
+    requests = {f"workflows/{number:04}.yaml": request_file() for number in range(count)}
+    assert site.commit({**SITE, **requests}).created == count
+    # At most two chunks of 200 share a commit, so that reports get their turn.
+    assert 2 <= int(site.git("rev-list", "--count", "status")) <= 3
+    queue = [site.status.workflows[each].record.request_path for each in site.status.queues[ONE]]
+    assert queue == sorted(requests)
+
+
+def test_a_pass_that_broke_off_is_finished_later_and_makes_nothing_twice(site):
+    class FullDiskOnce:
+        """The second commit fails."""
+
+        def __init__(self, writer):
+            self.writer, self.asked = writer, 0
+
+        def propose(self, proposal):
+            self.asked += 1
+            if self.asked == 2:
+                return self.writer.propose(_no_space)
+            return self.writer.propose(proposal)
+
+    site.stop()
+    site.start(FullDiskOnce)
+    requests = {f"workflows/{number:04}.yaml": request_file() for number in range(300)}
+    with pytest.raises(Unavailable):
+        site.commit({**SITE, **requests})
+    assert site.reconciler.reconcile().created == 100
+    assert len(site.status.workflows) == 300
+    assert len({each.record.request_path for each in site.status.workflows.values()}) == 300
+    assert site.reconciler.reconcile() is None
+
+
+def _no_space(view):
+    raise Unavailable("No space left on device")
+
+
+def test_somebody_elses_commit_on_the_status_branch_is_built_upon(site):
+    site.commit(SITE)
+    site.git("checkout", "-q", "status")
+    (site.folder / "note.txt").write_text("hello")
+    site.git("add", "note.txt")
+    site.git("commit", "-q", "-m", "a note")
+    site.git("checkout", "-q", "main")
+    site.commit({A: request_file()})
+    assert site.git("show", "status:note.txt") == "hello"
+    assert len(site.writer.store.list_workflows()) == 1
