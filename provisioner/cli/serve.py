@@ -6,6 +6,7 @@ import json
 import logging
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +14,9 @@ from provisioner import config
 from provisioner.cli import options
 from provisioner.cli.site import Site, is_url
 from provisioner.config import ServerSettings
+
+if TYPE_CHECKING:
+    from provisioner.services.provisioner import Provisioner
 
 _LOG = logging.getLogger(__name__)
 
@@ -93,7 +97,6 @@ def serve(
     """
     # Imported here: all that a server needs takes half a second.
     from provisioner import wiring
-    from provisioner.faces.http.face import open_face
     from provisioner.faces.http.server import HttpServer
 
     where = options.where()
@@ -110,6 +113,9 @@ def serve(
         grace_seconds=grace_seconds,
     )
     _log_to_stderr(log_format)
+
+    def open_face(provisioner: Provisioner, settings: ServerSettings) -> wiring.Face:
+        return HttpServer(provisioner, host=settings.host, port=settings.port)
 
     def ready(server: wiring.Server) -> None:
         face = server.face
