@@ -76,7 +76,8 @@ def _text(content: bytes, *, path: str) -> tuple[str | None, tuple[Problem, ...]
 
 
 def _decode_documents(kind: Kind, text: str, *, source: Source) -> Decoded:
-    reading = yaml_reader.read(text, path=source.path)
+    is_json = source.path.lower().endswith(".json")
+    reading = yaml_reader.read(text, path=source.path, as_json=is_json)
     documents = [each for each in reading.documents if each.data is not None]
     if not documents:
         return Decoded(problems=reading.problems or (_empty(source),))

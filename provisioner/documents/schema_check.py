@@ -93,7 +93,8 @@ def _like_go(data: object, schema: Mapping[str, Any]) -> object:
 
 def _without_echoes(problems: list[Problem]) -> Iterable[Problem]:
     """A misspelt field is one mistake, not an unknown one and a missing one."""
-    meant = {each.hint for each in problems if each.code == "schema.unknown"}
+    unknown = (each for each in problems if each.code == "schema.unknown")
+    meant = {each.hint for each in unknown if each.severity is Severity.ERROR}
     for each in problems:
         if each.code != "schema.required" or f"did you mean {_missing(each)}?" not in meant:
             yield each

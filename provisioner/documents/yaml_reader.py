@@ -98,8 +98,10 @@ class Reading:
     problems: tuple[Problem, ...] = ()
 
 
-def read(content: bytes | str, *, path: str, limits: Limits = FILE_LIMITS) -> Reading:
-    """Read every document of a file.  Never raises for what the file holds."""
+def read(
+    content: bytes | str, *, path: str, as_json: bool = False, limits: Limits = FILE_LIMITS
+) -> Reading:
+    """Read every document of a text.  Never raises for what the text holds."""
     size = len(content)
     if size > limits.size_bytes:
         return _one_problem(
@@ -108,7 +110,7 @@ def read(content: bytes | str, *, path: str, limits: Limits = FILE_LIMITS) -> Re
     text, problems = yaml_syntax.decode(content, path=path)
     if text is None:
         return Reading(problems=problems)
-    if path.endswith(".json"):
+    if as_json:
         return _read_json(text, path=path, limits=limits)
     reading = _read_yaml(text, path=path, limits=limits)
     return Reading(documents=reading.documents, problems=(*problems, *reading.problems))

@@ -9,14 +9,14 @@ from provisioner.model.problem import Problem
 
 def data_of(text: str | bytes, path: str = "x.yaml") -> object:
     """The one document of a text that must be right."""
-    reading = yaml_reader.read(text, path=path)
+    reading = yaml_reader.read(text, path=path, as_json=path.endswith(".json"))
     assert not reading.problems, shown(reading.problems)
     (document,) = reading.documents
     return document.data
 
 
 def problems_of(text: str | bytes, path: str = "x.yaml") -> list[str]:
-    return shown(yaml_reader.read(text, path=path).problems)
+    return shown(yaml_reader.read(text, path=path, as_json=path.endswith(".json")).problems)
 
 
 def decode(path: str, text: str | bytes) -> Decoded:

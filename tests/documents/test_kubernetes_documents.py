@@ -199,9 +199,7 @@ def test_a_list_is_read_with_the_places_of_its_items():
     )
     text = f"apiVersion: v1\nkind: List\nitems:\n{items}"
     assert clean(text).hardware and clean(text).requests
-    assert problems_of(text.replace("52:54:00:12:34:56\n        name", "x\n        name")) == [
-        "35:16 mac.format"
-    ]
+    assert problems_of(text.replace("mac: 52:54:00:12:34:56", "mac: x")) == ["35:16 mac.format"]
 
 
 def test_a_list_in_json_is_read():

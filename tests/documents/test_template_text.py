@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from document_reading import decode, shown
 
@@ -52,6 +54,18 @@ def test_a_template_in_json_is_read():
     text = '{"version": "0.1", "name": "j", "tasks": [{"name": "a", "worker": "{{.d}}",\n'
     text += '\t"actions": [{"name": "b", "image": "c"}]}]}'
     assert template_of(text, "templates/j.json").name == "j"
+
+
+def test_a_kubernetes_template_in_json_holds_yaml():
+    text = json.dumps(
+        {
+            "apiVersion": "tinkerbell.org/v1alpha1",
+            "kind": "Template",
+            "metadata": {"name": "k"},
+            "spec": {"data": HELLO},
+        }
+    )
+    assert template_of(text, "templates/k.json").text == HELLO
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_json_is_read_as_json():
 
 def test_json_with_tabs_and_halves_of_characters_keeps_its_places():
     text = '\t{\n\t"smile": "\\ud83d\\ude00",\n\t"b": {"c": 1}\n}\n'
-    (document,) = yaml_reader.read(text, path="x.json").documents
+    (document,) = yaml_reader.read(text, path="x.json", as_json=True).documents
     assert document.data == {"smile": "\U0001f600", "b": {"c": 1}}
     assert document.place(("b", "c")) == (3, 13)
 
