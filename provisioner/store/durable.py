@@ -61,10 +61,6 @@ def write_file(path: Path, content: bytes) -> None:
             rest = rest[os.write(handle, rest) :]
 
 
-def pack_path(objects_dir: Path, name: str) -> Path:
-    return objects_dir / "pack" / f"pack-{name}.pack"
-
-
 class PackFiles:
     """Puts packs where git finds them."""
 
@@ -116,12 +112,12 @@ class PackFiles:
         return size
 
     def _paths(self, pack: Pack) -> tuple[tuple[Path, Path], tuple[Path, Path]]:
-        directory = self.directory
-        temporary = directory / f"{self._temporary}{pack.name}"
-        final = directory / f"pack-{pack.name}"
+        # git takes whatever ends in .idx for an index, even with a temporary name.
+        temporary = f"{self.directory}/{self._temporary}{pack.name}"
+        final = f"{self.directory}/pack-{pack.name}"
         return (
-            (temporary.with_suffix(".pack"), temporary.with_suffix(".idx")),
-            (final.with_suffix(".pack"), final.with_suffix(".idx")),
+            (Path(f"{temporary}_pack"), Path(f"{temporary}_idx")),
+            (Path(f"{final}.pack"), Path(f"{final}.idx")),
         )
 
     def _rename(self, temporary: tuple[Path, Path], final: tuple[Path, Path]) -> None:

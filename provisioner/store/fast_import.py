@@ -25,7 +25,7 @@ class FastImportSink:
         self._repo = repo
         self._files = durable.PackFiles(repo.objects_dir)
         self._files.remove_temporary()
-        self._ref = RefLock(repo.common_dir, ref, repo.own_dir)
+        self._ref = RefLock(repo.common_dir, ref)
         self._ref.clear_stale()
         self._process: subprocess.Popen[bytes] | None = None
         self.reset(repo.resolve(ref))
@@ -53,7 +53,7 @@ class FastImportSink:
         self._ref.take(expected=staged.parent, new=staged.commit)
         try:
             durable.sync(self._files.directory)
-            durable.sync(self._ref.own_file)
+            durable.sync(self._ref.path)
             self._ref.move()
             durable.sync(self._ref.directory)
         except BaseException:

@@ -164,4 +164,6 @@ def _count(number: int, one: str, many: str) -> str:
 
 def _one_line(text: str) -> str:
     """Names come from people's files: none may start a line, or a trailer, of its own."""
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else "?" for char in text)

@@ -29,11 +29,17 @@ class PackSink:
         self._repo = repo
         self._files = durable.PackFiles(repo.objects_dir)
         self._files.remove_temporary()
-        self._ref = RefLock(repo.common_dir, ref, repo.own_dir)
+        self._ref = RefLock(repo.common_dir, ref)
         self._ref.clear_stale()
         self._is_unsynced = False
-        self._journal = _Journal(repo, ref, self._files, self._ref) if journal else None
-        self.reset(repo.resolve(ref))
+        self._journal: _Journal | None = None
+        try:
+            if journal:
+                self._journal = _Journal(repo, ref, self._files, self._ref)
+            self.reset(repo.resolve(ref))
+        except BaseException:
+            self.close()
+            raise
 
     def reset(self, tip: CommitId | None) -> None:
         if tip is not None:
@@ -67,7 +73,7 @@ class PackSink:
                 if self._is_unsynced:
                     durable.sync_file_system(self._files.directory)
                     self._is_unsynced = False
-                self._files.add_durably(staged.pack, self._ref.own_file)
+                self._files.add_durably(staged.pack, self._ref.path)
                 self._ref.move()
                 durable.sync(self._ref.directory)
         except BaseException:
@@ -103,9 +109,15 @@ class _Journal:
     def __init__(self, repo: GitRepo, ref: str, files: durable.PackFiles, lock: RefLock) -> None:
         self._own_dir = repo.own_dir
         self._journals = [JournalFile(self._own_dir / f"journal-{each}") for each in (0, 1)]
-        self._number = max(time.time_ns(), _recover(repo, ref, files, lock, self._journals) + 1)
-        for each in self._journals:
-            each.prepare()
+        try:
+            newest = _recover(repo, ref, files, lock, self._journals)
+            for each in self._journals:
+                each.prepare()
+        except BaseException:
+            for each in self._journals:
+                each.close()
+            raise
+        self._number = max(time.time_ns(), newest + 1)
         self._freeing: threading.Thread | None = None
         self._failure: OSError | None = None
 

@@ -1,13 +1,16 @@
 """How a ref is read, and moved by compare-and-swap under git's own lock protocol.
 
-`<ref>.lock` is made by hard-linking a file of our own.  A lock that a killed writer left
-behind is the same inode as that file, so it can be told from the lock of a git process
-that is at work, and only ours is ever removed.
+Our `<ref>.lock` carries the sticky bit, which means nothing for a file.  So the lock that a
+killed writer or a power cut left behind can be told from that of a git process at work,
+and only ours is ever removed.  (A hard link to a file of our own was tried: btrfs kept one
+of the two names in a power cut.)
 """
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import time
 from pathlib import Path
 
@@ -16,6 +19,7 @@ from provisioner.model.ids import CommitId
 
 WAIT_SECONDS = 5.0  # for a git process that moves the same ref; it needs milliseconds
 _ID = re.compile(r"[0-9a-f]{40}\Z")
+_MODE = 0o644 | stat.S_ISVTX
 _LINKS = 5  # a symbolic ref to a symbolic ref to …
 
 
@@ -73,63 +77,55 @@ def _packed(common_dir: Path) -> dict[str, CommitId]:
 class RefLock:
     """Holds `<ref>.lock` from `take` to `move` or `release`."""
 
-    def __init__(self, common_dir: Path, ref: str, own_dir: Path) -> None:
+    def __init__(self, common_dir: Path, ref: str) -> None:
         self.ref = ref
         self._common_dir = common_dir
         self._path = common_dir / ref
-        self._lock = self._path.with_name(self._path.name + ".lock")
-        self._own = own_dir / "ref-lock"
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = self._path.with_name(self._path.name + ".lock")
+        self.directory = self._path.parent
+        self.directory.mkdir(parents=True, exist_ok=True)
 
     def clear_stale(self) -> None:
         """Remove the lock of an earlier life; only for the one who may write the ref."""
         try:
-            if self._lock.exists() and self._lock.samefile(self._own):
-                self._lock.unlink()
-            self._own.unlink()
+            if self.path.stat().st_mode & stat.S_ISVTX:
+                self.path.unlink()
         except FileNotFoundError:
             return
 
     def take(self, *, expected: CommitId | None, new: CommitId) -> None:
         """Lock the ref if it is at `expected`, ready to `move` to `new`."""
-        self._own.unlink(missing_ok=True)
+        handle = self._create()
         try:
-            self._own.write_text(f"{new}\n")
-            self._link()
+            os.write(handle, f"{new}\n".encode())
             found = read_ref(self._common_dir, self.ref)
             if found != expected:
                 raise RefMoved(self.ref, found)
         except BaseException:
-            self.release()
+            self.path.unlink()
             raise
+        finally:
+            os.close(handle)
 
     def move(self) -> None:
         """Let the ref point to what `take` was told."""
-        self._lock.rename(self._path)
-        self._own.unlink()
+        self.path.rename(self._path)
 
     def release(self) -> None:
+        """Give up what `take` took, if it was not moved."""
         self.clear_stale()
 
-    @property
-    def directory(self) -> Path:
-        return self._path.parent
-
-    @property
-    def own_file(self) -> Path:
-        """The new value, as a file to sync before `move`."""
-        return self._own
-
-    def _link(self) -> None:
+    def _create(self) -> int:
         patience = time.monotonic() + WAIT_SECONDS
         while True:
             try:
-                self._lock.hardlink_to(self._own)
-                return
+                return os.open(
+                    self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE
+                )
             except FileExistsError:
                 if time.monotonic() > patience:
                     raise Unavailable(
-                        f"{self._lock} is held by another git process",
+                        f"{self.path} is held by another git process",
                         hint="if none is running, one was killed: remove that file",
                     ) from None
                 time.sleep(0.01)

@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
 from provisioner.errors import TinkError, Unavailable
@@ -83,14 +84,14 @@ class StatusWriter:
         self._clock = clock
         self._writer = writer
         self._on_published = on_published
-        self._lock = WriterLock(repo.own_dir)
-        try:
+        with ExitStack() as exits:
+            exits.callback(WriterLock(repo.own_dir).release)
             self._sink = make_sink(repo, f"refs/heads/{branch}")
+            exits.callback(self._sink.close)
             self._data = DataWriter(repo)
+            exits.callback(self._data.close)
             self._view = load(self.store)  # what readers see
-        except BaseException:
-            self._lock.release()
-            raise
+            self._exits = exits.pop_all()
         self._next = self._view  # what the next group is built on
         self._lines = EventLines()
         self._finished: deque[WorkflowId] = deque()  # to be kept as object ids from now on
@@ -146,9 +147,7 @@ class StatusWriter:
             self._condition.notify_all()
         for thread in self._threads:
             thread.join()
-        self._data.close()
-        self._sink.close()
-        self._lock.release()
+        self._exits.close()
 
     # The building thread.
 
@@ -167,9 +166,14 @@ class StatusWriter:
                 members = [self._waiting.popleft() for _ in range(count)]
             group = self._try_build(members, must_reset=must_reset)
             with self._condition:
-                self._built = group
                 self._must_reset = self._must_reset or group is None
+                # A lone report is not handed to the other thread: that would cost it 10 %.
+                is_lone = len(members) == 1 and not self._waiting and not self._publishing
+                self._publishing = self._publishing or (is_lone and group is not None)
+                self._built = None if is_lone else group
                 self._condition.notify_all()
+            if is_lone and group is not None:
+                self._publish_now(group)
 
     def _may_build(self) -> bool:
         """Whether there is something to build, or nothing will ever be."""
@@ -279,12 +283,15 @@ class StatusWriter:
                 self._condition.notify_all()
                 if not self._publishing:
                     continue
-            try:
-                self._publish(group)
-            finally:
-                with self._condition:
-                    self._publishing = False
-                    self._condition.notify_all()
+            self._publish_now(group)
+
+    def _publish_now(self, group: _Group) -> None:
+        try:
+            self._publish(group)
+        finally:
+            with self._condition:
+                self._publishing = False
+                self._condition.notify_all()
 
     def _publish(self, group: _Group) -> None:
         try:

@@ -8,6 +8,7 @@ and not told to flush.
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import os
 import shutil
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _FICLONE = 0x40049409
+_CLONE_NEWNS = 0x00020000
 _DISK_BYTES = 320 * 1024 * 1024  # xfs takes no less than 300 MB
 _HOST_BYTES = 4 * 1024 * 1024 * 1024  # sparse
 HOSTS = ("xfs", "btrfs")  # which can clone
@@ -73,9 +75,22 @@ class Disk:
         return copy
 
 
+def _leave_shared_mounts() -> None:
+    """Give this process mounts of its own.
+
+    Else an engine that another test starts copies ours, and they stay busy for as long as
+    it runs.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(_CLONE_NEWNS):
+        raise OSError(ctypes.get_errno(), "unshare")
+    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+
+
 @contextmanager
 def disk(kind: str, tmp_path: Path) -> Iterator[Path]:
     """Make a host file system that can clone and a disk image on it; yield the image."""
+    _leave_shared_mounts()
     host = next(each for each in HOSTS if why_not(each) == "")
     with ExitStack() as exits:
         make(host, tmp_path / "host.img", _HOST_BYTES)
