@@ -12,6 +12,7 @@ import json
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
+from typing import cast
 
 import uvloop
 
@@ -48,9 +49,12 @@ class _Client(asyncio.Protocol):
         self._sent_at = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._send(next(self._script))
+        self._transport = cast(asyncio.Transport, transport)
+        first = next(self._script, None)
+        if first is None:
+            transport.close()
+        else:
+            self._send(first)
 
     def _send(self, request: bytes) -> None:
         self._sent_at = time.perf_counter()
