@@ -12,6 +12,7 @@ import re
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from provisioner.errors import Unavailable
@@ -19,6 +20,7 @@ from provisioner.errors import Unavailable
 TIMEOUT_SECONDS = 60  # local commands; the network has its own bound
 NETWORK_TIMEOUT_SECONDS = 300
 
+_LOWEST_PRIORITY = 19
 _CONFIG = Path(__file__).with_name("git.config")
 # What a repository's own configuration must not override.
 _PINNED = (
@@ -73,6 +75,7 @@ def run(
     timeout_seconds: float = TIMEOUT_SECONDS,
     extra_environment: Mapping[str, str] | None = None,
     directory: Path | None = None,
+    is_background: bool = False,
 ) -> bytes:
     """Run git to its end and return what it printed."""
     try:
@@ -86,6 +89,9 @@ def run(
         )
     except FileNotFoundError:
         raise Unavailable("git is not installed", hint="apt-get install git") from None
+    if is_background:
+        with suppress(ProcessLookupError):
+            os.setpriority(os.PRIO_PROCESS, process.pid, _LOWEST_PRIORITY)
     # A timer and not `communicate(timeout=…)`, which looks again every few milliseconds.
     watchdog = threading.Timer(timeout_seconds, process.kill)
     watchdog.start()

@@ -165,6 +165,7 @@ class GitRepo:
         timeout_seconds: float = git_process.TIMEOUT_SECONDS,
         extra_environment: Mapping[str, str] | None = None,
         directory: Path | None = None,
+        is_background: bool = False,
     ) -> bytes:
         """Run git in this repository; put `--end-of-options` before what came from outside."""
         return git_process.run(
@@ -174,6 +175,7 @@ class GitRepo:
             timeout_seconds=timeout_seconds,
             extra_environment=extra_environment,
             directory=directory,
+            is_background=is_background,
         )
 
     def move_ref(self, ref: str, *, expected: CommitId | None, new: CommitId) -> None:

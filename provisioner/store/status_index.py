@@ -31,11 +31,11 @@ class Row(NamedTuple):
     id: WorkflowId
     record_blob: str
     status_blob: str
-    state: State
     request_path: str
     request_digest: str
     created_at: str
     claimed_at: str
+    state: State
     workers: tuple[WorkerRow, ...]
     is_deleted: bool
 

@@ -23,7 +23,7 @@ from provisioner.model.views import (
 )
 from provisioner.store import data_names, git_stream, layout, status_codec, status_index, tree
 from provisioner.store.repo import GitRepo
-from provisioner.store.status_index import Blobs
+from provisioner.store.status_index import Blobs, Row
 from provisioner.store.stored_workflow import WorkflowReader, is_final
 from provisioner.store.tree import EMPTY_TREE, EXECUTABLE_MODE
 
@@ -54,10 +54,10 @@ class StatusStore:
         commit = commit or self.tip()
         if commit is None:
             return StatusView()
-        self._check_format(commit)
-        rows = status_index.read_rows(self.repo, self._list_blobs(commit))
         report = self.read_reconcile(commit)
-        return status_index.view_of(rows, self.reader, commit=commit, report=report)
+        return status_index.view_of(
+            self.read_rows(commit), self.reader, commit=commit, report=report
+        )
 
     def catch_up(self, view: StatusView, commit: CommitId | None = None) -> StatusView:
         """Bring a view to a commit (the tip); costs what changed, not what is there."""
@@ -66,22 +66,44 @@ class StatusStore:
             return self.load(commit)
         if commit == view.commit:
             return view
-        self._check_format(commit)
-        old, new = (self.repo.commit(each).tree for each in (view.commit, commit))
-        changed: dict[WorkflowId, None] = {}
-        for change in tree.compare(self.repo.tree, old, new):
-            path = PurePosixPath(change.path)
-            if path.parts[0] == layout.STATUS and path.suffix == ".json":
-                if change.new is None:
-                    return self.load(commit)  # history was rewritten; begin again
-                changed[WorkflowId(path.stem)] = None
-            elif path.name == "record.json" and change.old is not None:
-                return self.load(commit)
+        rows = self._changed_rows(view.commit, commit)
+        if rows is None:
+            return self.load(commit)
         view = replace(view, commit=commit, reconcile=self.read_reconcile(commit))
-        rows = status_index.read_rows(self.repo, [self._blobs(commit, each) for each in changed])
         for row in sorted(rows, key=lambda row: (row.created_at, row.id)):
             view = self._with_row(view, row)
         return view
+
+    def read_rows(self, commit: CommitId) -> list[Row]:
+        """Read what is to be known of every workflow (see status_index)."""
+        self._check_format(commit)
+        return list(status_index.read_rows(self.repo, self._list_blobs(commit)))
+
+    def update_rows(self, rows: list[Row], old: CommitId, new: CommitId) -> list[Row] | None:
+        """Bring rows from one commit to another; None when only a fresh reading helps."""
+        try:
+            changed = self._changed_rows(old, new)
+        except NotFound:
+            return None
+        if changed is None:
+            return None
+        return list(({row.id: row for row in rows} | {row.id: row for row in changed}).values())
+
+    def _changed_rows(self, old: CommitId, new: CommitId) -> list[Row] | None:
+        """Read the rows that differ; None when some vanished: history was rewritten."""
+        self._check_format(new)
+        trees = (self.repo.commit(each).tree for each in (old, new))
+        changed: dict[WorkflowId, None] = {}
+        for change in tree.compare(self.repo.tree, *trees):
+            path = PurePosixPath(change.path)
+            if path.parts[0] == layout.STATUS and path.suffix == ".json":
+                if change.new is None:
+                    return None
+                changed[WorkflowId(path.stem)] = None
+            elif path.name == "record.json" and change.old is not None:
+                return None
+        blobs = [self._blobs(new, each) for each in changed]
+        return list(status_index.read_rows(self.repo, blobs))
 
     def read_reconcile(self, commit: CommitId | None = None) -> ReconcileReport:
         content = self._find_blob(commit, layout.RECONCILE)
@@ -163,7 +185,7 @@ class StatusStore:
             status = next(contents).content
             yield status_codec.decode_status(status, record, layout.status(row.id))
 
-    def _with_row(self, view: StatusView, row: status_index.Row) -> StatusView:
+    def _with_row(self, view: StatusView, row: Row) -> StatusView:
         entry = status_index.entry_of(row, self.reader)
         old = view.workflows.get(row.id)
         requests, by_digest = view.requests, view.by_digest

@@ -27,7 +27,7 @@ from provisioner.model.views import (
     Receipt,
     StatusView,
 )
-from provisioner.store import group_files, pack, status_codec
+from provisioner.store import checkpoint, group_files, pack, status_codec
 from provisioner.store.data_writer import DataWriter, NewFile
 from provisioner.store.group import Sink, Staged
 from provisioner.store.group_files import EventLines
@@ -77,7 +77,7 @@ class StatusWriter:
         writer: str = "tinkgit",
         on_published: OnPublished | None = None,
         make_sink: Callable[[GitRepo, str], Sink] = PackSink,
-        load: Callable[[StatusStore], StatusView] = StatusStore.load,
+        load: Callable[[StatusStore], StatusView] = checkpoint.load,
     ) -> None:
         """`on_published` is called by the writer's thread, before anybody is answered."""
         self.store = StatusStore(repo, branch)

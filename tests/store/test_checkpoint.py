@@ -1,0 +1,114 @@
+"""A checkpoint makes a start quick and never wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from provisioner.model.event import RequestMoved, WorkflowDeleted
+from provisioner.model.state import State
+from provisioner.store import checkpoint
+from provisioner.store.repo import GitRepo
+from provisioner.store.status_store import StatusStore
+from provisioner.store.status_writer import StatusWriter
+from tests import builders
+from tests.store import sites
+from tests.store.sites import create, report, result, workflow_id
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Iterator[GitRepo]:
+    with closing(sites.bare(tmp_path / "repo")) as repo:
+        yield repo
+
+
+def write(repo: GitRepo, first: int) -> None:
+    """Have ten workflows in all states, from number `first` on."""
+    with closing(StatusWriter(repo, load=StatusStore.load)) as writer:
+        records = (sites.record(first + each, builders.ONE, builders.TWO) for each in range(10))
+        result(writer.propose(create(*records)))
+        for number in range(first, first + 5):
+            result(writer.propose(report(number, 0, State.RUNNING)))
+        result(writer.propose(report(first, 0, State.FAILED)))
+        moved = RequestMoved(
+            workflow_id=workflow_id(first + 1),
+            at=builders.AT,
+            desired_commit=builders.COMMIT,
+            request_path=f"workflows/größe-{first}.yaml",
+        )
+        result(writer.propose(sites.tell(moved)))
+        for number in (first + 2, first):
+            gone = WorkflowDeleted(
+                workflow_id=workflow_id(number),
+                at=builders.AT,
+                desired_commit=builders.COMMIT,
+                message="",
+            )
+            result(writer.propose(sites.tell(gone)))
+
+
+def checkpoint_file(repo: GitRepo) -> Path:
+    (path,) = repo.own_dir.glob("checkpoint-*.json")
+    return path
+
+
+def test_a_start_from_the_checkpoint_is_a_start_without(repo):
+    write(repo, 0)
+    store = StatusStore(repo)
+    assert checkpoint.save(store) == repo.branch("status")
+    sites.same_content(checkpoint.load(store), store.load())
+    write(repo, 10)
+    sites.same_content(checkpoint.load(store), store.load())
+    assert checkpoint.save(store) == repo.branch("status")
+    sites.same_content(checkpoint.load(StatusStore(repo)), store.load())
+
+
+@pytest.mark.parametrize("harm", ["cut", "flipped", "empty", "other version", "not json"])
+def test_a_damaged_checkpoint_is_as_good_as_none(repo, harm):
+    write(repo, 0)
+    store = StatusStore(repo)
+    checkpoint.save(store)
+    path = checkpoint_file(repo)
+    content = path.read_bytes()
+    path.write_bytes(
+        {
+            "cut": content[:-10],
+            "flipped": content.replace(b"STATE_FAILED", b"STATE_SUCCES"),
+            "empty": b"",
+            "other version": content.replace(b'"version": 1', b'"version": 2'),
+            "not json": b"\xff\n\xff",
+        }[harm]
+    )
+    sites.same_content(checkpoint.load(store), store.load())
+
+
+def test_a_checkpoint_of_a_history_that_was_rewritten_is_not_believed(repo):
+    write(repo, 0)
+    old = repo.branch("status")
+    assert old
+    write(repo, 10)
+    store = StatusStore(repo)
+    checkpoint.save(store)
+    repo.move_ref("refs/heads/status", expected=repo.branch("status"), new=old)
+    sites.same_content(checkpoint.load(store), store.load())
+    assert checkpoint.save(store) == old
+    sites.same_content(checkpoint.load(store), store.load())
+
+
+def test_a_checkpoint_of_another_repository_is_not_believed(repo, tmp_path):
+    write(repo, 0)
+    checkpoint.save(StatusStore(repo))
+    with closing(sites.bare(tmp_path / "other")) as other:
+        with closing(StatusWriter(other)) as writer:
+            result(writer.propose(create(sites.record(77))))
+        (other.own_dir / checkpoint_file(repo).name).write_bytes(checkpoint_file(repo).read_bytes())
+        store = StatusStore(other)
+        sites.same_content(checkpoint.load(store), store.load())
+
+
+def test_an_empty_repository_needs_none(repo):
+    assert checkpoint.save(StatusStore(repo)) is None
+    assert checkpoint.load(StatusStore(repo)).commit is None

@@ -1,0 +1,120 @@
+"""Maintenance makes the repository small while writer and readers go on."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from provisioner.model.state import State
+from provisioner.store import fsck, maintenance
+from provisioner.store.repo import GitRepo
+from provisioner.store.status_store import StatusStore
+from provisioner.store.status_writer import StatusWriter
+from tests.store import sites
+from tests.store.sites import create, report, result, workflow_id
+
+NOW = 1_795_000_000.0
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Iterator[GitRepo]:
+    with closing(sites.bare(tmp_path / "repo")) as repo:
+        yield repo
+
+
+def write_many_packs(writer: StatusWriter, count: int) -> None:
+    result(writer.propose(create(*map(sites.record, range(count)))))
+    for number in range(count):
+        result(writer.propose(report(number, 0, State.RUNNING)))
+
+
+def test_many_packs_become_few_and_everything_is_still_there(repo):
+    with closing(StatusWriter(repo)) as writer:
+        write_many_packs(writer, maintenance.PACKS_LIMIT + 5)
+        assert maintenance.is_due(repo)
+        done = maintenance.run(repo, now=NOW)
+        assert done.packs_after < 5 < done.packs_before
+        assert done.bytes_after < done.bytes_before
+        assert not maintenance.is_due(repo)
+        # The same processes go on reading and writing.
+        assert result(writer.propose(report(0, 0, State.SUCCESS))).changes
+        sites.same_content(StatusStore(repo).load(), writer.view)
+    assert fsck.check(repo).problems == ()
+    sites.fsck(repo.git_dir)
+
+
+def test_reports_are_answered_while_it_runs_and_a_clone_stays_good(repo, tmp_path):
+    with closing(StatusWriter(repo)) as writer:
+        write_many_packs(writer, 60)
+        sites.git(tmp_path, "clone", "-q", "--no-local", str(repo.git_dir), "clone")
+        is_over = threading.Event()
+
+        def maintain() -> None:
+            for _ in range(5):
+                maintenance.run(repo, now=NOW)
+            is_over.set()
+
+        thread = threading.Thread(target=maintain)
+        thread.start()
+        number = 60
+        while not is_over.is_set():
+            result(writer.propose(create(sites.record(number))))
+            result(writer.propose(report(number, 0, State.RUNNING)))
+            assert StatusStore(repo).read_workflow(workflow_id(number)).events
+            number += 1
+        thread.join()
+        assert number > 62
+    sites.git(tmp_path / "clone", "fetch", "-q", "origin", "status")
+    sites.fsck(tmp_path / "clone")
+    sites.fsck(repo.git_dir)
+    assert fsck.check(repo).problems == ()
+
+
+def test_a_killed_writers_journal_still_recovers_after_a_repack(repo):
+    with closing(StatusWriter(repo)) as writer:
+        write_many_packs(writer, 10)
+        journals = {path: path.read_bytes() for path in repo.own_dir.glob("journal-*")}
+        tip = repo.branch("status")
+        maintenance.run(repo, now=NOW)
+    for path, content in journals.items():
+        path.write_bytes(content)  # as if the writer had not ended in order
+    with closing(StatusWriter(repo)) as writer:
+        assert writer.view.commit == tip
+    sites.fsck(repo.git_dir)
+
+
+def test_only_stale_temporary_files_go(repo):
+    folder = repo.objects_dir / "pack"
+    old, new = folder / "tmp_pack_old", folder / "tmp_edit_new_idx"
+    for path in (old, new):
+        path.write_bytes(b"half")
+    os.utime(old, (NOW - 2 * 86400, NOW - 2 * 86400))
+    os.utime(new, (NOW - 60, NOW - 60))
+    assert maintenance.run(repo, now=NOW).stale_files == 1
+    assert not old.exists() and new.exists()
+
+
+def test_stats_count_what_is_there(repo):
+    with closing(StatusWriter(repo)) as writer:
+        write_many_packs(writer, 5)
+    found = maintenance.stats(repo)
+    assert (found.packs, found.workflows, found.events) == (6, 5, 5)
+    assert found.last_maintenance_at == 0
+    objects = sites.git(repo.git_dir, "count-objects", "-v").split()
+    assert str(found.packed_objects) == objects[objects.index("in-pack:") + 1]
+    maintenance.run(repo, now=NOW)
+    after = maintenance.stats(repo)
+    assert after.last_maintenance_at == NOW
+    assert after.has_multi_pack_index and after.has_commit_graph
+    assert after.bytes_per_event < found.bytes_per_event
+    assert maintenance.as_dict(after)["events"] == 5
+
+
+def test_an_empty_repository_is_maintained_too(repo):
+    assert maintenance.run(repo, now=NOW).packs_after == 0
+    assert maintenance.stats(repo).events == 0
