@@ -49,7 +49,11 @@ class Cursor:
     def enter(self, at: int) -> None:
         self._depth += 1
         if self._depth > PARSE_DEPTH:
-            raise SyntaxFault(at, f"blocks and parentheses are nested deeper than {PARSE_DEPTH}")
+            raise SyntaxFault(
+                at,
+                f"blocks and parentheses are nested deeper than {PARSE_DEPTH}",
+                code="template.limit",
+            )
 
     def leave(self) -> None:
         self._depth -= 1

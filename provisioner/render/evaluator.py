@@ -20,7 +20,6 @@ from provisioner.render.values import (
     StringMap,
     is_true,
     plain_name,
-    weigh,
 )
 
 
@@ -123,8 +122,6 @@ class Evaluation:
         value = self._pipeline(node.pipeline, dot)
         if node.pipeline.variables:
             return
-        if isinstance(value, list | dict):
-            weigh(value, self._budget)
         self._write(node.at, printing.plain(value, self._budget))
 
     def _if_or_with(self, node: nodes.If | nodes.With, dot: object) -> _Loop | None:
@@ -201,9 +198,11 @@ class Evaluation:
         self._fail(node, f"the variable {name} is not defined; declare it with :=")
 
     def _variable(self, node: nodes.Variable) -> object:
-        for name, value in reversed(self._variables):
-            if name == node.name:
-                return value
+        variables = self._variables
+        for index in range(len(variables) - 1, -1, -1):
+            if variables[index][0] == node.name:
+                self._budget.spend((len(variables) - index) // 8)
+                return variables[index][1]
         return self._fail(node, f"the variable {node.name} has no value yet")
 
     # Pipelines
@@ -298,6 +297,7 @@ class Evaluation:
         piped: object,
     ) -> object:
         name = node.name
+        self._budget.spend(len(words))
         called = self._functions.get(name)
         if called is None:
             self._fail(node, f"there is no function {name!r}")

@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from provisioner.render.limits import TEMPLATE_TOKENS
+
 SPACES = " \t\r\n"  # what trim markers eat; no other white space
 KEYWORDS = frozenset(
     [
@@ -65,9 +67,12 @@ class Token:
 class SyntaxFault(Exception):
     """The text is no template; `at` is the offset of the place."""
 
-    def __init__(self, at: int, message: str, *, hint: str = "") -> None:
+    def __init__(
+        self, at: int, message: str, *, hint: str = "", code: str = "template.syntax"
+    ) -> None:
         super().__init__(message)
         self.at = at
+        self.code = code
         self.message = message
         self.hint = hint
 
@@ -178,6 +183,12 @@ def _lex_action(text: str, at: int, left: int, tokens: list[Token]) -> int:
             if not open_parentheses:
                 raise SyntaxFault(at, "this parenthesis was never opened")
             open_parentheses.pop()
+        if len(tokens) > TEMPLATE_TOKENS:
+            raise SyntaxFault(
+                at,
+                f"the template has more than {TEMPLATE_TOKENS} words in braces",
+                code="template.limit",
+            )
         tokens.append(token)
         at += len(token.text)
 

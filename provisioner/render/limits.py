@@ -13,6 +13,8 @@ from provisioner.errors import LimitExceeded
 
 # A template is written by a person; the largest real one we have seen is 21 KB.
 TEMPLATE_CHARACTERS = 256 * 1024
+# A word or a sign inside of braces; a real template of 60 lines has some 500.
+TEMPLATE_TOKENS = 20_000
 # Deeper nesting of blocks or parentheses is not written by people.
 PARSE_DEPTH = 100
 # Sixteen characters copied, quoted or hashed cost about what one evaluated word costs.

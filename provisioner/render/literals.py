@@ -83,7 +83,7 @@ def _unescape(text: str, *, quote: str) -> str:
 
 def number(at: int, text: str) -> Number:
     """A number constant with all the values it may stand for."""
-    if text[-1] == "i" and not text[-2:-1].isalpha():
+    if text.endswith("i") and not text[-2:-1].isalpha():
         raise BadConstant("complex numbers can't be used here")
     integer = _integer(text)
     if integer is not None:
@@ -117,12 +117,17 @@ def _integer(text: str) -> int | None:
 
 
 def _real(text: str) -> float | None:
-    """Digits may be grouped by underscores only after a base prefix, as in Go."""
-    if _HEX_FLOAT.fullmatch(text.replace("_", "")) and "__" not in text:
-        return float.fromhex(text.replace("_", ""))
-    if not _FLOAT.fullmatch(text):
-        return None
-    value = float(text)
+    value = real(text)
     if value in (float("inf"), float("-inf")):
         raise BadConstant(f"{text} is too large")
     return value
+
+
+def real(text: str) -> float | None:
+    """Digits may be grouped by underscores only after a base prefix, as in Go."""
+    if _HEX_FLOAT.fullmatch(text.replace("_", "")) and "__" not in text:
+        try:
+            return float.fromhex(text.replace("_", ""))
+        except OverflowError:
+            return float("inf")
+    return float(text) if _FLOAT.fullmatch(text) else None

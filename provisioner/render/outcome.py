@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """Some output and the offset in the template that made it."""
+class Piece(NamedTuple):
+    """Some output and the offset in the template that made it.
+
+    A tuple, because making one costs half of what a frozen dataclass costs.
+    """
 
     at: int
     text: str

@@ -51,12 +51,17 @@ class _Formatting:
     def run(self) -> str:
         out: list[str] = []
         form = self._form
+        size = 0
         while (percent := form.find("%", self._at)) >= 0:
             out.append(form[self._at : percent])
             self._at = percent + 1
-            self._budget.spend(1)
             self._verb(out)
+            size += len(out[-1])
+            self._budget.spend(2)
+            if size > self._budget.limits.output_bytes:
+                self._budget.make_text(size)
         out.append(form[self._at :])
+        self._budget.make_text(size)
         if not self._reordered and self._argument < len(self._arguments):
             out.append(self._extra())
         return "".join(out)

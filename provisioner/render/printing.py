@@ -9,7 +9,7 @@ from provisioner.render import floats
 from provisioner.render.functions.signature import CallFault
 from provisioner.render.limits import Budget
 from provisioner.render.literals import to_bytes
-from provisioner.render.values import NO_VALUE, Uint8, Version, type_name
+from provisioner.render.values import NO_VALUE, Uint8, Version, type_name, weigh
 
 _ESCAPES = {
     "\a": "\\a",
@@ -94,8 +94,10 @@ class Printer:
             return self._pad("<nil>") if value is None else self._string(type_name(value))
         if value is None:
             return self._pad("<nil>") if verb == "v" else f"%!{verb}(<nil>)"
-        if verb == "p" and isinstance(value, list | dict):
-            raise CallFault("%p would print an address, which differs each time")
+        if isinstance(value, list | dict):
+            if verb == "p":
+                raise CallFault("%p would print an address, which differs each time")
+            weigh(value, self._budget)
         return self._any(value, verb)
 
     def _any(self, value: object, verb: str) -> str:

@@ -163,7 +163,7 @@ def parse(
                 text,
                 name,
                 fault.at,
-                code="template.syntax",
+                code=fault.code,
                 message=fault.message,
                 hint=fault.hint,
             )

@@ -155,7 +155,7 @@ def _copy(value: object, depth: int, room: int) -> tuple[object, int]:
         return value, room - 1
     if isinstance(value, float):
         return (int(value) if value.is_integer() else float(value)), room - 1
-    if depth < 0 or room < 0:
+    if depth < 0 or room < _entry_count(value):
         raise LimitExceeded("the data for the template are too deep or too large")
     if isinstance(value, Mapping):
         entries: dict[str, object] = {}
@@ -175,6 +175,10 @@ def _copy(value: object, depth: int, room: int) -> tuple[object, int]:
             items.append(copied)
         return items, room - 1
     raise TypeError(f"template data are JSON-shaped; {type(value).__name__} is not")
+
+
+def _entry_count(value: object) -> int:
+    return len(value) if isinstance(value, Mapping | Sequence) else 0
 
 
 def _text(value: str) -> str:

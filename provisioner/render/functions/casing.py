@@ -5,13 +5,16 @@ Python's own `upper` may make two characters of one (ß), and its `lower` looks 
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from provisioner.render.functions.convert import GO_SPACES
 from provisioner.render.functions.signature import Function, function, table
+from provisioner.render.limits import Budget
 
-_UPPER, _LOWER, _LETTERS, _NUMBER, _JOINT, _PUNCTUATION, _OTHER = range(7)
+_NO_TEXT = re.compile("[\udc80-\udcff]")  # bytes that are no UTF-8; Go replaces them here
+_UPPER, _LETTERS, _NUMBER, _JOINT, _PUNCTUATION, _OTHER = range(6)
 
 
 def _upper(character: str) -> str:
@@ -135,6 +138,9 @@ def _pieces(text: str) -> Iterator[tuple[int, str]]:
                 else:
                     while end < len(text) and _kind(text[end]) == _LETTERS:
                         end += 1
+        elif kind == _PUNCTUATION:  # - and _ are punctuation as well, once it has begun
+            while end < len(text) and unicodedata.category(text[end])[0] == "P":
+                end += 1
         else:
             while end < len(text) and _kind(text[end]) == kind:
                 end += 1
@@ -189,8 +195,26 @@ def _joined(text: str, joint: str) -> str:
     return "".join(out)
 
 
+def _paid(name: str, change: Callable[[str], str]) -> Function:
+    """These go through the text character by character, unless it is ASCII and simple."""
+
+    def call(budget: Budget, text: str) -> str:
+        if not text.isascii() or name not in ("lower", "upper"):
+            budget.spend(len(text) // 3)
+        changed = change(text if text.isascii() else _NO_TEXT.sub("\ufffd", text))
+        budget.make_text(len(changed))
+        return changed
+
+    return function(name, "string", call, bounded=True)
+
+
 CASING: dict[str, Function] = table(
-    function("camelcase", "string", camelcase),
-    function("kebabcase", "string", lambda text: _joined(text, "-")),
-    function("snakecase", "string", lambda text: _joined(text, "_")),
+    _paid("camelcase", camelcase),
+    _paid("kebabcase", lambda text: _joined(text, "-")),
+    _paid("lower", lower),
+    _paid("snakecase", lambda text: _joined(text, "_")),
+    _paid("swapcase", swapped),
+    _paid("title", capitalized_words),
+    _paid("untitle", uncapitalized),
+    _paid("upper", upper),
 )

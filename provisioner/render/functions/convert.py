@@ -14,9 +14,7 @@ GO_SPACES = (
     "\u2028\u2029\u202f\u205f\u3000"
 )
 _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
-_FLOAT = re.compile(
-    r"[+-]?(?:inf|infinity|nan|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?)", re.IGNORECASE
-)
+_NOT_FINITE = re.compile(r"[+-]?(?:inf|infinity)|nan", re.IGNORECASE)
 _DIGITS = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _LONGEST_NUMBER = 400  # Python refuses to read numbers of thousands of digits
 
@@ -75,13 +73,10 @@ def to_float(value: object) -> float:
 
 
 def _read_float(text: str) -> float:
-    if _FLOAT.fullmatch(text):
-        number = float(text)
-        return 0.0 if math.isinf(number) and "n" not in text.lower() else number
-    try:
-        return literals.number(0, text).as_float or 0.0
-    except literals.BadConstant:
-        return 0.0
+    if _NOT_FINITE.fullmatch(text):
+        return float(text)
+    number = literals.real(text)
+    return 0.0 if number is None or math.isinf(number) else number
 
 
 def read_decimal(text: str) -> int:

@@ -123,9 +123,15 @@ def _copy(budget: Budget, value: object) -> object:
     return value
 
 
+def _deep_copy(budget: Budget, value: object) -> object:
+    if value is None:
+        raise CallFault("there is nothing to copy")
+    return _copy(budget, value)
+
+
 _MERGE = function("merge", "map map*", _merge, bounded=True, deep=True)
 _OVERWRITE = function("mergeOverwrite", "map map*", _merge_overwrite, bounded=True, deep=True)
-_COPY = function("deepCopy", "any", _copy, bounded=True, deep=True)
+_COPY = function("deepCopy", "any", _deep_copy, bounded=True, deep=True)
 
 DICTS: dict[str, Function] = table(
     _MERGE,

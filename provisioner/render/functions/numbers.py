@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Sequence
 from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation, localcontext
 
@@ -19,6 +20,7 @@ from provisioner.render.values import Int64, IntList
 
 # Enough for the sum of the largest and the smallest float.
 _DECIMAL_DIGITS = 800
+_STEPS_PER_DECIMAL = 25
 _DIVISION_PLACES = Decimal(1).scaleb(-16)
 
 
@@ -52,14 +54,18 @@ def _decimal(value: object) -> Decimal:
 
 
 def _fold(
-    first: object, values: Sequence[object], step: Callable[[Decimal, Decimal], Decimal]
+    budget: Budget,
+    first: object,
+    values: Sequence[object],
+    step: Callable[[Decimal, Decimal], Decimal],
 ) -> float:
+    budget.spend(_STEPS_PER_DECIMAL * (1 + len(values)))
     with localcontext(Context(prec=_DECIMAL_DIGITS, Emin=-999999, Emax=999999)):
         try:
             total = _decimal(first)
             for value in values:
                 total = step(total, _decimal(value))
-            return float(total)
+            return float(total) or 0.0  # decimals know no negative zero
         except (InvalidOperation, ArithmeticError) as error:
             raise CallFault("the numbers are too large") from error
 
@@ -68,6 +74,26 @@ def _quotient(left: Decimal, right: Decimal) -> Decimal:
     if not right:
         raise CallFault("division by zero")
     return (left / right).quantize(_DIVISION_PLACES, rounding=ROUND_HALF_UP)
+
+
+def _add1f(budget: Budget, value: object) -> float:
+    return _fold(budget, value, (1,), operator.add)
+
+
+def _addf(budget: Budget, *values: object) -> float:
+    return _fold(budget, 0, values, operator.add)
+
+
+def _subf(budget: Budget, first: object, *values: object) -> float:
+    return _fold(budget, first, values, operator.sub)
+
+
+def _mulf(budget: Budget, first: object, *values: object) -> float:
+    return _fold(budget, first, values, operator.mul)
+
+
+def _divf(budget: Budget, first: object, *values: object) -> float:
+    return _fold(budget, first, values, _quotient)
 
 
 def _largest(first: object, *values: object) -> Int64:
@@ -147,13 +173,13 @@ def _to_decimal(budget: Budget, value: object) -> Int64:
 NUMBERS: dict[str, Function] = table(
     function("add", "any*", _add),
     function("add1", "any", lambda value: wrapped(to_int(value) + 1)),
-    function("add1f", "any", lambda value: _fold(value, (1,), lambda a, b: a + b)),
-    function("addf", "any*", lambda *values: _fold(0, values, lambda a, b: a + b)),
+    function("add1f", "any", _add1f, bounded=True),
+    function("addf", "any*", _addf, bounded=True),
     function("atoi", "string", read_decimal),
     function("biggest", "any any*", _largest),
     function("ceil", "any", lambda value: _whole(value, math.ceil)),
     function("div", "any any", lambda left, right: wrapped(_divided(left, right)[0])),
-    function("divf", "any any*", lambda first, *values: _fold(first, values, _quotient)),
+    function("divf", "any any*", _divf, bounded=True),
     function("float64", "any", to_float),
     function("floor", "any", lambda value: _whole(value, math.floor)),
     function("int", "any", to_int),
@@ -164,11 +190,11 @@ NUMBERS: dict[str, Function] = table(
     function("minf", "any any*", _smallest_float),
     function("mod", "any any", lambda left, right: wrapped(_divided(left, right)[1])),
     function("mul", "any any*", _mul),
-    function("mulf", "any any*", lambda first, *rest: _fold(first, rest, lambda a, b: a * b)),
+    function("mulf", "any any*", _mulf, bounded=True),
     function("round", "any int float*", _round),
     function("seq", "int*", _seq, bounded=True),
     function("sub", "any any", lambda left, right: wrapped(to_int(left) - to_int(right))),
-    function("subf", "any any*", lambda first, *rest: _fold(first, rest, lambda a, b: a - b)),
+    function("subf", "any any*", _subf, bounded=True),
     function("toDecimal", "any", _to_decimal, bounded=True, deep=True),
     function("until", "int", _until, bounded=True),
     function("untilStep", "int int int", _steps, bounded=True),

@@ -12,6 +12,7 @@ from provisioner.render.regex.program import Program, compile_pattern
 from provisioner.render.regex.syntax import BadPattern
 from provisioner.render.values import StringList
 
+_STEPS_OF_A_FAULT = 2000  # it may have been found late, and is found again each time
 _DOLLAR = re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)\})")
 _SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$]")
 
@@ -22,6 +23,7 @@ def _compiled(budget: Budget, pattern: str) -> Program:
     try:
         program = compile_pattern(pattern)
     except BadPattern as error:
+        budget.spend(_STEPS_OF_A_FAULT)
         raise CallFault(str(error)) from error
     budget.spend(len(program.instructions))
     return program

@@ -6,13 +6,6 @@ Go counts bytes where it cuts (substr, trunc, abbrev, wrap), so these do as well
 from __future__ import annotations
 
 from provisioner.render import printing
-from provisioner.render.functions.casing import (
-    capitalized_words,
-    lower,
-    swapped,
-    uncapitalized,
-    upper,
-)
 from provisioner.render.functions.convert import GO_SPACES, text_of, texts_of
 from provisioner.render.functions.signature import CallFault, Function, function, table
 from provisioner.render.limits import Budget
@@ -202,7 +195,6 @@ STRINGS: dict[str, Function] = table(
     function("indent", "int string", _indent, bounded=True),
     function("initials", "string", _initials),
     function("join", "string any", _join, bounded=True, deep=True),
-    function("lower", "string", lower),
     function("nindent", "int string", _nindent, bounded=True),
     function("nospace", "string", lambda text: "".join(_words(text))),
     function("plural", "string string int", lambda one, many, count: one if count == 1 else many),
@@ -214,8 +206,6 @@ STRINGS: dict[str, Function] = table(
     function("splitn", "string int string", _splitn, bounded=True),
     function("squote", "any*", _squote, bounded=True, deep=True),
     function("substr", "int int string", _substr),
-    function("swapcase", "string", swapped),
-    function("title", "string", capitalized_words),
     function(
         "toString", "any", lambda budget, value: text_of(value, budget), bounded=True, deep=True
     ),
@@ -232,8 +222,6 @@ STRINGS: dict[str, Function] = table(
     function("trimPrefix", "string string", lambda part, text: text.removeprefix(part)),
     function("trimSuffix", "string string", lambda part, text: text.removesuffix(part)),
     function("trunc", "int string", _trunc),
-    function("untitle", "string", uncapitalized),
-    function("upper", "string", upper),
     function("wrap", "int string", _wrap, bounded=True),
     function("wrapWith", "int string string", _wrap_with, bounded=True),
 )

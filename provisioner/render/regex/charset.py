@@ -7,6 +7,7 @@ import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable
 from functools import cache
+from itertools import groupby
 
 Range = tuple[int, int]
 _LAST = 0x10FFFF
@@ -70,11 +71,20 @@ def is_category(name: str) -> bool:
 
 @cache
 def category(name: str) -> tuple[Range, ...]:
-    """All characters of a general category; a walk through Unicode, made once each."""
-    points = (
-        point for point in range(_LAST + 1) if unicodedata.category(chr(point)).startswith(name)
-    )
-    return merged((point, point) for point in points)
+    """All characters of a general category, or of several: L is Lu, Ll and their kin."""
+    return merged((low, high) for kind, low, high in _runs() if kind.startswith(name))
+
+
+@cache
+def _runs() -> tuple[tuple[str, int, int], ...]:
+    """A walk through Unicode, which is made once."""
+    runs: list[tuple[str, int, int]] = []
+    begin = 0
+    for kind, group in groupby(map(unicodedata.category, map(chr, range(_LAST + 1)))):
+        end = begin + sum(1 for _ in group)
+        runs.append((kind, begin, end - 1))
+        begin = end
+    return tuple(runs)
 
 
 def without_case(ranges: tuple[Range, ...]) -> tuple[Range, ...]:

@@ -52,8 +52,10 @@ def difference(case: Mapping[str, object], answer: Mapping[str, object]) -> str:
 
 def _line_difference(failure: InvalidInput, error: str) -> str:
     lines = {int(line) for line in _GO_LINES.findall(error)}
-    if not lines or failure.problems[0].line in lines:
+    ours = {problem.line for problem in failure.problems}
+    if not lines or ours & lines:
         return ""
-    if any(words in error for words in _OPEN_ENDED) and failure.problems[0].line < max(lines):
+    opened = any(words in error for words in _OPEN_ENDED) or "is not closed" in str(failure)
+    if opened and min(ours) < max(lines):
         return ""
     return f"Go fails at line {sorted(lines)} with {error!r}, ours: {failure}"

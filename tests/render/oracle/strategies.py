@@ -14,12 +14,33 @@ _WORDS = ("a", "hello", "é✓", "a b", "/dev/sda", "1", "x-y_z", "", "a,b,c", "
 _INTS = ("0", "1", "2", "3", "-1", "7", "42", "1000000")
 _FLOATS = ("0.5", "2.5", "-1.25", "1e21", "3.0", "1234567.5")
 _FIELDS = {
-    "string": (".name", ".empty", ".uni", ".text", ".html", ".b64", ".map.c.d", "$.name"),
-    "int": (".n", ".zero", ".neg", ".big", ".map.a"),
-    "list": (".list", ".nums", ".mixed", ".none", ".disks", ".Hardware.Disks"),
-    "map": (".map", ".emptymap", ".Hardware", "$.map"),
-    "any": (".null", ".half", ".yes", ".no", ".pi", ".map.a", "$x", ".", "$.list", '(index . "z")'),
-    "bool": (".yes", ".no", "true", "false"),
+    "string": (
+        ".name",
+        "$.name",
+        "$.empty",
+        "$.uni",
+        "$.text",
+        "$.html",
+        "$.b64",
+        "$.map.c.d",
+        "$.name",
+    ),
+    "int": ("$.n", "$.zero", "$.neg", "$.big", "$.map.a"),
+    "list": (".list", "$.list", "$.nums", "$.mixed", "$.none", "$.disks", "$.Hardware.Disks"),
+    "map": ("$.map", "$.emptymap", "$.Hardware", "$.map"),
+    "any": (
+        "$.null",
+        "$.half",
+        "$.yes",
+        "$.no",
+        "$.pi",
+        "$.map.a",
+        "$x",
+        ".",
+        "$.list",
+        '(index . "z")',
+    ),
+    "bool": ("$.yes", "$.no", "true", "false"),
 }
 _PATTERNS = (
     "a+",
@@ -157,7 +178,7 @@ def _action(draw: st.DrawFn, depth: int, loops: bool) -> str:
 
     match draw(st.sampled_from(kinds)):
         case "text":
-            return draw(st.text("ab \n:-{}", max_size=8))
+            return draw(st.sampled_from(("a\n", "  b: ", "\n- ", "} ", "{ x", "{{", " \n \n")))
         case "variable":
             sign = draw(st.sampled_from((":=", "=", ":=")))
             return action(f"$x {sign} {pipeline}")
