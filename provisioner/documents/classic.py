@@ -142,7 +142,7 @@ def read_interfaces(
                 netmask=ip.get("netmask", ""),
                 gateway=ip.get("gateway", ""),
                 hostname=dhcp.get("hostname", ""),
-                lease_time_seconds=dhcp.get("lease_time", 0),
+                lease_time_seconds=int(dhcp.get("lease_time", 0)),  # 86400.0 is an integer
                 name_servers=tuple(dhcp.get("name_servers") or ()),
                 time_servers=tuple(dhcp.get("time_servers") or ()),
                 arch=dhcp.get("arch", ""),

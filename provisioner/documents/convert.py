@@ -202,33 +202,32 @@ def _template(run: _Import, text: str, *, name: str, old_id: str) -> None:
 
 
 def _import_object(run: _Import, data: Mapping[str, Any]) -> None:
-    kind, metadata = data.get("kind"), data.get("metadata") or {}
-    name = str(metadata.get("name", "")) if isinstance(metadata, dict) else ""
+    kind, name = str(data.get("kind")), str(_map(data.get("metadata")).get("name", ""))
     if not str(data.get("apiVersion", "")).startswith("tinkerbell.org/") or kind not in _FOLDERS:
         run.unsupported.append(f"{kind} {name}: not imported, Tinkerbell has no use for it here")
         return
-    state = (data.get("status") or {}).get("state") if kind == "Workflow" else ""
+    state = _map(data.get("status")).get("state") if kind == "Workflow" else ""
     if state not in kubernetes.NOT_BEGUN:
         run.unsupported.append(f"workflow {name}: not imported, it has begun already ({state})")
         return
     tidy, dropped = _tidied(data)
     if dropped:
         run.changed.append(f"{kind} {name}: left out what the cluster added ({dropped})")
-    folder = _FOLDERS[str(kind)]
-    body = (data.get("spec") or {}).get("data") if kind == "Template" else None
+    folder = _FOLDERS[kind]
+    body = _map(data.get("spec")).get("data") if kind == "Template" else None
     if isinstance(body, str) and template_text.static_name(body) == name:
         run.changed.append(f"Template {name}: written as plain template text")
         run.add(folder, name, body)
         return
-    schema = encode.schema_line(f"kubernetes/{str(kind).lower()}", f"{folder}/x.yaml")
+    schema = encode.schema_line(f"kubernetes/{kind.lower()}", f"{folder}/x.yaml")
     run.add(folder, name, schema + encode.encode_yaml(tidy))
 
 
 def _tidied(data: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
     """Return the object as a person would have written it, and what was left out."""
-    metadata = dict(data["metadata"]) if isinstance(data.get("metadata"), dict) else {}
+    metadata = dict(_map(data.get("metadata")))
     dropped = [name for name in _OF_THE_CLUSTER if metadata.pop(name, None) is not None]
-    annotations = dict(metadata.get("annotations") or {})
+    annotations = dict(_map(metadata.get("annotations")))
     if annotations.pop(_LAST_APPLIED, None) is not None:
         metadata["annotations"] = annotations
         dropped.append("last-applied-configuration")
@@ -240,3 +239,7 @@ def _tidied(data: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
     tidy = {name: data[name] for name in order if name in data} | {"metadata": metadata}
     rest = {name: data[name] for name in data if name not in {*tidy, "status"}}
     return {**tidy, **rest}, ", ".join(dropped)
+
+
+def _map(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}

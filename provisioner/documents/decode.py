@@ -19,6 +19,7 @@ from provisioner.documents import (
 )
 from provisioner.documents.classic import Problems
 from provisioner.documents.layout import Kind
+from provisioner.documents.yaml_composer import MAX_PROBLEMS
 from provisioner.documents.yaml_reader import FILE_LIMITS, Document, Reading
 from provisioner.model.hardware import Hardware, Source
 from provisioner.model.problem import Problem, Severity
@@ -29,6 +30,7 @@ _KUBERNETES_TEXT = re.compile(
     r"""^(?:apiVersion:[ \t]|[ \t]*["']apiVersion["'][ \t]*:)|\A\s*\{\s*"apiVersion"\s*:""",
     re.MULTILINE,
 )
+_HELM_HINT = "this is a part of a Helm chart; commit what helm template prints"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,9 @@ def _decode_documents(kind: Kind, text: str, *, source: Source) -> Decoded:
     is_json = source.path.lower().endswith(".json")
     reading = yaml_reader.read(text, path=source.path, as_json=is_json)
     documents = [each for each in reading.documents if each.data is not None]
+    if reading.problems and ".Values" in text:
+        first = replace(reading.problems[0], hint=_HELM_HINT)
+        reading = replace(reading, problems=(first, *reading.problems[1:]))
     if not documents:
         return Decoded(problems=reading.problems or (_empty(source),))
     found: list[Decoded] = []
@@ -130,7 +135,7 @@ def _joined(found: Iterable[Decoded], reading: Reading) -> Decoded:
     # What follows from a mistake in the YAML is not told a second time.
     broken = {each.line for each in reading.problems}
     problems = [each for one in found for each in one.problems if each.line not in broken]
-    in_order = sorted([*reading.problems, *problems], key=lambda each: (each.line, each.column))
+    in_order = _first_ones([*reading.problems, *problems])
     has_broken_yaml = any(each.severity is Severity.ERROR for each in reading.problems)
     if has_broken_yaml:  # a key that stands twice, say: which one was meant?
         return Decoded(problems=tuple(in_order))
@@ -140,6 +145,12 @@ def _joined(found: Iterable[Decoded], reading: Reading) -> Decoded:
         requests=tuple(value for each in found for value in each.requests),
         problems=tuple(in_order),
     )
+
+
+def _first_ones(problems: Iterable[Problem]) -> list[Problem]:
+    """Keep as many as help somebody, errors before warnings, in reading order."""
+    urgent = sorted(problems, key=lambda each: (each.severity is not Severity.ERROR, each.line))
+    return sorted(urgent[:MAX_PROBLEMS], key=lambda each: (each.line, each.column))
 
 
 def _empty(source: Source) -> Problem:

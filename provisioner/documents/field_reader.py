@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
+from provisioner.documents.yaml_composer import MAX_PROBLEMS, Stopped
 from provisioner.documents.yaml_reader import Document, Path
 from provisioner.model.problem import Problem
 
@@ -22,6 +23,7 @@ _TAGS = {str: "str", bool: "bool", int: "int", float: "float", list: "seq", dict
 _GROUPED = re.compile(r"[-+]?[0-9][0-9_]*\Z")
 _LEADING_NUMBER = re.compile(r"\s*([0-9]+)\s*(s|sec|secs|seconds?)?\s*\Z")
 _INT64 = 2**63
+MAX_ENTRIES = 50_000  # 1,000 actions with 50 variables each
 
 
 class FieldReader:
@@ -38,6 +40,7 @@ class FieldReader:
         self._document = document
         self._is_open = is_open
         self._path = path
+        self._entries = 0
         self.problems: list[Problem] = []
 
     def fields(self, where: Path, value: object, known: tuple[str, ...], kind: str) -> FieldsOf:
@@ -126,6 +129,16 @@ class FieldReader:
             path=self._path, line=line, column=column, code=code, message=message, hint=hint
         )
         self.problems.append(told)
+        if len(self.problems) >= MAX_PROBLEMS:
+            raise Stopped
+
+    def spend(self, where: Path, entries: int) -> None:
+        """Count what is merged into actions; a task's environment is in each of them."""
+        self._entries += entries
+        if self._entries > MAX_ENTRIES:
+            text = f"the actions have more than {MAX_ENTRIES:,} variables and volumes in all"
+            self.problem(where, "template.limit", text)
+            raise Stopped
 
 
 class FieldsOf:

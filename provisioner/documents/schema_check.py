@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import cache, partial
+from itertools import islice
 from typing import Any
 
 from jsonschema import Draft7Validator, ValidationError
@@ -55,7 +56,8 @@ def check(
     """
     problems: list[Problem] = []
     for error in _validator(name).iter_errors(data):
-        problems += _explain(error, document, path=path, prefix=prefix, unknown=unknown)
+        told = _explain(error, document, path=path, prefix=prefix, unknown=unknown)
+        problems += islice(told, MAX_PROBLEMS - len(problems))
         if len(problems) >= MAX_PROBLEMS:
             break
     return tuple(sorted(_without_echoes(problems), key=lambda each: (each.line, each.column)))

@@ -42,8 +42,8 @@ def decode(text: str, *, source: Source) -> tuple[Template | None, tuple[Problem
     name = static_name(text)
     template = Template(id=template_id(name), name=name, text=text, source=source)
     problems = check_early(template)
-    if not problems and not name:
-        problems = (_no_name(template),)
+    if not name and not _has_errors(problems):
+        problems = (*problems, _no_name(template))
     return None if _has_errors(problems) else template, problems
 
 

@@ -7,11 +7,13 @@ problem is the one that it would have told; we tell all of them, with their plac
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from provisioner.documents import yaml_reader
 from provisioner.documents.field_reader import FieldReader, FieldsOf
 from provisioner.documents.image_reference import is_image_reference
+from provisioner.documents.yaml_composer import Stopped
 from provisioner.documents.yaml_reader import Document, Path
 from provisioner.model.ids import HardwareId
 from provisioner.model.problem import InvalidInput, Problem, Severity
@@ -118,11 +120,14 @@ def parse_workflow(
         raise InvalidInput(_at_source(reading.problems, line_of))
     document = reading.documents[0] if reading.documents else Document(data=None, entry=None)
     reader = FieldReader(document, path=path)
-    parsed, places = _read_workflow(reader, document)
-    problems = [each for each in reader.problems if strict or each.code != "template.unknown"]
-    warnings = [each for each in reader.problems if each not in problems]
-    if not problems:
-        problems = _broken_rules(parsed, places, rendered=True)
+    try:
+        parsed, places = _read_workflow(reader, document)
+        warnings = [] if strict else _unknown_fields(reader)
+        if len(reader.problems) == len(warnings):
+            _check_rules(parsed, places, rendered=True)
+    except Stopped:
+        raise InvalidInput(_at_source(reader.problems, line_of)) from None
+    problems = [each for each in reader.problems if each not in warnings]
     if problems:
         raise InvalidInput(_at_source(problems, line_of))
     tasks = tuple(
@@ -135,13 +140,20 @@ def parse_workflow(
 def check_unrendered(document: Document, *, path: str) -> tuple[Problem, ...]:
     """Check a template that is YAML already; what holds an expression isn't judged."""
     reader = FieldReader(document, path=path, is_open=_is_open)
-    parsed, places = _read_workflow(reader, document)
-    return tuple(reader.problems) or tuple(_broken_rules(parsed, places, rendered=False))
+    with suppress(Stopped):
+        parsed, places = _read_workflow(reader, document)
+        if not reader.problems:
+            _check_rules(parsed, places, rendered=False)
+    return tuple(reader.problems)
+
+
+def _unknown_fields(reader: FieldReader) -> list[Problem]:
+    return [each for each in reader.problems if each.code == "template.unknown"]
 
 
 def _read_workflow(reader: FieldReader, document: Document) -> tuple[ParsedWorkflow, _Places]:
     top = reader.fields((), document.data, _WORKFLOW, "workflow.Workflow")
-    places = _Places(reader, top)
+    places = _Places(top)
     parsed = ParsedWorkflow(
         version=top.text("version"),
         name=top.text("name"),
@@ -186,6 +198,7 @@ def _read_action(
 ) -> ParsedAction:
     fields = reader.fields(where, value, _ACTION, "workflow.Action")
     actions.append(fields)
+    reader.spend(where, len(volumes) + len(environment) + 1)
     seconds = min(fields.integer("timeout"), LONGEST_SECONDS)
     return ParsedAction(
         name=fields.text("name"),
@@ -209,15 +222,13 @@ def merged_volumes(task: Iterable[str], action: Iterable[str]) -> tuple[str, ...
 class _Places:
     """Where the parts of a workflow stand, for rules that are checked after reading."""
 
-    def __init__(self, reader: FieldReader, top: FieldsOf) -> None:
-        self.reader = reader
+    def __init__(self, top: FieldsOf) -> None:
         self.top = top
         self.tasks: list[tuple[FieldsOf, list[FieldsOf]]] = []
 
 
-def _broken_rules(workflow: ParsedWorkflow, places: _Places, *, rendered: bool) -> list[Problem]:
-    """Apply classic tink's rules in its order; its later rules see what the earlier left."""
-    before = len(places.reader.problems)
+def _check_rules(workflow: ParsedWorkflow, places: _Places, *, rendered: bool) -> None:
+    """Apply classic tink's rules in its order; what breaks one is told to the reader."""
     top = places.top
     _check_name(top, workflow.name)
     if workflow.version != VERSION and (rendered or not _is_open(workflow.version)):
@@ -239,7 +250,6 @@ def _broken_rules(workflow: ParsedWorkflow, places: _Places, *, rendered: bool) 
             text = f"task {task.name!r} has no worker"
             fields.problem("worker", "template.worker", text, hint='worker: "{{.device_1}}"')
         _check_actions(task, action_fields, rendered=rendered)
-    return places.reader.problems[before:]
 
 
 def _check_actions(task: ParsedTask, action_fields: list[FieldsOf], *, rendered: bool) -> None:

@@ -25,9 +25,9 @@ from provisioner.model.problem import Problem
 Path = tuple[str | int, ...]
 Place = tuple[int, int]
 
-# A hardware file is 1 KB, the largest template seen in the wild 15 KB.
+# A hardware file is 1 KB and 100 nodes, the largest template seen in the wild 15 KB.
 FILE_LIMITS = Limits(
-    size_bytes=1_048_576, nodes=100_000, depth=json_text.MAX_DEPTH, aliases=100, documents=1_000
+    size_bytes=1_048_576, nodes=50_000, depth=json_text.MAX_DEPTH, aliases=100, documents=1_000
 )
 # What `tink import` reads is a dump of a whole cluster, by a person, on their own machine.
 DUMP_LIMITS = Limits(
