@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from provisioner.documents.hardware_view import hardware_view
 from provisioner.documents.workflow_text import ParsedWorkflow
 from provisioner.errors import UserError
 from provisioner.model import ids
@@ -46,7 +47,7 @@ def render_workflow(
 ) -> WorkflowCreated:
     """Make the record, or raise `InvalidInput` with every problem."""
     template = find_template(request, desired)
-    data = render_data(request, desired)
+    data = render_data(request, template, desired)
     try:
         rendered = cache.render(template, data)
         parsed = cache.parse(template, rendered, line_of=_line_of(template, rendered), data=data)
@@ -97,14 +98,15 @@ def find_template(request: WorkflowRequest, desired: DesiredState) -> Template:
     return template
 
 
-def render_data(request: WorkflowRequest, desired: DesiredState) -> Mapping[str, object]:
-    """The device map's keys, and the machine's Kubernetes-era object under `Hardware`."""
+def render_data(
+    request: WorkflowRequest, template: Template, desired: DesiredState
+) -> Mapping[str, object]:
+    """The device map's keys; the machine's `Hardware` and `hardware` if the text asks for them."""
     data = dict(request.hardware)
     machine = _referenced(request, desired)
-    if machine is not None:
-        spec = machine.kubernetes or {}
-        data.setdefault("Hardware", spec)
-        data.setdefault("hardware", spec)
+    if machine is not None and ("Hardware" in template.text or "hardware" in template.text):
+        for name, value in hardware_view(machine).items():
+            data.setdefault(name, value)
     return data
 
 
@@ -123,7 +125,7 @@ def _referenced(request: WorkflowRequest, desired: DesiredState) -> Hardware | N
         return found
     devices = (value for value in request.hardware.values() if isinstance(value, str))
     machines = (find_hardware(text, desired) for text in devices)
-    return next((each for each in machines if each is not None and each.kubernetes), None)
+    return next((each for each in machines if each is not None), None)
 
 
 def hardware_named(name: str, desired: DesiredState) -> Hardware | None:

@@ -256,11 +256,13 @@ def test_the_first_line_of_a_kubernetes_template_is_counted():
 
 def test_a_kubernetes_era_template_sees_its_machine():
     text = HELLO.replace('"{{.device_1}}"', "{{.device_1}}").replace(
-        "hello-world", "{{(index .Hardware.disks 0).device}}"
+        "hello-world", "{{index .Hardware.Disks 0}}-{{.hardware.metadata.name}}"
     )
-    machine = hardware(ONE, kubernetes={"disks": [{"device": "alpine"}]})
+    machine = hardware(
+        ONE, kubernetes={"metadata": {"name": "m1"}, "spec": {"disks": [{"device": "alpine"}]}}
+    )
     story = Site(machine, template(text, strict=False), request(A))
-    assert story.plan.creations[0].record.actions[0].image == "alpine"
+    assert story.plan.creations[0].record.actions[0].image == "alpine-m1"
 
 
 @pytest.mark.parametrize("devices", [3, 40])
