@@ -125,7 +125,7 @@ def test_a_server_that_is_away_is_waited_for(site_with_engine: Site, image: str)
     workflow = site.create("wait", **DEVICES)
     running_container(site, workflow)
     site.kill(site.server)
-    site.await_that(lambda: not containers(site, workflow, "-a"), "the action to end meanwhile")
+    site.await_that(lambda: not containers(site, workflow), "the action to end meanwhile")
     time.sleep(1)  # the worker knocks in vain
     site.serve()
     site.await_state(workflow, "STATE_SUCCESS", "STATE_FAILED", "STATE_TIMEOUT")
