@@ -1,7 +1,5 @@
-"""`python worker` and the zipapp start here."""
-
-import sys
+"""`python -m worker` is `tink-worker`."""
 
 from worker.main import main
 
-sys.exit(main())
+main()

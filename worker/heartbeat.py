@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 # The server knows this run and has another opinion of it.  404 is not among them: a server
 # that was started over the wrong repository must not stop a machine in mid-installation.
 UNWANTED_STATUSES = frozenset({409, 410})
-JOIN_SECONDS = 15  # a question under way may still wait for its answer
+JOIN_SECONDS = 1  # a question under way may wait longer; its answer is then not heard
 
 
 class HeartbeatThread:
@@ -74,7 +74,7 @@ class HeartbeatThread:
                         reason = error.message
                     else:
                         log.warning("%s: heartbeat refused: %s", self._run, error)
-                if reason is not None:
+                if reason is not None and not self._done.is_set():
                     log.warning("%s: no longer wanted: %s", self._run, reason or "cancelled")
                     self._watch.cancelled.set()
                     return

@@ -32,6 +32,7 @@ NO_DATA_SHA256 = wire.sha256(wire.pack(()))
 class Runtime(Protocol):
     """What runs actions."""
 
+    def await_engine(self, watch: Watch) -> None: ...
     def held_runs(self, asked_as: tuple[str, ...], watch: Watch) -> tuple[HeldRun, ...]: ...
     def holds(self, run: Run, watch: Watch) -> bool: ...
     def run(self, run: Run, watch: Watch) -> Outcome: ...
@@ -89,6 +90,8 @@ class Worker:
         if self._may_have_leftovers:
             self._drop_unwanted()
         self.is_asking.set()
+        if self._leaving.is_set():  # the signal came just before it could be raised
+            raise Leaving
         asked_as, offer = self._ask()
         self.is_asking.clear()
         if offer is not None:
@@ -145,6 +148,8 @@ class Worker:
                     failed = Outcome(action_status=action.FAILED, message=reason)
                     acknowledged = self._report_end(run, failed)
                     break
+                self._api.pause(interruptions)
+                self._runtime.await_engine(watch)
                 run, is_held = replace(run, attempt=run.attempt + 1), False
         self._tidy(self._runtime.clean_up(run))
         log.info("%s: reported; the workflow is in %s", run, acknowledged.workflow_state)
@@ -171,7 +176,7 @@ class Worker:
         with HeartbeatThread(self._api, run, watch, seconds=seconds):
             outcome = self._runtime.run(run, watch)
             outcome = self._push_data(run, outcome, had_sha256)
-            return self._report_end(run, outcome)
+        return self._report_end(run, outcome)
 
     def _report(self, run: Run, status: str, what: str, outcome: Outcome) -> Acknowledgement:
         log.info("%s: %s %s", run, status, outcome.message)

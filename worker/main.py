@@ -20,7 +20,6 @@ from worker.loop import Worker
 from worker.runtime import DockerRuntime
 from worker.transport import ServerApi
 
-EXIT_DONE = 0
 EXIT_USAGE = 2
 
 
@@ -80,16 +79,16 @@ def run(config: Config) -> None:
         api.close()
 
 
-def main(words: Sequence[str] | None = None) -> int:
+def main(words: Sequence[str] | None = None) -> None:
+    """Exits by itself: a zipapp does not pass a return value on."""
     try:
         config = configuration.load(sys.argv[1:] if words is None else words)
     except ConfigError as error:
         print(f"tink-worker: {error}", file=sys.stderr)
-        return EXIT_USAGE
+        sys.exit(EXIT_USAGE)
     set_up_logs(config.log_format)
     run(config)
-    return EXIT_DONE
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

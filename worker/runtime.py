@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 BOOT_ID_FILE = Path("/proc/sys/kernel/random/boot_id")
 KILL_SECONDS = 10
 ENGINE_GONE_SECONDS = 60  # past an action's timeout, before we stop waiting for the engine
+ENGINE_STOP_SECONDS = 15  # from its first kill; dockerd itself gives containers 10
 # How a shell tells of a process that was killed, and docker of one whose end nobody saw.
 KILLED_CODES = frozenset({129, 130, 137, 143, 255})
 
@@ -42,16 +43,32 @@ class ActionFailed(Exception):
     """The action can't run; the message is the reason for its event."""
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 class DockerRuntime:
     """Runs actions on one engine, one at a time."""
 
-    def __init__(self, config: Config, *, boot_id: str | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        engine: Engine | None = None,
+        boot_id: str | None = None,
+        now: Callable[[], datetime] = _now,
+    ) -> None:
         self._config = config
-        self._engine = Engine(config.docker_environment)
+        self._engine = engine or Engine(config.docker_environment)
         self._boot_id = boot_id or BOOT_ID_FILE.read_text().strip()
+        self._now = now
 
     def close(self) -> None:
         self._engine.close()
+
+    def await_engine(self, watch: Watch) -> None:
+        """Wait for an engine for as long as it takes."""
+        self._await_engine(watch, None)
 
     def held_runs(self, asked_as: tuple[str, ...], watch: Watch) -> tuple[HeldRun, ...]:
         """The runs of this worker that the engine still has containers of."""
@@ -95,7 +112,7 @@ class DockerRuntime:
         try:
             state, can_run_more = self._begun(run, watch), True
             if state.started_at is not None:
-                began -= max(0.0, (datetime.now(UTC) - state.started_at).total_seconds())
+                began -= max(0.0, (self._now() - state.started_at).total_seconds())
             outcome = self._ended(run, state, tail, watch)
         except ActionFailed as failure:
             reason = action.shortened(f"{action.FAILED_MESSAGE}: {failure}")
@@ -199,7 +216,7 @@ class DockerRuntime:
             raise
         if state is None:
             raise EngineSaidNo("the container vanished at its start")
-        return state
+        return replace(state, has_ended=False)  # whoever follows it sees its end
 
     # From a started container to its end.
 
@@ -227,7 +244,7 @@ class DockerRuntime:
         self, run: Run, begun: ContainerState, tail: LogTail, watch: Watch
     ) -> tuple[ContainerState, bool]:
         """Wait for a container's end; tells too whether its time was over."""
-        deadline = time.monotonic() + run.timeout_seconds - _ran_seconds(begun)
+        deadline = time.monotonic() + run.timeout_seconds - self._ran_seconds(begun)
         pump = LogPump(lambda: self._output(begun.id), tail)
         was_watched = not begun.has_ended
         while True:
@@ -240,13 +257,14 @@ class DockerRuntime:
                     raise Interrupted("its container is gone with the engine's memory")
                 if state.has_ended:
                     break
-                if time.monotonic() >= deadline:
+                left = deadline - time.monotonic()
+                if left <= 0:
                     self._engine.kill(begun.id)
                     self._engine.wait(begun.id, KILL_SECONDS)
                     state = self._engine.state(begun.id) or state
                     pump.finish()
                     return state, True
-                self._engine.wait(begun.id, min(LOOK_SECONDS, deadline - time.monotonic()))
+                self._engine.wait(begun.id, min(LOOK_SECONDS, left))
             except EngineSaidNo as error:
                 log.warning("%s: the engine says: %s", run, error)
                 watch.pause(LOOK_SECONDS)
@@ -257,14 +275,29 @@ class DockerRuntime:
                 self._await_engine(watch, left + ENGINE_GONE_SECONDS)
                 pump = pump.resumed()
         pump.finish()
-        if _ran_seconds(state) >= run.timeout_seconds and state.exit_code in KILLED_CODES:
+        if self._ran_seconds(state) >= run.timeout_seconds and state.exit_code in KILLED_CODES:
             return state, True  # we killed it, and died before we could tell
-        if state.exit_code in KILLED_CODES and not state.out_of_memory:
-            # An engine that ends kills its containers; so may the action itself.
-            watch.pause(LOOK_SECONDS if was_watched else 0)
-            if not was_watched or not self._engine.answers():
-                raise Interrupted(f"the engine ended it with exit code {state.exit_code}")
+        was_killed = state.exit_code in KILLED_CODES and not state.out_of_memory
+        if was_killed and (not was_watched or self._engine_ends(state, watch)):
+            raise Interrupted(f"the engine ended it with exit code {state.exit_code}")
         return state, False
+
+    def _engine_ends(self, state: ContainerState, watch: Watch) -> bool:
+        """Was this container killed because its engine is being stopped?
+
+        An engine that ends kills its containers first and answers until then.
+        """
+        try:
+            if not self._engine.was_killed(state):
+                return not self._engine.answers()
+        except (EngineGone, EngineSaidNo):
+            return True
+        give_up = time.monotonic() + ENGINE_STOP_SECONDS
+        while time.monotonic() < give_up:
+            if not self._engine.answers():
+                return True
+            watch.pause(LOOK_SECONDS)
+        return False
 
     def _run_afterwards(self, run: Run, outcome: Outcome, tail: LogTail, watch: Watch) -> None:
         """Run `on-timeout` or `on-failure`; what becomes of it is only logged, as in v0.1."""
@@ -296,6 +329,12 @@ class DockerRuntime:
             yield from self._engine.output(container_id)
         except (EngineGone, EngineSaidNo) as error:
             log.debug("output of container %s was cut off: %s", container_id[:12], error)
+
+    def _ran_seconds(self, state: ContainerState) -> float:
+        if state.started_at is None:
+            return 0.0
+        until = state.ended_at if state.has_ended and state.ended_at else self._now()
+        return max(0.0, (until - state.started_at).total_seconds())
 
     # Finding and removing.
 
@@ -342,10 +381,3 @@ class DockerRuntime:
 
 class _DidNotStart(ActionFailed):
     """The image is there, the container is not."""
-
-
-def _ran_seconds(state: ContainerState) -> float:
-    if state.started_at is None:
-        return 0.0
-    until = state.ended_at if state.has_ended and state.ended_at else datetime.now(UTC)
-    return max(0.0, (until - state.started_at).total_seconds())

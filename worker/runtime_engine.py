@@ -7,6 +7,7 @@ answer, `EngineGone` (nobody there: wait), or `EngineSaidNo` (the engine's own w
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -87,9 +88,11 @@ class Engine:
         self._client: docker.DockerClient | None = None
 
     def answers(self) -> bool:
+        """Is there an engine?  Asked anew: one that ends still answers on connections that
+        it has, for seconds, while it takes no others."""
         try:
-            with _engine_errors():
-                return bool(self._connected().ping())
+            with _engine_errors(), self._own_client(ENGINE_ANSWER_SECONDS) as client:
+                return bool(client.ping())
         except (EngineGone, EngineSaidNo):
             self.close()  # an engine that comes back may speak another version
             return False
@@ -191,6 +194,18 @@ class Engine:
         except EngineSaidNo as error:
             if error.status not in (404, 409):
                 raise
+
+    def was_killed(self, state: ContainerState) -> bool:
+        """Did anybody send this container a signal through the engine?"""
+        since = state.started_at.timestamp() - 1 if state.started_at else 0
+        with _engine_errors(), self._own_client(ENGINE_ANSWER_SECONDS) as client:
+            events = client.events(
+                since=int(since),
+                until=int(time.time()) + 1,
+                filters={"container": state.id, "event": "kill"},
+                decode=True,
+            )
+            return any(True for _ in events)
 
     def remove(self, container_id: str) -> None:
         """Kill and remove a container, with its anonymous volumes; gone is good."""

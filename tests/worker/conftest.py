@@ -1,3 +1,5 @@
+"""A server that forgets, a real engine, and what runs between them."""
+
 from __future__ import annotations
 
 import threading

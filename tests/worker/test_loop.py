@@ -40,6 +40,9 @@ class FakeRuntime:
     dropped: list[HeldRun] = field(default_factory=list)
     cleaned: list[str] = field(default_factory=list)
 
+    def await_engine(self, watch: Watch) -> None:
+        pass
+
     def held_runs(self, asked_as: tuple[str, ...], watch: Watch) -> tuple[HeldRun, ...]:
         return tuple(one for one in self.held if one.asked_as in asked_as)
 

@@ -1,0 +1,107 @@
+"""Are names, labels and messages such that Docker and events take them?"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from fake_server import an_action
+
+from worker import action
+from worker.action import HeldRun, Run
+from worker.engine_errors import is_final_pull_error, missing_capabilities, privileged_unavailable
+from worker.log_tail import LogTail
+
+ID = "0190a5c0-0000-7000-8000-0000000000aa"
+
+
+def a_run(name: str = "hello", attempt: int = 1, timeout_seconds: int = 60) -> Run:
+    offer = an_action(name, workflow_id=ID, timeout_seconds=timeout_seconds)
+    return Run(offer=offer, asked_as="w", attempt=attempt, folder=Path("/workflow") / ID)
+
+
+@pytest.mark.parametrize("name", ["Say Hello!", "-x", "日本語", "", "a" * 500, "a/b:c", ".."])
+def test_any_action_name_gives_a_name_that_docker_takes(name):
+    made = action.container_name(a_run(name), action.ROLE_ACTION)
+    assert re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+", made)
+    assert len(made) < 128
+
+
+def test_runs_and_roles_have_names_of_their_own_and_keep_them():
+    roles = (action.ROLE_ACTION, action.ROLE_ON_FAILURE, action.ROLE_ON_TIMEOUT)
+    names = [action.container_name(a_run(attempt=one), role) for one in (1, 2) for role in roles]
+    assert len(set(names)) == 6
+    assert names == [
+        action.container_name(a_run(attempt=one), role) for one in (1, 2) for role in roles
+    ]
+
+
+def test_labels_are_read_back():
+    labels = action.labels(a_run(attempt=2), action.ROLE_ACTION, "boot")
+    assert action.held_run(labels) == HeldRun(
+        workflow_id=ID, action_index=0, attempt=2, asked_as="w"
+    )
+    assert action.held_run({}) is None
+    assert action.held_run(labels | {action.LABEL_ATTEMPT: "x"}) is None
+
+
+def test_an_action_without_a_timeout_has_an_hour():
+    assert a_run(timeout_seconds=0).timeout_seconds == 3600
+
+
+def test_a_message_is_one_line_of_two_hundred_characters():
+    assert action.shortened("a\n b") == "a b"
+    assert action.shortened("x" * 200) == "x" * 200
+    assert action.shortened("x" * 201) == "x" * 199 + "…"
+
+
+def test_lines_are_put_together_from_pieces():
+    tail = LogTail()
+    assert list(tail.feed("ä".encode()[:1])) == []
+    assert list(tail.feed("ä".encode()[1:] + b"b\r\nc")) == ["äb"]
+    assert list(tail.feed(b"", last=True)) == ["c"]
+    assert tail.text == "äb\nc"
+
+
+def test_a_line_without_end_is_passed_on_in_pieces():
+    tail = LogTail()
+    pieces = list(tail.feed(b"x" * 100_000))
+    assert pieces
+    assert max(len(one) for one in pieces) == 16_384
+
+
+def test_the_tail_has_an_end_in_bytes():
+    tail = LogTail()
+    for _ in range(10):
+        list(tail.feed(b"\xff" * 20_000))  # each becomes three bytes
+    assert 65_000 < len(tail.text.encode()) <= 65_536
+
+
+def test_a_note_is_a_line_of_its_own():
+    tail = LogTail()
+    list(tail.feed(b"no end"))
+    tail.note("--- on-failure")
+    assert tail.text == "no end\n--- on-failure\n"
+
+
+def test_missing_capabilities_are_named(tmp_path):
+    (tmp_path / "status").write_text("CapBnd:\t000001fffeffffff\n")
+    assert missing_capabilities(tmp_path / "status") == ("SYS_RESOURCE",)
+    assert "CAP_SYS_RESOURCE" in privileged_unavailable(("SYS_RESOURCE",))
+    (tmp_path / "status").write_text("CapBnd:\t000001ffffffffff\n")
+    assert missing_capabilities(tmp_path / "status") == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "is_final"),
+    [
+        ("manifest for x not found: manifest unknown", True),
+        ("Head: no basic auth credentials", True),
+        ("pull access denied for x", True),
+        ("dial tcp 127.0.0.1:1: connect: connection refused", False),
+        ("net/http: TLS handshake timeout", False),
+    ],
+)
+def test_only_pulls_that_may_work_later_are_tried_again(text, is_final):
+    assert is_final_pull_error(text) is is_final
