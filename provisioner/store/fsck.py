@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from provisioner.errors import Refused
 from provisioner.model import state_machine
@@ -51,8 +50,8 @@ class _Workflow:
 
     id: WorkflowId
     record_blob: str = ""
-    status_blob: str = ""
-    content: bytes = b""
+    events: bytes = b""
+    is_written: bool = False
     record: WorkflowRecord | None = None
     context: WorkflowContext | None = None
 
@@ -146,9 +145,8 @@ class _Check:
             said = "changed" if change.new else "vanished"
             self._report(change.path, "fsck.record", f"{said}, and records never do")
             return
-        path = PurePosixPath(change.path)
-        workflow = _id_of(path.parent.name)
-        if path.name != "record.json" or change.path != layout.record(workflow):
+        workflow = _id_of(change.path.split("/")[-2])
+        if change.path != layout.record(workflow):
             if change.path != layout.rendered(workflow):
                 self._report(change.path, "fsck.path", "is no file of ours")
             return
@@ -164,7 +162,7 @@ class _Check:
             self._report(change.path, "fsck.log", f"{said}, and logs never do")
 
     def _check_status(self, change: RawChange, content: bytes) -> None:
-        workflow = _id_of(PurePosixPath(change.path).stem)
+        workflow = _id_of(change.path.rpartition("/")[2].removesuffix(".json"))
         if change.path != layout.status(workflow):
             self._report(change.path, "fsck.path", "is no file of ours")
         elif not change.new:
@@ -190,17 +188,17 @@ class _Check:
             known.record = status_codec.decode_record(content, change.path)
         if known.context is None:
             if change.old:
-                known.content = self._repo.blob(change.old)
-                live = status_codec.decode_status(known.content, known.record, change.path)
-                known.context = live.context
+                content = self._repo.blob(change.old)
+                live = status_codec.decode_status(content, known.record, change.path)
+                known.context, known.events = live.context, _event_bytes(content)
             else:
                 known.context = state_machine.begin(workflow, len(known.record.actions))
         return known
 
     def _check_events(self, known: _Workflow, change: RawChange, content: bytes) -> None:
         assert known.record is not None and known.context is not None
-        old, new = _event_bytes(known.content), _event_bytes(content)
-        if not new.startswith(old) or (known.content and not change.old):
+        old, new = known.events, _event_bytes(content)
+        if not new.startswith(old) or (known.is_written and not change.old):
             self._report(change.path, "fsck.history", "events that were there are gone or changed")
             live = status_codec.decode_status(content, known.record, change.path)
             known.context = live.context
@@ -209,9 +207,9 @@ class _Check:
                 self._check_event(known, event, change.path)
         if status_codec.encode_status_with(known.context, new) != content:
             self._report(change.path, "status.replay", "state is not what its events lead to")
-        known.content, known.status_blob = content, change.new
+        known.events, known.is_written = new, True
         if known.context.is_final:
-            known.content, known.record, known.context = b"", None, None
+            known.events, known.record, known.context = b"", None, None
 
     def _check_event(self, known: _Workflow, event: WorkflowEvent, path: str) -> None:
         assert known.record is not None and known.context is not None

@@ -208,7 +208,7 @@ class GitRepo:
         """Push `commit` to `ref` if the remote has it at `expected`; else raise `Conflict`."""
         try:
             self.run(
-                *("push", "--quiet", "--porcelain", f"--force-with-lease={ref}:{expected or ''}"),
+                *("push", "--quiet", f"--force-with-lease={ref}:{expected or ''}"),
                 *("--end-of-options", remote, f"{commit}:{ref}"),
                 timeout_seconds=git_process.NETWORK_TIMEOUT_SECONDS,
             )

@@ -47,6 +47,12 @@ _NAMES: Mapping[type, tuple[str, ...]] = {
     kind: tuple(field.name for field in fields(kind))
     for kind in (WorkflowRecord, Action, WorkerAddress, WorkflowContext, DataVersion, Problem)
 }
+# Who was told what and how a workflow ended follow from the events.
+_SUMMARY_NAMES = tuple(
+    name
+    for name in _NAMES[WorkflowContext]
+    if name not in {"workflow_id", "told", "data_version", "ended"}
+)
 _EVENT_FIELDS: Mapping[type, tuple[tuple[str, object], ...]] = {
     kind: tuple(
         (each.name, each.default) for each in fields(kind) if each.name not in _NOT_IN_EVENTS
@@ -210,11 +216,9 @@ def _summary(context: WorkflowContext) -> dict[str, object]:
     """The context as people and scripts read it; empty values are left out."""
     raw: dict[str, object] = {
         name: value
-        for name in _NAMES[WorkflowContext]
-        if name not in {"workflow_id", "told", "data_version", "ended"}
-        and (value := getattr(context, name)) not in ("", None, False)
+        for name in _SUMMARY_NAMES
+        if (value := getattr(context, name)) not in ("", None) and value is not False
     }
-    raw["current_action_index"] = context.current_action_index
     if context.data_version is not None:
         raw["data_version"] = context.data_version.version
     return raw

@@ -24,6 +24,7 @@ from provisioner.store.pack_sink import PackSink
 from provisioner.store.repo import GitRepo
 from provisioner.store.status_store import StatusStore
 from provisioner.store.status_writer import StatusWriter
+from provisioner.store.stored_workflow import StoredWorkflow
 from tests import builders
 from tests.store import sites
 from tests.store.sites import create, report, result, tell, workflow_id
@@ -350,3 +351,36 @@ def test_a_lock_that_git_holds_is_waited_for_and_never_broken(repo, monkeypatch)
         assert lock.exists()
         lock.unlink()
         assert result(writer.propose(report(1, 0, State.RUNNING))).changes
+
+
+def test_a_workflow_that_has_ended_is_let_go_of_and_still_answers(writer):
+    result(writer.propose(create(sites.record(1), sites.record(2))))
+    for told in (State.RUNNING, State.SUCCESS):
+        result(writer.propose(report(1, 0, told)))
+    before = writer.view.workflows[workflow_id(1)]
+    result(writer.propose(report(2, 0, State.RUNNING)))
+    after = writer.view.workflows[workflow_id(1)]
+    assert isinstance(after, StoredWorkflow), "its events are not in memory any more"
+    assert (after.record, after.context, after.events) == (
+        before.record,
+        before.context,
+        before.events,
+    )
+    again = result(writer.propose(report(1, 0, State.SUCCESS)))
+    assert again.changes == () and again.commit == writer.view.commit
+    with pytest.raises(Refused, match="has ended"):
+        result(writer.propose(report(1, 0, State.FAILED)))
+
+
+def test_events_may_follow_the_end_of_a_workflow(writer, repo):
+    result(writer.propose(create(sites.record(1))))
+    result(writer.propose(report(1, 0, State.RUNNING)))
+    result(writer.propose(report(1, 0, State.FAILED)))
+    result(writer.propose(create(sites.record(2))))
+    gone = WorkflowDeleted(
+        workflow_id=workflow_id(1), at=builders.AT, desired_commit=builders.COMMIT, message=""
+    )
+    result(writer.propose(tell(gone)))
+    result(writer.propose(create(sites.record(3))))
+    sites.same_content(StatusStore(repo).load(), writer.view)
+    assert writer.view.workflows[workflow_id(1)].context.state is State.FAILED

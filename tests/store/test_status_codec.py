@@ -1,0 +1,190 @@
+"""Files of the status branch: the same value, the same bytes, and back; as their schemas say."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from provisioner import resources
+from provisioner.model import state_machine
+from provisioner.model.event import (
+    ActionReported,
+    ActionTimedOut,
+    RequestMoved,
+    WorkflowDeleted,
+    WorkflowEvent,
+    WorkflowTimedOut,
+)
+from provisioner.model.ids import BlobId, ReportId
+from provisioner.model.problem import InvalidInput, Problem, Severity
+from provisioner.model.state import State
+from provisioner.model.views import ReconcileReport
+from provisioner.store import status_codec
+from tests import builders
+
+TEXT = st.text(max_size=40)  # lone surrogates too: JSON from a worker can hold them
+
+
+def validate(content: bytes, schema: str) -> None:
+    rules = json.loads(resources.schema_text(f"status/v1/{schema}.json"))
+    jsonschema.Draft7Validator.check_schema(rules)
+    jsonschema.Draft7Validator(rules).validate(json.loads(content))
+
+
+def rich_record() -> object:
+    action = replace(
+        builders.action(0),
+        command=("sh", "-c", "echo größe"),
+        environment=(("A", "1"), ("B", "")),
+        volumes=("/dev:/dev",),
+        on_timeout=("x",),
+        on_failure=("y",),
+        pid="host",
+    )
+    return builders.record(
+        actions=(action,), device_map={"z": "1", "a": ["x"]}, hardware={builders.ONE: {"id": "x"}}
+    )
+
+
+def all_events() -> tuple[WorkflowEvent, ...]:
+    """One of each kind, in an order that could happen."""
+    about = {"workflow_id": builders.WORKFLOW, "at": builders.AT}
+    return (
+        builders.report(0, State.RUNNING),
+        builders.push(0, 1),
+        RequestMoved(desired_commit=builders.COMMIT, request_path="workflows/ü.yaml", **about),
+        builders.report(0, State.FAILED, exit_code=0, message="weg\n", seconds=3),
+        ActionTimedOut(
+            worker_id=builders.ONE,
+            task_name="install",
+            action_name="action_0",
+            action_index=0,
+            attempt=1,
+            seconds=60,
+            message="silent",
+            **about,
+        ),
+        WorkflowTimedOut(seconds=600, message="too long", **about),
+        WorkflowDeleted(desired_commit=builders.COMMIT, message="deleted", **about),
+    )
+
+
+def encode(events: tuple[WorkflowEvent, ...]) -> bytes:
+    begun = state_machine.begin(builders.WORKFLOW, 1)
+    context = state_machine.replay(begun, events)
+    return status_codec.encode_status(context, map(status_codec.encode_event, events))
+
+
+def test_a_record_comes_back_as_it_was():
+    record = rich_record()
+    content = status_codec.encode_record(record)
+    assert status_codec.decode_record(content, "x") == record
+    assert status_codec.encode_record(status_codec.decode_record(content, "x")) == content
+    validate(content, "record")
+
+
+def test_the_order_of_a_mapping_does_not_change_the_bytes():
+    one = builders.record(device_map={"a": "1", "b": "2"})
+    other = builders.record(device_map={"b": "2", "a": "1"})
+    assert status_codec.encode_record(one) == status_codec.encode_record(other)
+
+
+@pytest.mark.parametrize("count", range(8))
+def test_a_status_file_comes_back_as_it_was(count):
+    record, events = builders.record(), all_events()[:count]
+    content = encode(events)
+    found = status_codec.decode_status(content, record, "x")
+    assert found.events == events
+    assert found.context == state_machine.replay(
+        state_machine.begin(record.id, len(record.actions)), events
+    )
+    validate(content, "status")
+
+
+def test_each_event_is_one_line():
+    content = encode(all_events())
+    assert content.decode().count('\n{"kind": ') == len(all_events())
+
+
+@settings(max_examples=100, deadline=None)
+@given(TEXT, TEXT, st.integers(-255, 255))
+def test_whatever_a_worker_says_comes_back(message, name, exit_code):
+    event = builders.report(
+        0, State.RUNNING, message=message, action_name=name, exit_code=exit_code
+    )
+    content = encode((event,))
+    content.decode()
+    assert status_codec.decode_status(content, builders.record(), "x").events == (event,)
+
+
+def test_a_state_that_the_events_do_not_lead_to_is_refused():
+    content = encode(all_events()[:1])
+    for old, new in (
+        (b'"state": "STATE_RUNNING"', b'"state": "STATE_SUCCESS"'),
+        (b'"attempt": 1, "started_at"', b'"attempt": 2, "started_at"'),
+        (b'"event_count": 1', b'"event_count": 2'),
+    ):
+        assert old in content
+        with pytest.raises(InvalidInput, match="not what its events lead to"):
+            status_codec.decode_status(content.replace(old, new), builders.record(), "x")
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"\xff", b'{"events": [{"kind": "no"}]}'])
+def test_what_is_no_status_file_is_refused_with_its_path(content):
+    with pytest.raises(InvalidInput, match=r"status/x\.json: is not a status file"):
+        status_codec.decode_status(content, builders.record(), "status/x.json")
+    with pytest.raises(InvalidInput, match="is not a workflow record"):
+        status_codec.decode_record(content, "x")
+
+
+def test_a_newer_format_is_refused_and_not_guessed():
+    status_codec.check_format(status_codec.encode_format())
+    validate(status_codec.encode_format(), "format")
+    newer = status_codec.encode_format().replace(b'"version": 1', b'"version": 2')
+    with pytest.raises(InvalidInput, match="has format 2, this program knows 1"):
+        status_codec.check_format(newer)
+    for content in (None, b"", b"{}", b"[1]"):
+        with pytest.raises(InvalidInput, match="is not the format file"):
+            status_codec.check_format(content)
+
+
+def test_a_reconcile_report_comes_back_sorted():
+    problems = (
+        Problem(path="b", code="x", message="m", severity=Severity.WARNING),
+        Problem(path="a", line=4, column=11, code="mac.format", message="'zz'", hint="write"),
+    )
+    report = ReconcileReport(
+        desired_commit=builders.COMMIT,
+        at=builders.AT,
+        problems=problems,
+        in_force=(("b", BlobId("b" * 40)), ("a", BlobId("a" * 40))),
+    )
+    content = status_codec.encode_reconcile(report)
+    found = status_codec.decode_reconcile(content)
+    assert found.problems == tuple(sorted(problems))
+    assert found.problems[0].hint == "write"
+    assert found.in_force == tuple(sorted(report.in_force))
+    assert status_codec.encode_reconcile(found) == content
+    validate(content, "reconcile")
+    validate(status_codec.encode_reconcile(ReconcileReport()), "reconcile")
+
+
+def test_one_value_is_read_without_the_rest():
+    content = status_codec.encode_record(builders.record())
+    assert status_codec.line_of(content, "request_path") == builders.record().request_path
+    with pytest.raises(InvalidInput):
+        status_codec.line_of(content, "nothing")
+
+
+def test_logs_and_files_of_data_are_not_in_the_events():
+    event = replace(builders.report(0, State.RUNNING), log_tail=b"long", report_id=ReportId("r"))
+    line = status_codec.encode_event(event)
+    assert b"long" not in line and b"log_tail" not in line
+    assert isinstance(
+        status_codec.decode_event(json.loads(line), event.workflow_id), ActionReported
+    )
