@@ -28,7 +28,8 @@ TOO_MUCH = {
     "repeat of a repeat": '{{$x := repeat 200000 "a"}}{{range 9}}{{$y := repeat 2 $x}}{{end}}',
     "doubled by printf": '{{$x := "ab"}}{{range 100}}{{$x = printf "%s%s" $x $x}}{{end}}',
     "doubled by cat": '{{$x := "ab"}}{{range 100}}{{$x = cat $x $x}}{{end}}',
-    "texts that are kept": '{{$l := list}}{{range 9999}}{{$l = append $l (repeat 60000 "é")}}{{end}}',
+    "texts that are kept": "{{$l := list}}{{range 9999}}"
+    '{{$l = append $l (repeat 60000 "é")}}{{end}}',
     "lists that are kept": "{{$l := list}}{{range 1000}}{{$l = append $l (until 5000)}}{{end}}",
     "until": "{{until 100000000}}",
     "untilStep": "{{untilStep 0 100000000 1}}",

@@ -24,10 +24,11 @@ from provisioner.render.functions.signature import (
 from provisioner.render.limits import Budget
 from provisioner.render.values import NO_VALUE, copy_value
 
-# What YAML 1.1 takes for true, false, null, infinity or no number.
+# What YAML 1.1 takes for true, false, null, infinity, no number, a merge or a default; Go forgets
+# the last two, and does not read them back.
 _WORDS = re.compile(
     r"y|Y|yes|Yes|YES|true|True|TRUE|on|On|ON|n|N|no|No|NO|false|False|FALSE|off|Off|OFF"
-    r"|~|null|Null|NULL|\.(?:nan|NaN|NAN)|[-+]?\.(?:inf|Inf|INF)"
+    r"|<<|=|~|null|Null|NULL|\.(?:nan|NaN|NAN)|[-+]?\.(?:inf|Inf|INF)"
 )
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*|0[0-7]+|0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[bB][01]+)")

@@ -36,15 +36,17 @@ def _go() -> str | None:
     return next((go for go in _NEWEST_FIRST if Path(go).exists()), shutil.which("go"))
 
 
-def speaks_newest() -> bool:
+def speaks_newest(folder: Path) -> bool:
     """Whether this Go has what templates learnt up to 1.24."""
-    text = subprocess.run([_go(), "version"], capture_output=True, text=True, check=True).stdout
-    return int(text.split()[2].split(".")[1]) >= 24
+    command = [_go(), "version"]
+    environment = _environment(folder)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    return int(done.stdout.split()[2].split(".")[1]) >= 24
 
 
-def build(folder: Path) -> Path:
-    program = folder / "oracle"
-    environment = {
+def _environment(folder: Path) -> dict[str, str]:
+    """Go writes nothing outside of the folder, and fetches nothing."""
+    return {
         **os.environ,
         "HOME": str(folder),
         "GO111MODULE": "off",
@@ -53,7 +55,12 @@ def build(folder: Path) -> Path:
         "GOFLAGS": "",
         "GOTOOLCHAIN": "local",
     }
+
+
+def build(folder: Path) -> Path:
+    program = folder / "oracle"
     command = [_go(), "build", "-o", program, _SOURCE]
+    environment = _environment(folder)
     subprocess.run(command, check=True, env=environment, cwd=folder, capture_output=True)
     return program
 
