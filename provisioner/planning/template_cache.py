@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from provisioner.documents import workflow_text
+from provisioner.documents.template_functions import TEMPLATE_FUNCTIONS
 from provisioner.documents.workflow_text import ParsedAction, ParsedTask, ParsedWorkflow
 from provisioner.model.problem import InvalidInput
 from provisioner.model.template import Template
@@ -80,7 +81,9 @@ class TemplateCache:
         key = (template.source.path, template.text)
         known = self._templates.get(key)
         if known is None:
-            known = go_template.parse(template.text, name=template.source.path)
+            known = go_template.parse(
+                template.text, name=template.source.path, functions=TEMPLATE_FUNCTIONS
+            )
             _keep(self._templates, key, known, TEMPLATES_LIMIT)
         return known
 
