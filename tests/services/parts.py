@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from concurrent.futures import Future
 
 from builders import HELLO, MACS, ONE, TWO
 
-from provisioner.model.ids import CommitId, WorkflowId
+from provisioner.model.ephemeral import DataFile
+from provisioner.model.ids import BlobId, CommitId, TreeId, WorkflowId
 from provisioner.model.state import State
 from provisioner.model.views import DesiredState, Receipt, Snapshot, StatusView
 from provisioner.services.snapshots import Snapshots
@@ -59,6 +61,7 @@ class MemoryWriter:
     def __init__(self, view: StatusView | None = None) -> None:
         self.snapshots = Snapshots(Snapshot(desired=DesiredState(), status=view or StatusView()))
         self.followers = []
+        self.trees = {}
         self._commits = 0
 
     @property
@@ -82,6 +85,26 @@ class MemoryWriter:
                 follow(view, changed)
         future.set_result(Receipt(commit=view.commit, changes=changes, view=view))
         return future
+
+    def write_data_files(self, files):
+        kept = tuple(files)
+        tree_id = TreeId(hashlib.sha1(repr(kept).encode()).hexdigest())
+        self.trees[tree_id] = kept
+        return tree_id, tuple(
+            DataFile(path=each.path, blob_id=BlobId("b"), size_bytes=len(each.content))
+            for each in kept
+        )
+
+    # What is read back from the branch (services.provisioner.StoredFiles):
+
+    def read_data(self, tree_id):
+        return self.trees[tree_id]
+
+    def read_rendered(self, workflow):
+        return HELLO
+
+    def read_log(self, workflow, *, action_index, attempt):
+        return b"the end\n" if (action_index, attempt) == (0, 1) else None
 
 
 def told(index, state, *, attempt=1, worker=MACS[ONE], report_id="", **changes):
