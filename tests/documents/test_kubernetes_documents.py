@@ -297,3 +297,14 @@ def test_deep_lists_of_lists_are_read_without_recursion():
     for _ in range(20):
         text = "kind: XList\napiVersion: v1\nitems:\n- " + text.rstrip("\n").replace("\n", "\n  ")
     assert decode("hardware/x.yaml", text + "\n").hardware == ()
+
+
+def test_a_name_may_hold_capitals():
+    text = WORKFLOW.replace("name: wf1", "name: helloworldWf1")
+    assert clean(text, "workflows/x.yaml").requests
+
+
+def test_two_templates_of_one_name_are_two_claims():
+    other = TEMPLATE.replace("  name: ubuntu\n", "  name: ubuntu\n  namespace: other\n")
+    decoded = clean(f"{TEMPLATE}---\n{other}", "templates/x.yaml")
+    assert [each.name for each in decoded.templates] == ["ubuntu", "ubuntu"]
