@@ -21,6 +21,9 @@ _SMALL_BYTES = 16_384
 _SMALL_WINDOW = 12
 _SMALL_MEMORY = 5
 _STEP = 4096
+# A small tree is mostly ids, which do not shrink: 1 µs instead of 10, for 15 % more bytes
+# until the next repack.  A lone report writes six of them.
+_STORED_BYTES = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +55,7 @@ class PackBuilder:
         """Add an object and return its id (20 bytes)."""
         key = object_id(kind, content)
         if key not in self._places:
-            chunk = _header(_KINDS[kind], len(content)) + _deflate(content)
+            chunk = _header(_KINDS[kind], len(content)) + _deflate(kind, content)
             self._places[key] = (self._end, zlib.crc32(chunk))
             self._chunks.append(chunk)
             self._end += len(chunk)
@@ -115,7 +118,9 @@ def _header(number: int, size: int) -> bytes:
     return bytes(octets)
 
 
-def _deflate(content: bytes) -> bytes:
+def _deflate(kind: str, content: bytes) -> bytes:
+    if kind == "tree" and len(content) < _STORED_BYTES:
+        return zlib.compress(content, 0)
     if len(content) > _SMALL_BYTES:
         return zlib.compress(content, 1)
     small = zlib.compressobj(1, zlib.DEFLATED, _SMALL_WINDOW, _SMALL_MEMORY)
