@@ -12,13 +12,13 @@ from provisioner.errors import Unavailable
 
 INSTALL_SECONDS = 600  # a bound; docker.io took 20 s on a 2-core machine
 # What each Debian package brings; debian-packages.txt names the same ones.
-_PROGRAMS = {"dockerd": "docker.io", "busybox": "busybox-static"}
+PACKAGES = {"dockerd": "docker.io", "busybox": "busybox-static"}
 
 
 def missing(programs: tuple[str, ...]) -> list[str]:
     """Name the Debian packages that bring the programs which are not here."""
     path = f"{os.defpath}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/sbin"
-    return [_PROGRAMS[each] for each in programs if shutil.which(each, path=path) is None]
+    return [PACKAGES[each] for each in programs if shutil.which(each, path=path) is None]
 
 
 def install(names: list[str], tell: Callable[[str], None]) -> None:
