@@ -80,6 +80,7 @@ class Composer:
     def compose(self, events: Iterable[Event]) -> None:
         limits = self._limits
         stack = self._stack
+        stack.clear()  # a document that broke off leaves its frames
         for event in events:
             self._nodes += 1
             if self._nodes > limits.nodes:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from yaml._yaml import CParser
@@ -19,7 +20,13 @@ from yaml.error import YAMLError
 
 from provisioner.documents import json_text, yaml_syntax
 from provisioner.documents.json_text import NotJson
-from provisioner.documents.yaml_composer import LIMIT_CODES, Composer, Entry, Limits, Stopped
+from provisioner.documents.yaml_composer import (
+    LIMIT_CODES,
+    Composer,
+    Entry,
+    Limits,
+    Stopped,
+)
 from provisioner.model.problem import Problem
 
 Path = tuple[str | int, ...]
@@ -38,6 +45,7 @@ DUMP_LIMITS = Limits(
     documents=100_000,
 )
 
+MAX_BROKEN_DOCUMENTS = 10  # after each the text is read again from the next one
 # What JSON allows and the C parser refuses: halves of a surrogate pair, and leading tabs.
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
@@ -119,18 +127,35 @@ def read(
 def _read_yaml(text: str, *, path: str, limits: Limits) -> Reading:
     composer = Composer(path=path, limits=limits)
     problems: list[Problem] = []
-    try:
-        composer.compose(_events(text))
-    except YAMLError as error:
-        told = yaml_syntax.explain(error, text, path=path)
-        # An unquoted {{ … }} is told already, and is why the line makes no sense.
-        if not any(each.line == told.line for each in composer.problems):
-            problems.append(told)
-    except Stopped:
-        pass
+    begun = (0, 0)  # offset and lines before it
+    with suppress(Stopped):
+        for _ in range(MAX_BROKEN_DOCUMENTS):
+            offset, lines = begun
+            try:
+                composer.compose(_events("\n" * lines + text[offset:]))
+                break
+            except YAMLError as error:
+                told = yaml_syntax.explain(error, text, path=path)
+            # An unquoted {{ … }} is told already, and is why the line makes no sense.
+            if not any(each.line == told.line for each in composer.problems):
+                problems.append(told)
+            begun = _next_document(text, begun, told.line)
+            if not begun[0]:
+                break
     problems = sorted([*composer.problems, *problems], key=lambda each: (each.line, each.column))
     documents = tuple(Document(data=data, entry=entry) for data, entry in composer.documents)
     return Reading(documents=documents, problems=tuple(problems))
+
+
+def _next_document(text: str, begun: tuple[int, int], line: int) -> tuple[int, int]:
+    """Find where a document begins at or after a line; offset 0 when none does."""
+    offset, lines = begun
+    while line and (found := text.find("\n---", offset)) >= 0:
+        lines += text.count("\n", offset, found + 1)
+        offset = found + 1
+        if lines >= line - 1:
+            return offset, lines
+    return 0, 0
 
 
 def _read_json(text: str, *, path: str, limits: Limits) -> Reading:

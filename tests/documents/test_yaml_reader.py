@@ -244,7 +244,13 @@ def test_a_byte_order_mark_is_skipped_with_a_warning():
     assert reading.problems[0].severity is Severity.WARNING
 
 
-def test_a_broken_document_does_not_hide_those_before_it():
-    reading = yaml_reader.read("a: 1\n---\nb: [\n", path="x.yaml")
-    assert [each.data for each in reading.documents] == [{"a": 1}]
-    assert len(reading.problems) == 1
+def test_a_broken_document_hides_neither_those_before_nor_those_behind_it():
+    text = "a: 1\n---\nb: [\n---\nc: 3\n---\nd: e: f\n---\nh: 1\nh: 2\n"
+    reading = yaml_reader.read(text, path="x.yaml")
+    assert [each.data for each in reading.documents] == [{"a": 1}, {"c": 3}, {"h": 1}]
+    assert reading.documents[1].place(("c",)) == (5, 4)
+    assert shown(reading.problems) == ["4:1 yaml.syntax", "7:5 yaml.syntax", "10:1 yaml.duplicate"]
+
+
+def test_ten_broken_documents_are_enough():
+    assert len(problems_of("a: b: c\n---\n" * 80_000)) == 10
