@@ -285,7 +285,7 @@ class Evaluation:
         fact, hint = missing.explain(node, index, holder=holder, root=self._data, dot=dot)
         nothing = holder is None or holder is NO_VALUE or isinstance(holder, dict)
         code = "missing-key" if nothing else "execution"
-        raise Failure(offset, fact, code=code, hint=hint)
+        raise Failure(offset, fact, code=code, hint=hint, of_root=holder is self._data)
 
     # Functions
 

@@ -1,8 +1,8 @@
-"""Why has a field no value, and what could the author have meant?"""
+"""Why has a field no value, what could the author have meant, and which others have none either?"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 
 from provisioner.render import nodes
@@ -67,3 +67,28 @@ def _nearest(name: str, keys: Iterable[str], before: str) -> str:
     if not key.isidentifier():
         return f'did you mean {{{{index {before or "."} "{key}"}}}}?'
     return f"did you mean {before}.{key}?"
+
+
+def others(body: nodes.Nodes, root: dict[str, object]) -> Iterator[nodes.Field | nodes.Variable]:
+    """Fields of the data that this template will certainly ask for, and that are not there.
+
+    Only what is asked for whatever the data say: nothing inside of blocks or behind and/or.
+    """
+    for node in body:
+        if isinstance(node, nodes.Text | nodes.Break | nodes.Continue) or node.pipeline is None:
+            continue
+        yield from (field for field in _asked(node.pipeline) if field.names[0] not in root)
+
+
+def _asked(pipeline: nodes.Pipeline) -> Iterator[nodes.Field | nodes.Variable]:
+    for command in pipeline.commands:
+        first = command.words[0]
+        decides = isinstance(first, nodes.Identifier) and first.name in ("and", "or")
+        for word in command.words[:2] if decides else command.words:
+            operand = word.operand if isinstance(word, nodes.Chain) else word
+            if isinstance(operand, nodes.Pipeline):
+                yield from _asked(operand)
+            elif isinstance(operand, nodes.Field) or (
+                isinstance(operand, nodes.Variable) and operand.name == "$" and operand.names
+            ):
+                yield operand

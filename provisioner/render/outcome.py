@@ -17,10 +17,22 @@ class Piece(NamedTuple):
 
 
 class Failure(Exception):
-    """The rendering can't go on; `at` is the offset of the place in the template."""
+    """The rendering can't go on; `at` is the offset of the place in the template.
 
-    def __init__(self, at: int, message: str, *, code: str = "execution", hint: str = "") -> None:
+    `of_root` means that a key of the data themselves is missing: there may be more of them.
+    """
+
+    def __init__(
+        self,
+        at: int,
+        message: str,
+        *,
+        code: str = "execution",
+        hint: str = "",
+        of_root: bool = False,
+    ) -> None:
         super().__init__(message)
+        self.of_root = of_root
         self.at = at
         self.message = message
         self.code = f"template.{code}"

@@ -15,7 +15,7 @@ from difflib import get_close_matches
 
 from provisioner.errors import LimitExceeded
 from provisioner.model.problem import InvalidInput, Problem
-from provisioner.render import nodes, parser
+from provisioner.render import missing, nodes, parser
 from provisioner.render.evaluator import Evaluation
 from provisioner.render.functions.default import DEFAULT_FUNCTIONS
 from provisioner.render.functions.refused import REFUSED_FUNCTIONS
@@ -79,9 +79,10 @@ class Template:
     ) -> list[Piece]:
         if missing_key not in MISSING_KEY_RULES:
             raise ValueError(f"missing_key is one of {MISSING_KEY_RULES}, not {missing_key!r}")
+        copied = self._copied(data, limits)
         evaluation = Evaluation(
             self._templates,
-            self._copied(data, limits),
+            copied,
             functions=functions or self._functions,
             missing_key=missing_key,
             budget=Budget(limits),
@@ -89,19 +90,31 @@ class Template:
         try:
             evaluation.run(self._root)
         except Failure as failure:
-            raise InvalidInput(
-                [
-                    _problem(
-                        self.text,
-                        self.name,
-                        failure.at,
-                        code=failure.code,
-                        message=failure.message,
-                        hint=failure.hint,
-                    )
-                ]
-            ) from failure
+            failures = {failure.at: failure}
+            if failure.of_root:
+                failures |= self._other_missing_keys(copied)
+            problems = [self._problem_of(failures[at]) for at in sorted(failures)]
+            raise InvalidInput(problems) from failure
         return evaluation.pieces
+
+    def _other_missing_keys(self, data: dict[str, object]) -> dict[int, Failure]:
+        """One run tells all, as far as it is certain."""
+        failures: dict[int, Failure] = {}
+        for field_ in missing.others(self._root, data):
+            at = field_.at + (1 if isinstance(field_, nodes.Variable) else 0)
+            fact, hint = missing.explain(field_, 0, holder=data, root=data, dot=data)
+            failures[at] = Failure(at, fact, code="missing-key", hint=hint)
+        return failures
+
+    def _problem_of(self, failure: Failure) -> Problem:
+        return _problem(
+            self.text,
+            self.name,
+            failure.at,
+            code=failure.code,
+            message=failure.message,
+            hint=failure.hint,
+        )
 
     def _copied(self, data: Mapping[str, object], limits: Limits) -> dict[str, object]:
         try:
@@ -157,6 +170,10 @@ def parse(
     problems: list[Problem] = []
     try:
         parsed = parser.parse(text, functions=functions, unknown=unknown)
+    except RecursionError as error:
+        message = "the template is nested too deep"
+        problem = Problem(path=name, code="template.limit", message=message)
+        raise InvalidInput([problem]) from error
     except SyntaxFault as fault:
         problems.append(
             _problem(

@@ -36,6 +36,18 @@ def test_a_missing_key_is_told_with_place_and_the_keys_that_are_there():
     )
 
 
+def test_all_keys_that_are_certainly_missing_are_told_at_once():
+    text = "{{.a}}\n{{upper .b | quote}}{{if .c}}{{.maybe}}{{end}}\n{{or 1 .never}} {{$.d.e}}"
+    with pytest.raises(InvalidInput) as caught:
+        render(text, {"x": 1})
+    assert [(p.line, p.column, p.message.split(";")[0]) for p in caught.value.problems] == [
+        (1, 3, 'no value for "a"'),
+        (2, 9, 'no value for "b"'),
+        (2, 26, 'no value for "c"'),
+        (3, 20, 'no value for "d"'),
+    ]
+
+
 def test_a_key_with_a_dash_is_suggested_through_index():
     problem = the_problem("{{.device_1}}", {"device-1": "m"})
     assert problem.hint == 'did you mean {{index . "device-1"}}?'
