@@ -1,6 +1,7 @@
 """What were the last words of a container?
 
-Keeps the end of an output that may be endless, and cuts it into lines as it comes.
+Keeps the end of an output that may be endless, and cuts it into lines as it comes.  The end is
+kept as bytes and cut rarely, because output may come as a million short lines.
 """
 
 from __future__ import annotations
@@ -19,34 +20,31 @@ class LogTail:
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._line = ""
-        self._tail = ""
+        self._end = bytearray()
 
     def feed(self, chunk: bytes, *, last: bool = False) -> Iterator[str]:
         """Take a piece of output; yield the lines that it completes, without their ends."""
-        text = self._decoder.decode(chunk, last).replace("\r\n", "\n")
-        self._tail = cut(self._tail + text)
-        self._line += text
+        self._keep(chunk)
+        self._line += self._decoder.decode(chunk, last)
         *lines, self._line = self._line.split("\n")
-        yield from lines
+        for line in lines:
+            yield line.removesuffix("\r")  # a terminal's
         while len(self._line) > LINE_LIMIT or (last and self._line):
             yield self._line[:LINE_LIMIT]
             self._line = self._line[LINE_LIMIT:]
 
     def note(self, line: str) -> None:
         """Add a line of the worker's own."""
-        lead = "" if not self._tail or self._tail.endswith("\n") else "\n"
-        self._tail = cut(f"{self._tail}{lead}{line}\n")
+        lead = "" if not self._end or self._end.endswith(b"\n") else "\n"
+        self._keep(f"{lead}{line}\n".encode())
 
     @property
     def text(self) -> str:
-        return self._tail
+        text = self._end.decode("utf-8", "replace").replace("\r\n", "\n")
+        # What is not text has grown by its replacement, so cut after it.
+        return text.encode()[-wire.LOG_TAIL_BYTES :].decode("utf-8", "ignore")
 
-
-def cut(text: str) -> str:
-    """The end of a text, at most `wire.LOG_TAIL_BYTES` in UTF-8."""
-    if len(text) * 4 <= wire.LOG_TAIL_BYTES:
-        return text
-    encoded = text.encode("utf-8", "replace")
-    if len(encoded) <= wire.LOG_TAIL_BYTES:
-        return text
-    return encoded[-wire.LOG_TAIL_BYTES :].decode("utf-8", "ignore")
+    def _keep(self, chunk: bytes) -> None:
+        self._end += chunk
+        if len(self._end) > 4 * wire.LOG_TAIL_BYTES:
+            del self._end[: -2 * wire.LOG_TAIL_BYTES]

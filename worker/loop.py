@@ -24,7 +24,8 @@ from worker.wire import Acknowledgement, Heartbeat, Offer, Report
 
 log = logging.getLogger(__name__)
 
-POLL_PAUSE_SECONDS = 3.0  # classic tink's, where the server does not hold the line
+HELD_LINE_SECONDS = 1.0  # an answer sooner than this means: the server does not hold the line
+POLL_PAUSE_SECONDS = 3.0  # classic tink's, for a server that does not
 INTERRUPTION_LIMIT = 3  # runs of one action that an engine may break off, before it has failed
 NO_DATA_SHA256 = wire.sha256(wire.pack(()))
 
@@ -106,7 +107,7 @@ class Worker:
             if offer is not None:
                 self._known_as = one
                 return one, offer
-        if time.monotonic() - began < min(1.0, self._config.wait_seconds):
+        if time.monotonic() - began < HELD_LINE_SECONDS:
             self._leaving.wait(POLL_PAUSE_SECONDS)
         return "", None
 

@@ -131,7 +131,8 @@ def report_id(workflow_id: str, action_index: int, attempt: int, what: str) -> s
 
 
 def encode(message: object) -> bytes:
-    return json.dumps(asdict(message), ensure_ascii=False).encode()  # type: ignore[call-overload]  # any dataclass of this file
+    text = json.dumps(asdict(message), ensure_ascii=False)  # type: ignore[call-overload]  # any dataclass of this file
+    return text.encode("utf-8", "replace")  # a file name may have brought what is no text
 
 
 def decode(kind: type[T], body: bytes) -> T:
@@ -167,12 +168,26 @@ def from_mapping(kind: type[T], told: Mapping[str, object]) -> T:
             wanted = _KINDS[str(field.type)]
             if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
                 raise WireError(f"{field.name} is not of type {field.type}")
+        if not _is_text(value):
+            raise WireError(f"{field.name} holds half a character (a lone surrogate)")
         known[field.name] = value
     try:
         return kind(**known)
     except TypeError as error:
         missing = str(error).partition("argument")[2].lstrip("s: ")
         raise WireError(f"missing: {missing}") from None
+
+
+def _is_text(value: object) -> bool:
+    """JSON can spell strings that no UTF-8 file can hold."""
+    try:
+        if isinstance(value, str):
+            value.encode()
+        elif isinstance(value, tuple):
+            "".join(value).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -84,6 +84,7 @@ class FakeServer:
         self.changed = threading.Condition()
         self.port = 0
         self.heartbeats = 0
+        self.is_gone = False
         self.connections: set[socket.socket] = set()
         # Called with (method, path) before a request is served; may raise Refusal.
         self.before: Callable[[str, str], None] = lambda method, path: None
@@ -127,12 +128,16 @@ class FakeServer:
             self._http.shutdown()
             self._http.server_close()
             self._http = None
+            with self.changed:
+                self.is_gone = True  # ends the long polls
+                self.changed.notify_all()
             for connection in list(self.connections):  # kept alive, they would go on
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
 
     def come_back(self) -> None:
         fake = self
+        self.is_gone = False
 
         class Handler(_Handler):
             server_state = fake
@@ -278,12 +283,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self.connection.close()
             return
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
+        with contextlib.suppress(ConnectionError):  # whoever asked is gone
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
 
     def _answer(
         self, path: str, query: dict[str, str], body: bytes, headers: dict[str, str]
@@ -322,6 +328,6 @@ class _Handler(BaseHTTPRequestHandler):
                 left = give_up - time.monotonic()
                 if offer is not None:
                     return 200, json.dumps(asdict(offer)).encode()
-                if left <= 0:
+                if left <= 0 or fake.is_gone:
                     return 204, b""
                 fake.changed.wait(left)

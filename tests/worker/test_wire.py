@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import tarfile
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from worker import wire
 from worker.wire import ArchivedFile, DataTooLarge, Heartbeat, Offer, Report, WireError
@@ -29,6 +32,14 @@ def with_checksum(header: bytearray) -> bytes:
     header[148:156] = b" " * 8
     header[148:156] = b"%06o\0 " % sum(header[:512])
     return bytes(header)
+
+
+A_GOOD_ARCHIVE = wire.pack(
+    (
+        ArchivedFile(path="a", content=b"1" * 600),
+        ArchivedFile(path="sub/" + "long" * 60, content=b"2"),
+    )
+)
 
 
 def test_what_is_packed_unpacks_the_same():
@@ -124,11 +135,31 @@ def test_a_broken_archive_is_refused_wherever_it_is_cut():
         (b'{"worker": 1, "action_index": 0, "attempt": 1}', "worker is not of type str"),
         (b'{"worker": "w", "action_index": true, "attempt": 1}', "action_index is not"),
         (b'{"worker": "w"}', "missing"),
+        (b'{"worker": "\\ud800", "action_index": 0, "attempt": 1}', "worker holds half"),
+        (b'{"worker": "w", "action_index": ' + b"9" * 5_000 + b"}", "not JSON"),
     ],
 )
 def test_a_message_of_another_form_is_refused(body, said):
     with pytest.raises(WireError, match=said):
         wire.decode(Heartbeat, body)
+
+
+@given(st.data())
+def test_no_archive_whatever_raises_anything_but_a_wire_error(data):
+    whole = bytearray(A_GOOD_ARCHIVE)
+    for _ in range(data.draw(st.integers(1, 6))):
+        place = data.draw(st.integers(0, len(whole) - 1))
+        whole[place] = data.draw(st.integers(0, 255))
+    for start in range(0, len(whole), 512):
+        if data.draw(st.booleans()) and any(whole[start : start + 512]):
+            header = whole[start : start + 512]
+            with contextlib.suppress(OverflowError):
+                whole[start : start + 512] = with_checksum(header)
+    try:
+        for file in wire.unpack(bytes(whole)):
+            wire.check_path(file.path)
+    except WireError:
+        pass
 
 
 def test_fields_of_a_later_version_are_passed_over():
@@ -149,6 +180,20 @@ def test_a_report_survives_the_wire():
         log_tail="a\n\0b",
     )
     assert wire.decode(Report, wire.encode(report)) == report
+
+
+def test_a_report_that_is_no_text_is_still_sent():
+    report = Report(
+        report_id="r",
+        worker="w",
+        task_name="t",
+        action_name="a",
+        action_index=0,
+        attempt=1,
+        action_status="STATE_FAILED",
+        message="file z\udcff",
+    )
+    assert wire.decode(Report, wire.encode(report)).message == "file z?"
 
 
 def test_an_offer_keeps_its_lists():

@@ -177,6 +177,21 @@ def test_a_worker_told_to_leave_leaves_its_container_running(server, worker_proc
     assert workflow.story()[-1] == ("action", "STATE_SUCCESS", 1)
 
 
+def test_an_idle_worker_ends_in_the_middle_of_its_long_poll(server, worker_process):
+    machine = worker_process("--wait", "60")
+    server.wait_for(lambda: any("wait=60" in one for one in server.requests), "a long poll")
+    assert machine.stop(signal.SIGTERM) == 0  # within half of that
+    assert "leaves" in machine.log
+
+
+def test_a_chatty_action_keeps_only_its_end_and_shows_all(server, worker_process):
+    workflow = server.add(sh("seq 1 100000"))
+    machine = worker_process()
+    server.wait_for_end(workflow)
+    assert machine.output.splitlines() == [str(number) for number in range(1, 100_001)]
+    assert workflow.events[-1].log_tail.endswith("\n99999\n100000\n")
+
+
 def test_a_machine_that_lost_the_container_runs_the_action_again(server, worker_process, engine):
     workflow = server.add(
         sh("if [ -e /workflow/x ]; then exit 9; fi; echo 1 > /workflow/x; sleep 600", "reboots"),
