@@ -166,12 +166,12 @@ class Site:
 
     def await_state(self, workflow: str, *states: str, seconds: float = PATIENCE_SECONDS) -> str:
         return self.await_that(
-            lambda: next((s for s in [self._state_or_none(workflow)] if s in states), None),
+            lambda: next((s for s in [self.state_or_none(workflow)] if s in states), None),
             f"{workflow} to be in {states}",
             seconds=seconds,
         )
 
-    def _state_or_none(self, workflow: str) -> str | None:
+    def state_or_none(self, workflow: str) -> str | None:
         if not self.git("branch", "--list", "status"):
             return None
         paths = self.git("ls-tree", "-r", "--name-only", "status", "status/").split()

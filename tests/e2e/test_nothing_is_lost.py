@@ -40,12 +40,12 @@ class Machine:
         for workflow in self.workflows:
             for index in range(ACTIONS):
                 for status in ("STATE_RUNNING", "STATE_SUCCESS"):
-                    self._tell(workflow, index, status, stop)
+                    self.tell(workflow, index, status, stop)
                     if stop.is_set():
                         return
         self.done = True
 
-    def _tell(self, workflow: str, index: int, status: str, stop: threading.Event) -> None:
+    def tell(self, workflow: str, index: int, status: str, stop: threading.Event) -> None:
         report = wire.Report(
             report_id=wire.report_id(workflow, index, 1, status),
             worker=mac(self.number),
@@ -127,7 +127,7 @@ def test_kill_minus_nine_at_random_moments_loses_nothing_and_doubles_nothing(pla
     stop = threading.Event()
     threads = [threading.Thread(target=each.live, args=(stop,)) for each in machines]
     last = machines[-1].workflows[-1]
-    place.await_that(lambda: place._state_or_none(last), "all workflows to be materialised")
+    place.await_that(lambda: place.state_or_none(last), "all workflows to be materialised")
     for thread in threads:
         thread.start()
     try:
@@ -149,4 +149,24 @@ def test_kill_minus_nine_at_random_moments_loses_nothing_and_doubles_nothing(pla
     assert [each for each, times in told.items() if times > 1] == []
     assert [each for machine in machines for each in machine.refused] == []
     place.git("fsck", "--strict", "--full")
+    place.tink("fsck")
+
+
+def test_a_status_branch_moved_by_someone_else_is_followed(place: Site) -> None:
+    files = {"templates__one": template("one", (1, [action("a0", "true", "busybox")]))}
+    place.commit("Add a template", **files)
+    place.serve()
+    first, second = (place.create("one", device_1=mac(1)) for _ in range(2))
+    place.await_state(second, "STATE_PENDING")
+    machine = Machine(1, [first], place.address)
+    stop = threading.Event()
+    machine.tell(first, 0, "STATE_RUNNING", stop)
+    tip = place.git("rev-parse", "status").strip()
+    foreign = place.git("commit-tree", "-p", tip, "-m", "somebody was here", f"{tip}^{{tree}}")
+    place.git("update-ref", "refs/heads/status", foreign.strip(), tip)
+    machine.tell(first, 0, "STATE_SUCCESS", stop)
+    assert place.state(first) == "STATE_SUCCESS"
+    assert place.state(second) == "STATE_PENDING"
+    assert foreign.strip() in place.git("rev-list", "status"), "nobody's commit is thrown away"
+    assert len(machine.acknowledged) == 2
     place.tink("fsck")
