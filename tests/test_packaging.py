@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import os
 import re
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import tomllib
 import zipfile
 from pathlib import Path
@@ -19,9 +22,15 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
 def run(*words: str | Path, cwd: Path = ROOT) -> str:
-    done = subprocess.run(
-        [str(word) for word in words], cwd=cwd, capture_output=True, text=True, check=False
-    )
+    with tempfile.TemporaryDirectory() as home:  # pip asks other programs, which may write there
+        done = subprocess.run(
+            [str(word) for word in words],
+            cwd=cwd,
+            env={**os.environ, "HOME": home},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
     return done.stdout
 
@@ -114,6 +123,25 @@ def test_every_dependency_is_pinned():
     everything = set(map(normalised, pins("requirements-dev.txt")))
     extras = PROJECT["optional-dependencies"].values()
     assert {normalised(each) for extra in extras for each in extra} <= everything
+
+
+# Named differently as a distribution and as a package, or loaded by another library.
+IMPORTED_AS = {"gitpython": "git", "pyyaml": "yaml", "prometheus-client": "prometheus_client"}
+LOADED_BY_NAME = {"httptools"}
+PART_OF_ANOTHER = {"gitdb", "urllib3", "werkzeug"}  # of gitpython, requests, flask
+
+
+def test_what_is_imported_is_what_we_depend_on():
+    imported = set()
+    for path in (*ROOT.glob("provisioner/**/*.py"), *ROOT.glob("worker/**/*.py")):
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                imported.add(node.module.split(".")[0])
+    foreign = imported - set(sys.stdlib_module_names) - {"provisioner", "worker"}
+    named = {normalised(each) for each in PROJECT["dependencies"]} - LOADED_BY_NAME
+    assert foreign - PART_OF_ANOTHER == {IMPORTED_AS.get(each, each) for each in named}
 
 
 def test_both_pin_files_agree():
