@@ -153,7 +153,7 @@ def test_words_are_completed(home):
 
 
 @pytest.mark.parametrize(
-    "library", ["flask", "rich", "ruamel", "jsonschema", "uvicorn", "watchdog", "docker"]
+    "library", ["flask", "rich", "yaml", "jsonschema", "uvicorn", "watchdog", "docker"]
 )
 def test_looking_at_workflows_imports_nothing_heavy(home, library):
     code = (
