@@ -1,0 +1,196 @@
+"""What asking for work costs: busy polls, idle long polls, and the way from release to worker.
+
+    python -m benchmarks.polls [--workflows 10000] [--connections 64,512,5000]
+        [--idle 5000] [--seconds 4] [--wakes 200] [--peer]
+
+Busy polls ask without waiting, half of them by machines that have an action, half by
+unknown ones.  `--peer` runs the statement of classic tink's poll beside it, on PostgreSQL
+in the same run.  A wake-up is timed from sending the report that releases an action to
+the other machine's answer, that report's commit included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from itertools import count
+from pathlib import Path
+
+import uvloop
+
+from benchmarks import load_client, postgres_peer, site
+from benchmarks.figures import summarise
+from provisioner.model.ids import HardwareId, WorkflowId
+from provisioner.model.views import WorkflowCreated
+from provisioner.model.workflow import WorkerAddress
+from provisioner.store.repo import GitRepo
+from provisioner.store.status_writer import StatusWriter
+from worker import wire
+
+PAIRS_FROM = 900_000  # numbers of the workflows of two machines
+SECOND = 1_000_000  # added to a number: the id of its second machine
+PEER_CLIENTS = 256  # PostgreSQL takes 400 connections here, tink-server took 100
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def _polls(first: int, workflows: int) -> load_client.Script:
+    for number in count(first):
+        known = site.worker_id(number % workflows)
+        worker = known if number % 2 else site.worker_id(number + 10 * SECOND)
+        yield load_client.get(f"/v1/workers/{worker}/action")
+
+
+def _busy(server: site.Server, options: argparse.Namespace, connections: int) -> None:
+    scripts: list[Callable[[], load_client.Script]] = [
+        partial(_polls, number * 31, options.workflows) for number in range(connections)
+    ]
+    tally, took = load_client.drive(server.host, server.port, scripts, seconds=options.seconds)
+    if tally.refused:
+        raise SystemExit(f"refused: {tally.refused[0]}")
+    print(f"{connections:5} connections: {summarise(tally.latencies_ms, took)}", flush=True)
+
+
+def _peer(peer: postgres_peer.PostgresPeer, options: argparse.Namespace, clients: int) -> None:
+    figures = peer.run(
+        postgres_peer.POLL, workflows=options.workflows, clients=clients, seconds=options.seconds
+    )
+    print(f"{clients:5} clients of tink's SQL: {figures}", flush=True)
+
+
+def _pair(number: int) -> WorkflowCreated:
+    """A workflow that goes to and fro between two machines."""
+    made = site.created(number)
+    second = HardwareId(site.worker_id(number + SECOND))
+    actions = tuple(
+        replace(action, worker_id=second) if action.index % 2 else action
+        for action in made.record.actions
+    )
+    workers = (*made.record.workers, WorkerAddress(id=second))
+    return replace(made, record=replace(made.record, actions=actions, workers=workers))
+
+
+def _fill(folder: Path, options: argparse.Namespace) -> None:
+    site.fill(folder, options.workflows)
+    writer = StatusWriter(GitRepo(folder))
+    try:
+        pairs = tuple(_pair(PAIRS_FROM + number) for number in range(options.wakes))
+        writer.propose(lambda _: pairs).result()
+    finally:
+        writer.close()
+
+
+async def _idle(server: site.Server, options: argparse.Namespace) -> None:
+    """Open long polls, see what they cost, and wake single ones among them."""
+    before = server.resident_mib
+    waiting = []
+    for number in range(options.idle):
+        worker = (
+            site.worker_id(PAIRS_FROM + SECOND + number)
+            if number < options.wakes
+            else site.worker_id(20 * SECOND + number)
+        )
+        reader, writer = await asyncio.open_connection(server.host, server.port)
+        writer.write(load_client.get(f"/v1/workers/{worker}/action?wait=60"))
+        waiting.append((reader, writer))
+    await asyncio.sleep(2)
+    used = server.resident_mib - before
+    ticks = _cpu_seconds(server)
+    await asyncio.sleep(5)
+    busy = (_cpu_seconds(server) - ticks) / 5 * 100
+    print(
+        f"{options.idle} idle long polls: {used:.1f} MiB, {used * 1024 / options.idle:.1f} KiB"
+        f" each; {busy:.1f} % of a core",
+        flush=True,
+    )
+    asker, telling = await asyncio.open_connection(server.host, server.port)
+    times = [
+        await _wake(PAIRS_FROM + number, waiting[number][0], asker, telling)
+        for number in range(options.wakes)
+    ]
+    print(f"wake-ups, from the report to the other machine: {summarise(times, sum(times) / 1000)}")
+    for _, writer in waiting:
+        writer.close()
+    telling.close()
+
+
+async def _wake(
+    number: int,
+    waiting: asyncio.StreamReader,
+    asker: asyncio.StreamReader,
+    telling: asyncio.StreamWriter,
+) -> float:
+    workflow = site.workflow_id(number)
+    for status in ("STATE_RUNNING", "STATE_SUCCESS"):
+        started = time.perf_counter()
+        telling.write(
+            load_client.post(f"/v1/workflows/{workflow}/reports", _report(number, status))
+        )
+        if status == "STATE_RUNNING":
+            await _answer(asker)
+    body = await _answer(waiting)
+    took = (time.perf_counter() - started) * 1000
+    if wire.decode(wire.Offer, body).workflow_id != workflow:
+        raise SystemExit("a machine was woken for another's workflow")
+    await _answer(asker)
+    return took
+
+
+def _report(number: int, status: str) -> dict[str, object]:
+    workflow: WorkflowId = site.workflow_id(number)
+    return {
+        "report_id": wire.report_id(workflow, 0, 1, status),
+        "worker": site.worker_id(number),
+        "task_name": site.TASK,
+        "action_name": site.action_name(0),
+        "action_index": 0,
+        "attempt": 1,
+        "action_status": status,
+    }
+
+
+async def _answer(reader: asyncio.StreamReader) -> bytes:
+    head = await reader.readuntil(b"\r\n\r\n")
+    if not head.startswith(b"HTTP/1.1 200"):
+        raise SystemExit(head.decode())
+    length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+    return await reader.readexactly(length)
+
+
+def _cpu_seconds(server: site.Server) -> float:
+    fields = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--workflows", type=int, default=10_000)
+    parser.add_argument("--connections", default="64,512,5000")
+    parser.add_argument("--idle", type=int, default=5_000)
+    parser.add_argument("--seconds", type=int, default=4)
+    parser.add_argument("--wakes", type=int, default=200)
+    parser.add_argument("--peer", action="store_true", help="run PostgreSQL beside it (root)")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="tinkgit-bench-") as name, ExitStack() as stack:
+        folder = Path(name)
+        folder.chmod(0o755)
+        _fill(folder / "site.git", options)
+        peer = stack.enter_context(postgres_peer.postgres({})) if options.peer else None
+        if peer is not None:
+            peer.load(options.workflows)
+        server = stack.enter_context(site.serving(folder / "site.git"))
+        uvloop.run(_idle(server, options))
+        for connections in map(int, options.connections.split(",")):
+            if peer is not None:
+                _peer(peer, options, min(connections, PEER_CLIENTS))
+            _busy(server, options, connections)
+
+
+if __name__ == "__main__":
+    main()
