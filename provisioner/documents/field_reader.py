@@ -41,6 +41,7 @@ class FieldReader:
         self._is_open = is_open
         self._path = path
         self._entries = 0
+        self.met_open = False  # a part is not known yet, and so neither is what is missing
         self.problems: list[Problem] = []
 
     def fields(self, where: Path, value: object, known: tuple[str, ...], kind: str) -> FieldsOf:
@@ -51,7 +52,9 @@ class FieldReader:
             self.mismatch(where, value, kind)
             return FieldsOf(self, where, {})
         for key in value:
-            if key not in known and not self._is_open(key):
+            if key not in known and self._is_open(key):
+                self.met_open = True
+            elif key not in known:
                 near = difflib.get_close_matches(key.lower(), known, n=1)
                 hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
                 text = f"field {key[:60]} not found in type {kind}"
@@ -111,6 +114,7 @@ class FieldReader:
 
     def mismatch(self, where: Path, value: object, kind: str, *, hint: str = "") -> None:
         if isinstance(value, str) and self._is_open(value):
+            self.met_open = self.met_open or kind != "int64"
             return
         tag = _TAGS.get(type(value), "null")
         shown = ""

@@ -18,8 +18,6 @@ from provisioner.model.ids import template_id
 from provisioner.model.problem import Problem, Severity
 from provisioner.model.template import Template
 
-OPEN = workflow_text.OPEN
-
 # All of these are searched in one pass from left to right: the text may be hostile.
 _INSIDE = re.compile(r"\}\}|[\"`']")
 _QUOTED = {
@@ -68,7 +66,10 @@ def check_early(template: Template) -> tuple[Problem, ...]:
     if "{{" in marked:  # not closed: the renderer says it better
         return ()
     reading = yaml_reader.read(marked, path=template.source.path)
-    problems: Iterable[Problem] = reading.problems
+    # What is merged by `<<: {{ … }}` is not known yet.
+    problems: Iterable[Problem] = [
+        each for each in reading.problems if not (spans and each.code == "yaml.merge")
+    ]
     if not problems:
         document = next(iter(reading.documents), Document(data=None, entry=None))
         problems = workflow_text.check_unrendered(document, path=template.source.path)
@@ -122,11 +123,15 @@ def _shapes_lines(text: str, start: int, end: int) -> bool:
 
 
 def _marked(text: str, spans: Sequence[tuple[int, int]]) -> str:
-    """Put marks in place of expressions; the length stays, so that places stay true."""
+    """Put marks in place of expressions; the length stays, so that places stay true.
+
+    Neighbours get different marks, so that two open keys of a map are not the same key.
+    """
+    first, last = ord(workflow_text.OPEN_FIRST), ord(workflow_text.OPEN_LAST)
     parts: list[str] = []
     at = 0
-    for start, end in spans:
-        parts += (text[at:start], OPEN * (end - start))
+    for number, (start, end) in enumerate(spans):
+        parts += (text[at:start], chr(first + number % (last - first)) * (end - start))
         at = end
     return "".join([*parts, text[at:]])
 

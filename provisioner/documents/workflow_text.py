@@ -20,9 +20,9 @@ from provisioner.model.problem import InvalidInput, Problem, Severity
 from provisioner.model.workflow import DEFAULT_ACTION_TIMEOUT_SECONDS, Action
 
 VERSION = "0.1"
-# Stands for an expression in a template that is checked before it is rendered; a private
-# character of Unicode, so that nobody writes it.
-OPEN = "\ue000"
+# Stand for expressions in a template that is checked before it is rendered: the private
+# characters of Unicode, which nobody writes.
+OPEN_FIRST, OPEN_LAST = "\ue000", "\uf8ff"
 NAME_LIMIT_BYTES = 200  # a name of 200 bytes is refused already
 # 68 years: classic tink took any 64-bit number; ours are added to dates.
 LONGEST_SECONDS = 2**31 - 1
@@ -142,7 +142,7 @@ def check_unrendered(document: Document, *, path: str) -> tuple[Problem, ...]:
     reader = FieldReader(document, path=path, is_open=_is_open)
     with suppress(Stopped):
         parsed, places = _read_workflow(reader, document)
-        if not reader.problems:
+        if not reader.problems and not reader.met_open:
             _check_rules(parsed, places, rendered=False)
     return tuple(reader.problems)
 
@@ -289,7 +289,7 @@ def _image_hint(image: str) -> str:
 
 def _is_open(text: str) -> bool:
     """Say whether rendering may still change this text."""
-    return OPEN in text
+    return not text.isascii() and any(OPEN_FIRST <= each <= OPEN_LAST for each in text)
 
 
 def _at_source(

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from document_reading import decode, shown
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from provisioner.documents.template_text import static_name
 from provisioner.model.ids import template_id
+from provisioner.render import template
 
 HELLO = """\
 version: "0.1"
@@ -83,6 +87,13 @@ def test_a_kubernetes_template_in_json_holds_yaml():
         ("timeout: 60\n", "timeout: {{- 60 -}}\n"),
         ("timeout: 60\n", 'command: ["{{`{{.x}}`}}", "{{"}}"}}"]\n'),
         ("timeout: 60\n", "timeout: {{/* a comment: with\n    - yaml in it */}}60\n"),
+        ("timeout: 60\n", "{{.a}}: {{.b}}\n        {{.c}}: {{.d}}\n"),
+        ("timeout: 60\n", "<<: {{ .more | toJson }}\n"),
+        ("image: hello-world", "{{.key}}: hello-world"),
+        (HELLO[HELLO.index("tasks:") :], "tasks: {{ .tasks | toJson }}\n"),
+        (HELLO[HELLO.index("tasks:") :], "tasks:\n  - {{ .task | toJson }}\n"),
+        (HELLO[HELLO.index("    actions:") :], "    actions: {{ .actions | toJson }}\n"),
+        (HELLO[HELLO.index("      - name") :], "      - {{ .action | toJson }}\n"),
         ("name: hello\n", "name: hello # the name\n"),
         ("name: hello\n", "'name': 'hello'\n"),
         ("name: hello\n", 'name : "hello"\n'),
@@ -105,6 +116,7 @@ def test_what_rendering_may_put_right_is_left_to_it(old, new):
         ("  - name", "   name", ["6:5 yaml.syntax"]),
         ("timeout: 60\n", "timeout: 60\n        image: x\n", ["11:9 yaml.duplicate"]),
         ("name: hello\n", "", ["1:1 template.name"]),
+        ('  - name: "hello world"', '  {{.dash}} name: "hello world"', ["6:5 yaml.syntax"]),
         ("tasks:", "x: &x !!python/y z\ntasks:", ["4:4 yaml.tag"]),
     ],
 )
@@ -181,3 +193,47 @@ def test_a_large_template_is_refused():
 @pytest.mark.timeout(5)
 def test_a_hostile_text_ends_in_time(text):
     decode("templates/x.yaml", text)
+
+
+FULL = (
+    HELLO.replace("{{.device_1}}", "10.0.0.2")
+    + """\
+        command: ["sh", "-c", 'echo "a: b"']
+        volumes: [/a:/b, /c:/d:ro]
+        environment:
+          CONTENTS: |
+            network:
+              version: 2
+          UID: 0
+    volumes:
+      - /dev:/dev
+  - {name: two, worker: 10.0.0.1, actions: [{name: x, image: "a/b:c", pid: host}]}
+"""
+)
+_WORD = re.compile(r"[A-Za-z0-9_]+")  # not what YAML is made of: dashes, colons, quotes
+
+
+@st.composite
+def opened(draw):
+    """A right template in which expressions stand for parts of words, and their values."""
+    words = [found.span() for found in _WORD.finditer(FULL)]
+    chosen = draw(st.lists(st.sampled_from(words), min_size=1, max_size=6, unique=True))
+    text, data = FULL, {}
+    for number, (start, end) in enumerate(sorted(chosen, reverse=True)):
+        first = draw(st.integers(start, end - 1))
+        last = draw(st.integers(first + 1, end))
+        if text[first - 1] == "{" or text[last] == "}":
+            continue  # three braces are something else
+        data[f"k{number}"] = text[first:last]
+        text = f"{text[:first]}{{{{.k{number}}}}}{text[last:]}"
+    return text, data
+
+
+@given(opened())
+@settings(max_examples=500, deadline=None)
+def test_what_renders_to_a_right_workflow_is_never_refused_before(case):
+    text, data = case
+    assert template.parse(text).render(data) == FULL
+    decoded = decode("templates/x.yaml", text)
+    found = {each.code for each in decoded.problems} - {"template.name"}  # it must be static
+    assert not found, [str(each) for each in decoded.problems]
