@@ -268,7 +268,8 @@ class Worker:
         try:
             return not self._api.heartbeat(held.workflow_id, heartbeat).cancel
         except ServerUnreachable:
-            return True  # undecided: the offers to come will tell
+            self._may_have_leftovers = True  # undecided: ask again
+            return True
         except ServerRefused as error:
             return error.status not in UNWANTED_STATUSES
 

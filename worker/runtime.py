@@ -245,7 +245,7 @@ class DockerRuntime:
     ) -> tuple[ContainerState, bool]:
         """Wait for a container's end; tells too whether its time was over."""
         deadline = time.monotonic() + run.timeout_seconds - self._ran_seconds(begun)
-        pump = LogPump(lambda: self._output(begun.id), tail)
+        pump = LogPump(lambda follow: self._output(begun.id, follow), tail)
         was_watched = not begun.has_ended
         while True:
             watch.check()
@@ -321,12 +321,12 @@ class DockerRuntime:
         tail.note(f"--- {role}: {told}")
         log.info("%s: %s: %s", run, role, told)
 
-    def _output(self, container_id: str) -> Iterator[bytes]:
-        """A container's output until its end, or its engine's."""
+    def _output(self, container_id: str, follow: bool) -> Iterator[bytes]:
+        """A container's output until now or its end, or its engine's."""
         if not self._config.capture_action_logs:
             return
         try:
-            yield from self._engine.output(container_id)
+            yield from self._engine.output(container_id, follow=follow)
         except (EngineGone, EngineSaidNo) as error:
             log.debug("output of container %s was cut off: %s", container_id[:12], error)
 

@@ -216,8 +216,9 @@ class Engine:
             if error.status not in (404, 409):  # 409: its removal is under way
                 raise
 
-    def output(self, container_id: str) -> Iterator[bytes]:
-        """Everything that a container with a terminal has said and says, until its end.
+    def output(self, container_id: str, *, follow: bool) -> Iterator[bytes]:
+        """Everything that a container with a terminal has said; with `follow` also what it
+        says until its end.
 
         Not by `Container.logs`, which reads a terminal's output byte by byte.
         """
@@ -225,7 +226,7 @@ class Engine:
             api = client.api
             response = api.get(
                 f"{api.base_url}/v{api.api_version}/containers/{container_id}/logs",
-                params={"stdout": "1", "stderr": "1", "follow": "1"},
+                params={"stdout": "1", "stderr": "1", "follow": str(int(follow))},
                 stream=True,
                 timeout=(ENGINE_ANSWER_SECONDS, None),  # silence may be long
             )

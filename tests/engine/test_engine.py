@@ -32,9 +32,11 @@ def test_without_a_dockerd_one_is_told_what_to_install(monkeypatch):
 @pytest.mark.docker
 def test_privileged_containers_run(engine, image):
     client = docker.DockerClient(base_url=engine.url)
-    said = client.containers.run(image, ["sh", "-c", "echo $PATH"], privileged=True, remove=True)
+    ran = client.containers.run(image, ["sh", "-c", "echo $PATH"], privileged=True, detach=True)
+    assert ran.wait()["StatusCode"] == 0
+    assert ran.logs() == b"/bin\n"
+    ran.remove()
     client.close()
-    assert said == b"/bin\n"
 
 
 @pytest.mark.docker
@@ -53,9 +55,10 @@ def test_what_was_imported_survives_a_restart_and_nothing_survives_the_stop(engi
         own.halt(signal.SIGKILL)
         own.resume()
         client = docker.DockerClient(base_url=own.url)
-        said = client.containers.run("127.0.0.1:1/mine:2", ["cat", "/etc/told"], remove=True)
+        ran = client.containers.run("127.0.0.1:1/mine:2", ["cat", "/etc/told"], detach=True)
+        assert ran.wait()["StatusCode"] == 0
+        assert ran.logs() == b"x"
         client.close()
-        assert said == b"x"
         assert own.folder != engine.folder
     assert not own.folder.exists()
     assert str(own.folder) not in Path("/proc/mounts").read_text()

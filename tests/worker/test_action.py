@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from fake_server import an_action
 from worker import action
 from worker.action import HeldRun, Run
 from worker.engine_errors import is_final_pull_error, missing_capabilities, privileged_unavailable
+from worker.log_pump import LogPump
 from worker.log_tail import LogTail
 
 ID = "0190a5c0-0000-7000-8000-0000000000aa"
@@ -77,6 +79,26 @@ def test_the_tail_has_an_end_in_bytes():
     for _ in range(10):
         list(tail.feed(b"\xff" * 20_000))  # each becomes three bytes
     assert 65_000 < len(tail.text.encode()) <= 65_536
+
+
+def test_what_a_follower_missed_is_read_at_the_end(caplog):
+    def read(follow: bool) -> Iterator[bytes]:
+        yield b"one\ntw"
+        if not follow:
+            yield b"o\nthree"
+
+    caplog.set_level("INFO", logger="worker.output")
+    tail = LogTail()
+    LogPump(read, tail).finish()
+    assert tail.text == "one\ntwo\nthree"
+    assert caplog.messages == ["one", "two", "three"]
+
+
+def test_a_follower_that_was_cut_off_reads_on_where_it_was():
+    pieces = [[b"one\n"], [b"one\nt", b"wo\n"], [b"one\ntwo\n"]]
+    tail = LogTail()
+    LogPump(lambda follow: iter(pieces.pop(0)), tail).resumed().finish()
+    assert tail.text == "one\ntwo\n"
 
 
 def test_a_note_is_a_line_of_its_own():

@@ -185,6 +185,25 @@ def test_what_is_held_and_over_is_dropped_at_the_start(server, machine):
     assert machine.runtime.dropped == [held]
 
 
+def test_what_is_held_is_asked_about_until_the_server_answers(server, machine):
+    left = [503, 503]
+
+    def refuse(method: str, path: str) -> None:
+        if path.endswith("/heartbeat") and left:
+            raise Refusal(left.pop(), "not now")
+
+    server.before = refuse
+    over = server.add(an_action())
+    server.cancel(over)
+    held = HeldRun(workflow_id=over.id, action_index=0, attempt=1, asked_as=WORKER)
+    machine.runtime.held.append(held)
+    after = [server.add(an_action()) for _ in range(3)]
+    machine.start()
+    for workflow in after:
+        server.wait_for_end(workflow)
+    assert machine.runtime.dropped == [held]
+
+
 def test_a_run_broken_off_is_tried_three_times_and_then_failed(server, machine):
     def break_off(run: Run, watch: Watch) -> Outcome:
         raise Interrupted("no engine")
