@@ -24,6 +24,7 @@ from provisioner.store.status_index import Row, WorkerRow
 from provisioner.store.status_store import StatusStore
 
 _VERSION = 1
+_STATES = {each.value: each for each in State}
 
 
 def load(store: StatusStore) -> StatusView:
@@ -102,7 +103,7 @@ def _row(raw: list[Any]) -> Row:
         request_digest=digest,
         created_at=created_at,
         claimed_at=claimed_at,
-        state=State(state),
+        state=_STATES[state],
         workers=tuple(WorkerRow(each, tuple(addresses)) for each, addresses in workers),
         is_deleted=is_deleted,
     )

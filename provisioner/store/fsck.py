@@ -19,14 +19,16 @@ from provisioner.model.ids import CommitId, InvalidId, WorkflowId, parse_uuid
 from provisioner.model.problem import InvalidInput, Problem
 from provisioner.model.state_machine import WorkflowContext
 from provisioner.model.workflow import WorkflowRecord
-from provisioner.store import git_stream, history, layout, status_codec
+from provisioner.store import git_stream, history, layout, status_codec, status_index
 from provisioner.store.history import CommitChanges, RawChange
+from provisioner.store.object_reader import TreeEntry
 from provisioner.store.repo import GitRepo
-from provisioner.store.tree import EMPTY_TREE, FILE_MODE
+from provisioner.store.status_index import Row
+from provisioner.store.tree import EMPTY_TREE, FILE_MODE, TreeEditor
 
 PROBLEM_LIMIT = 1_000  # a broken branch is broken; nobody reads more
 _WINDOW_BLOBS = 4_000  # read from git together: some 10 MB
-_PATHS = (layout.FORMAT, layout.RECORDS, layout.STATUS, layout.LOGS)
+_PATHS = (layout.FORMAT, layout.RECORDS, layout.STATUS, layout.LOGS, layout.ARCHIVED)
 _EVENTS = b'\n"events": [\n'
 _END = b"\n]\n}\n"
 
@@ -52,6 +54,7 @@ class _Workflow:
     record_blob: str = ""
     events: bytes = b""
     is_written: bool = False
+    archived: str = ""  # the status file, when it was moved to the archive
     record: WorkflowRecord | None = None
     context: WorkflowContext | None = None
 
@@ -74,15 +77,18 @@ def check(
             message=f"commit {since} is not in the history of branch {branch} any more",
         )
         return FsckReport(commit=tip, problems=(problem,))
-    return _Check(repo, since).run(tip, progress or (lambda done, total: None))
+    return _Check(repo, branch, since).run(tip, progress or (lambda done, total: None))
 
 
 class _Check:
-    def __init__(self, repo: GitRepo, since: CommitId | None) -> None:
+    def __init__(self, repo: GitRepo, branch: str, since: CommitId | None) -> None:
         self._repo = repo
         self._since = since
         self._workflows: dict[WorkflowId, _Workflow] = {}
         self._wanted_trees: dict[str, str] = {}  # tree id: the path that needs it
+        self._leaving: dict[WorkflowId, Row] = {}
+        self._archived: dict[WorkflowId, str] = {}  # its status file
+        self._archive = repo.resolve(layout.archive_ref(branch))
         self._problems: list[Problem] = []
         self._events = 0
         self._commit = CommitId("")
@@ -110,6 +116,7 @@ class _Check:
             if len(self._problems) >= PROBLEM_LIMIT:
                 break
         self._check_trees()
+        self._check_archive()
         return FsckReport(
             commit=tip,
             commits=total,
@@ -120,6 +127,7 @@ class _Check:
 
     def _check_commit(self, commit: CommitChanges, contents: dict[str, bytes]) -> None:
         """Records come before the status files that need them."""
+        self._leaving = self._read_archived(commit, contents)
         checks = {
             layout.RECORDS: self._check_record,
             layout.LOGS: self._check_log,
@@ -140,12 +148,37 @@ class _Check:
                     for problem in invalid.problems:
                         self._report(change.path, problem.code, problem.message)
 
+    def _read_archived(
+        self, commit: CommitChanges, contents: dict[str, bytes]
+    ) -> dict[WorkflowId, Row]:
+        """Which workflows leave the tip in this commit, by the lists that say so."""
+        leaving: dict[WorkflowId, Row] = {}
+        for change in commit.changes:
+            if not change.path.startswith(f"{layout.ARCHIVED}/"):
+                continue
+            old = self._repo.blob(change.old) if change.old else b""
+            new = contents.get(change.path, b"")
+            if not new.startswith(old):
+                self._report(change.path, "fsck.archive", "lost or changed a line")
+                continue
+            rows = status_index.decode_archived(new[len(old) :])
+            leaving |= {row.id: row for row in rows}
+            self._archived |= {row.id: row.status_blob for row in rows}
+        return leaving
+
+    def _may_leave(self, workflow: WorkflowId, change: RawChange, blob: str = "") -> bool:
+        """Whether a file that is gone was moved to the archive as it was."""
+        return not change.new and workflow in self._leaving and blob in ("", change.old)
+
     def _check_record(self, change: RawChange, content: bytes) -> None:
-        if change.old:
-            said = "changed" if change.new else "vanished"
-            self._report(change.path, "fsck.record", f"{said}, and records never do")
-            return
         workflow = _id_of(change.path.split("/")[-2])
+        if change.old:
+            row = self._leaving.get(workflow)
+            is_record = change.path == layout.record(workflow)
+            if not self._may_leave(workflow, change, row.record_blob if row and is_record else ""):
+                said = "changed" if change.new else "vanished"
+                self._report(change.path, "fsck.record", f"{said}, and records never do")
+            return
         if change.path != layout.record(workflow):
             if change.path != layout.rendered(workflow):
                 self._report(change.path, "fsck.path", "is no file of ours")
@@ -157,7 +190,8 @@ class _Check:
             self._report(change.path, "fsck.record", "is not as we write it")
 
     def _check_log(self, change: RawChange, _: bytes) -> None:
-        if change.old:
+        workflow = _id_of(change.path.split("/")[-2])
+        if change.old and not self._may_leave(workflow, change):
             said = "changed" if change.new else "vanished"
             self._report(change.path, "fsck.log", f"{said}, and logs never do")
 
@@ -166,7 +200,13 @@ class _Check:
         if change.path != layout.status(workflow):
             self._report(change.path, "fsck.path", "is no file of ours")
         elif not change.new:
-            self._report(change.path, "fsck.status", "vanished, and status files never do")
+            row = self._leaving.get(workflow)
+            if row is None or not self._may_leave(workflow, change, row.status_blob):
+                self._report(change.path, "fsck.status", "vanished, and status files never do")
+            known = self._workflows.setdefault(workflow, _Workflow(id=workflow))
+            known.archived = change.old
+            if row is not None:
+                known.record_blob = row.record_blob
         elif change.mode != FILE_MODE:
             self._report(change.path, "fsck.path", f"has the file mode {change.mode:o}")
         else:
@@ -177,7 +217,7 @@ class _Check:
         known = self._workflows.setdefault(workflow, _Workflow(id=workflow))
         if not known.record_blob:
             path = layout.record(workflow)
-            entry = self._repo.entry_at(self._commit, path)
+            entry = self._repo.entry_at(self._commit, path) or self._in_archive(path)
             if entry is None:
                 raise InvalidInput(
                     [Problem(path=path, code="fsck.record", message="there is no record")]
@@ -187,18 +227,41 @@ class _Check:
             content = self._repo.blob(known.record_blob)
             known.record = status_codec.decode_record(content, change.path)
         if known.context is None:
-            if change.old:
-                content = self._repo.blob(change.old)
+            known.archived = known.archived or self._archived_before(known)
+            before = change.old or known.archived
+            if before:
+                content = self._repo.blob(before)
                 live = status_codec.decode_status(content, known.record, change.path)
                 known.context, known.events = live.context, _event_bytes(content)
             else:
                 known.context = state_machine.begin(workflow, len(known.record.actions))
         return known
 
+    def _archived_before(self, known: _Workflow) -> str:
+        """The status file of a workflow that was in the archive when this check begins."""
+        if self._since is None or known.is_written:
+            return ""
+        lines = self._repo.blob_at(self._since, layout.archived(known.id)) or b""
+        rows = {row.id: row for row in status_index.decode_archived(lines)}
+        return rows[known.id].status_blob if known.id in rows else ""
+
+    def _in_archive(self, path: str) -> TreeEntry | None:
+        return self._repo.entry_at(self._archive, path) if self._archive else None
+
+    def _check_archive(self) -> None:
+        """What left the tip must be in the archive branch, as it was or with more events."""
+        root = self._repo.commit(self._archive).tree if self._archive else EMPTY_TREE
+        trees = TreeEditor(root, lambda each: self._repo.object(each).content)
+        for workflow, blob in self._archived.items():
+            found = trees.get(layout.status(workflow))
+            if found is None or found.id != blob:
+                self._report(layout.status(workflow), "fsck.archive", "is not in the archive")
+
     def _check_events(self, known: _Workflow, change: RawChange, content: bytes) -> None:
         assert known.record is not None and known.context is not None
         old, new = known.events, _event_bytes(content)
-        if not new.startswith(old) or (known.is_written and not change.old):
+        is_new = not change.old and not known.archived
+        if not new.startswith(old) or (known.is_written and is_new):
             self._report(change.path, "fsck.history", "events that were there are gone or changed")
             live = status_codec.decode_status(content, known.record, change.path)
             known.context = live.context
@@ -207,7 +270,7 @@ class _Check:
                 self._check_event(known, event, change.path)
         if status_codec.encode_status_with(known.context, new) != content:
             self._report(change.path, "status.replay", "state is not what its events lead to")
-        known.events, known.is_written = new, True
+        known.events, known.is_written, known.archived = new, True, ""
         if known.context.is_final:
             known.events, known.record, known.context = b"", None, None
 
@@ -269,7 +332,8 @@ def _is_read(change: RawChange) -> bool:
     """Whether the content matters: status files and new records."""
     is_status = change.path.startswith("status/") and change.path.endswith(".json")
     is_record = change.path.startswith("workflows/") and change.path.endswith("/record.json")
-    return change.mode == FILE_MODE and (is_status or is_record) and bool(change.new)
+    is_list = change.path.startswith("archived/")
+    return change.mode == FILE_MODE and (is_status or is_record or is_list) and bool(change.new)
 
 
 def _id_of(text: str) -> WorkflowId:

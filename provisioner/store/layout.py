@@ -13,6 +13,7 @@ RECORDS = "workflows"
 STATUS = "status"
 DATA = "data"
 LOGS = "logs"
+ARCHIVED = "archived"
 
 _NAME_LIMIT = 60  # characters of an action's name in the name of its log
 
@@ -41,6 +42,24 @@ def logs(workflow: WorkflowId) -> str:
 def log(workflow: WorkflowId, *, action_index: int, action_name: str, attempt: int) -> str:
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", action_name)[:_NAME_LIMIT]
     return f"{logs(workflow)}/{action_index}-{name}.{attempt}.log"
+
+
+def archived(workflow: WorkflowId) -> str:
+    """The list that names an archived workflow: one for each day."""
+    return f"{ARCHIVED}/{shard(workflow).rpartition('/')[0]}.jsonl"
+
+
+def record_folder(workflow: WorkflowId) -> str:
+    return f"{RECORDS}/{shard(workflow)}/{workflow}"
+
+
+def all_of(workflow: WorkflowId) -> tuple[str, str, str, str]:
+    """Everything that the branch holds of one workflow."""
+    return record_folder(workflow), status(workflow), data(workflow), logs(workflow)
+
+
+def archive_ref(branch: str) -> str:
+    return f"refs/heads/{branch}-archive"
 
 
 def is_log_of(name: str, *, action_index: int, attempt: int) -> bool:

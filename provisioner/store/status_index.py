@@ -40,12 +40,30 @@ class Row(NamedTuple):
     is_deleted: bool
 
 
+_ARCHIVED_NAMES = tuple(name for name in Row._fields if name != "workers")
+
+
 class Blobs(NamedTuple):
     """The ids of a workflow's two files."""
 
     id: WorkflowId
     record: str
     status: str
+
+
+def encode_archived(row: Row) -> bytes:
+    """One line of a list of archived workflows: what must stay known of them."""
+    raw = {name: getattr(row, name) for name in _ARCHIVED_NAMES}
+    return (json.dumps(raw) + "\n").encode()
+
+
+def decode_archived(content: bytes) -> list[Row]:
+    rows = []
+    for line in content.splitlines():
+        raw = json.loads(line)
+        raw["state"] = State(raw["state"])
+        rows.append(Row(workers=(), **raw))
+    return rows
 
 
 def read_rows(repo: GitRepo, workflows: Iterable[Blobs]) -> Iterator[Row]:

@@ -6,7 +6,7 @@ workflow by its path, without looking at any other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
@@ -22,6 +22,7 @@ from provisioner.model.views import (
     path_of,
 )
 from provisioner.store import data_names, git_stream, layout, status_codec, status_index, tree
+from provisioner.store.object_reader import TreeEntry
 from provisioner.store.repo import GitRepo
 from provisioner.store.status_index import Blobs, Row
 from provisioner.store.stored_workflow import WorkflowReader, is_final
@@ -77,7 +78,17 @@ class StatusStore:
     def read_rows(self, commit: CommitId) -> list[Row]:
         """Read what is to be known of every workflow (see status_index)."""
         self._check_format(commit)
-        return list(status_index.read_rows(self.repo, self._list_blobs(commit)))
+        archived = {row.id: row for row in self.read_archived(commit)}
+        rows = status_index.read_rows(self.repo, self._list_blobs(commit, archived))
+        return list((archived | {row.id: row for row in rows}).values())
+
+    def read_archived(self, commit: CommitId) -> list[Row]:
+        """Read the lists of the workflows whose files were moved to the archive branch."""
+        words = ("-r", "-z", "--full-tree", "--end-of-options", commit, layout.ARCHIVED)
+        listing = self.repo.run("ls-tree", *words).decode("utf-8", "surrogateescape")
+        blobs = [line[12:52] for line in listing.split("\0") if line]
+        lists = (status_index.decode_archived(each.content) for each in self.repo.objects(blobs))
+        return [row for rows in lists for row in rows]
 
     def update_rows(self, rows: list[Row], old: CommitId, new: CommitId) -> list[Row] | None:
         """Bring rows from one commit to another; None when only a fresh reading helps."""
@@ -102,7 +113,10 @@ class StatusStore:
                 changed[WorkflowId(path.stem)] = None
             elif path.name == "record.json" and change.old is not None:
                 return None
-        blobs = [self._blobs(new, each) for each in changed]
+        try:
+            blobs = [self._blobs(new, each) for each in changed]
+        except NotFound:
+            return None
         return list(status_index.read_rows(self.repo, blobs))
 
     def read_reconcile(self, commit: CommitId | None = None) -> ReconcileReport:
@@ -129,7 +143,7 @@ class StatusStore:
         commit: CommitId | None = None,
     ) -> bytes | None:
         """Return the kept end of an action's output, or None when it had none."""
-        entry = self.repo.entry_at(self._commit(commit, workflow), layout.logs(workflow))
+        entry = self._find(self._commit(commit, workflow), layout.logs(workflow))
         for each in self.repo.tree(entry.id) if entry else ():
             name = each.name.decode("utf-8", "surrogateescape")
             if layout.is_log_of(name, action_index=action_index, attempt=attempt):
@@ -171,12 +185,12 @@ class StatusStore:
     def list_workflows(self, commit: CommitId | None = None) -> tuple[WorkflowId, ...]:
         """Return the ids of all workflows, in the order of their paths."""
         commit = commit or self.tip()
-        return tuple(each.id for each in self._list_blobs(commit)) if commit else ()
+        return tuple(each.id for each in self._all_blobs(commit)) if commit else ()
 
     def iterate_workflows(self, commit: CommitId | None = None) -> Iterator[LiveWorkflow]:
         """Decode all workflows in one stream, without keeping them."""
         commit = commit or self.tip()
-        blobs = self._list_blobs(commit) if commit else []
+        blobs = self._all_blobs(commit) if commit else []
         wanted = [each for row in blobs for each in (row.record, row.status)]
         contents = git_stream.objects(self.repo.common_dir, wanted)
         for row in blobs:
@@ -220,16 +234,34 @@ class StatusStore:
 
     def _find_blob(self, commit: CommitId | None, path: str) -> bytes | None:
         commit = commit or self.tip()
-        return self.repo.blob_at(commit, path) if commit else None
+        entry = self._find(commit, path) if commit else None
+        return self.repo.blob(entry.id) if entry else None
+
+    def _find(self, commit: CommitId, path: str) -> TreeEntry | None:
+        """Find a path in a commit, or where retention moved it to."""
+        entry = self.repo.entry_at(commit, path)
+        if entry is not None:
+            return entry
+        archive = self.repo.resolve(layout.archive_ref(self.branch))
+        return self.repo.entry_at(archive, path) if archive else None
 
     def _blobs(self, commit: CommitId, workflow: WorkflowId) -> Blobs:
-        record = self.repo.entry_at(commit, layout.record(workflow))
-        status = self.repo.entry_at(commit, layout.status(workflow))
+        record = self._find(commit, layout.record(workflow))
+        status = self._find(commit, layout.status(workflow))
         if record is None or status is None:
             raise NotFound("workflow", workflow)
         return Blobs(workflow, record.id, status.id)
 
-    def _list_blobs(self, commit: CommitId) -> list[Blobs]:
+    def _all_blobs(self, commit: CommitId) -> list[Blobs]:
+        archived = {row.id: row for row in self.read_archived(commit)}
+        blobs = {
+            row.id: Blobs(row.id, row.record_blob, row.status_blob) for row in archived.values()
+        }
+        return list(
+            (blobs | {each.id: each for each in self._list_blobs(commit, archived)}).values()
+        )
+
+    def _list_blobs(self, commit: CommitId, archived: Mapping[WorkflowId, Row]) -> list[Blobs]:
         words = ("-r", "-z", "--full-tree", "--end-of-options", commit)
         listing = self.repo.run("ls-tree", *words, layout.RECORDS, layout.STATUS)
         records: dict[str, str] = {}
@@ -239,6 +271,9 @@ class StatusStore:
                 records[line.rsplit("/", 2)[1]] = line[12:52]
             elif line.endswith(".json"):
                 statuses[line.rsplit("/", 1)[1][:-5]] = line[12:52]
+        for workflow in statuses.keys() - records.keys():
+            if WorkflowId(workflow) in archived:  # something happened to it afterwards
+                records[workflow] = archived[WorkflowId(workflow)].record_blob
         return [
             Blobs(WorkflowId(each), records[each], status)
             for each, status in statuses.items()

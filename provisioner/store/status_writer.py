@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 
 from provisioner.errors import TinkError, Unavailable
@@ -27,7 +27,8 @@ from provisioner.model.views import (
     Receipt,
     StatusView,
 )
-from provisioner.store import checkpoint, group_files, pack, status_codec
+from provisioner.store import archiving, checkpoint, group_files, pack, status_codec
+from provisioner.store.archiving import Archiving
 from provisioner.store.data_writer import DataWriter, NewFile
 from provisioner.store.group import Sink, Staged
 from provisioner.store.group_files import EventLines
@@ -35,11 +36,13 @@ from provisioner.store.lock import WriterLock
 from provisioner.store.pack_sink import PackSink
 from provisioner.store.ref_lock import RefMoved
 from provisioner.store.repo import GitRepo
+from provisioner.store.status_index import Row
 from provisioner.store.status_store import StatusStore
 from provisioner.store.stored_workflow import StoredWorkflow
 
 GROUP_LOG_BYTES = 8 * 1024 * 1024  # logs in one commit, so that they stall nobody either
 GROUP_LIMIT = 2_000  # proposals in one commit: 100 ms, so that nobody waits for long
+_CHECKPOINT_FROM = 1_000  # workflows; fewer are read in a moment
 _RACES = 100  # lost compare-and-swaps in a row before the proposals are given up
 
 _LOG = logging.getLogger(__name__)
@@ -136,6 +139,13 @@ class StatusWriter:
         """Look whether somebody else moved the branch, and catch up if so."""
         return self.propose(_nothing)
 
+    def archive(self, rows: Iterable[Row]) -> Future[Receipt]:
+        """Take finished workflows, which the archive branch has, out of the tip.
+
+        Only those to which nothing happened since; see retention.py.
+        """
+        return self.propose(Archiving(rows=tuple(rows)))
+
     def write_data_files(self, files: Iterable[NewFile]) -> tuple[TreeId, tuple[DataFile, ...]]:
         """Make ephemeral data durable, before it is proposed; see `DataWriter.write`."""
         return self._data.write(files)
@@ -147,6 +157,9 @@ class StatusWriter:
             self._condition.notify_all()
         for thread in self._threads:
             thread.join()
+        if len(self._view.workflows) >= _CHECKPOINT_FROM:
+            with suppress(OSError, TinkError):
+                checkpoint.save(self.store)
         self._exits.close()
 
     # The building thread.
@@ -210,6 +223,7 @@ class StatusWriter:
         before = self._keep_as_ids(self._next)
         group = _Group(view=before)
         changes: list[Change] = []
+        archived: list[Row] = []
         pushed: set[WorkflowId] = set()
         log_bytes = 0
         for position, member in enumerate(members):
@@ -226,7 +240,9 @@ class StatusWriter:
                 group.view = group.view.apply_all(map(_without_files, outcome))
             group.members.append(member)
             group.outcomes.append(outcome)
-        if changes:
+            if isinstance(member.proposal, Archiving):
+                archived += member.proposal.unchanged(group.view)
+        if changes or archived:
             files = group_files.files_of(
                 group.view,
                 changes,
@@ -234,13 +250,20 @@ class StatusWriter:
                 is_first=before.commit is None,
                 writer=self._writer,
             )
+            moved = archiving.files_of(archived, self._read_file)
+            message = files.message if changes else archiving.message(archived)
             group.staged = self._sink.stage(
-                files.changes, files.message, at_seconds=int(self._clock())
+                (*files.changes, *moved), message, at_seconds=int(self._clock())
             )
             group.view = group.view.at(group.staged.commit)
             group.changed_ids = files.changed_ids
         self._next = group.view
         return group
+
+    def _read_file(self, path: str) -> bytes:
+        """Read a list of archived workflows; nothing in flight changes one (see `_build`)."""
+        commit = self._view.commit
+        return (self.store.repo.blob_at(commit, path) if commit else None) or b""
 
     def _put_back(self, members: list[_Waiting]) -> None:
         with self._condition:

@@ -1,0 +1,95 @@
+"""How the tip of the status branch stays small for years.
+
+The files of workflows that ended long ago move to the branch `<status>-archive`, and one
+line of each stays in a list on the tip: enough to find it, and to know that its request
+was run already.  History is not rewritten, and the same commands go on showing them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from provisioner.model.ids import CommitId
+from provisioner.store import durable, git_stream, layout, status_codec
+from provisioner.store.group import commit_text
+from provisioner.store.pack import PackBuilder
+from provisioner.store.repo import GitRepo
+from provisioner.store.status_index import Row
+from provisioner.store.status_store import StatusStore
+from provisioner.store.status_writer import StatusWriter
+from provisioner.store.stored_workflow import is_final
+from provisioner.store.tree import EMPTY_TREE, TreeEditor
+
+_AT_ONCE = 2_000  # workflows in one commit, so that reports wait 100 ms at most
+_PATIENCE_SECONDS = 600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archived:
+    workflows: int
+    commit: CommitId | None  # of the archive branch
+
+
+def run(writer: StatusWriter, *, ended_before: str, at_seconds: int) -> Archived:
+    """Archive the workflows that ended before a time (RFC 3339, UTC).
+
+    Safe to end at any moment: the archive is durable before anything leaves the tip, and
+    what is in both is found in the tip.
+    """
+    store = writer.store
+    tip = store.tip()
+    commit = store.repo.resolve(layout.archive_ref(store.branch))
+    if tip is None:
+        return Archived(workflows=0, commit=commit)
+    rows = _ended(store, tip, ended_before)
+    for at in range(0, len(rows), _AT_ONCE):
+        some = rows[at : at + _AT_ONCE]
+        commit = _write_archive(store, tip, some, at_seconds)
+        writer.archive(some).result(_PATIENCE_SECONDS)
+    return Archived(workflows=len(rows), commit=commit)
+
+
+def _ended(store: StatusStore, tip: CommitId, ended_before: str) -> list[Row]:
+    archived = {row.id: row.status_blob for row in store.read_archived(tip)}
+    final = [
+        row
+        for row in store.read_rows(tip)
+        if is_final(row.state) and archived.get(row.id) != row.status_blob
+    ]
+    contents = git_stream.objects(store.repo.common_dir, [row.status_blob for row in final])
+    return [
+        row
+        for row, status in zip(final, contents, strict=True)
+        if status_codec.line_of(status.content, "context")["updated_at"] < ended_before
+    ]
+
+
+def _write_archive(store: StatusStore, tip: CommitId, rows: list[Row], at_seconds: int) -> CommitId:
+    repo, ref = store.repo, layout.archive_ref(store.branch)
+    parent = repo.resolve(ref)
+    source = _editor(repo, repo.commit(tip).tree)
+    target = _editor(repo, repo.commit(parent).tree if parent else EMPTY_TREE)
+    for row in rows:
+        for path in layout.all_of(row.id):
+            entry = source.get(path)
+            if entry is not None:
+                target.put(path, entry.mode, bytes.fromhex(entry.id))
+    builder = PackBuilder()
+    root = target.write(lambda content: builder.add("tree", content)).hex()
+    if parent is not None and root == repo.commit(parent).tree:
+        return parent
+    message = f"{len(rows)} finished workflows from {store.branch} at {tip}\n"
+    text = commit_text(root, parent, message, at_seconds=at_seconds)
+    commit = CommitId(builder.add("commit", text).hex())
+    files = durable.PackFiles(repo.objects_dir)
+    try:
+        files.add_durably(builder.build())
+    finally:
+        files.close()
+    repo.move_ref(ref, expected=parent, new=commit)
+    durable.sync((repo.common_dir / ref).parent)
+    return commit
+
+
+def _editor(repo: GitRepo, root: str) -> TreeEditor:
+    return TreeEditor(root, lambda each: repo.object(each).content)

@@ -1,0 +1,149 @@
+"""Old workflows leave the tip, and nothing else about them changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from provisioner.model.event import WorkflowDeleted
+from provisioner.model.state import State
+from provisioner.store import checkpoint, fsck, layout, retention
+from provisioner.store.data_writer import NewFile
+from provisioner.store.group import FileChange
+from provisioner.store.repo import GitRepo
+from provisioner.store.status_store import StatusStore
+from provisioner.store.status_writer import StatusWriter
+from tests import builders
+from tests.store import sites
+from tests.store.sites import create, result, tell, workflow_id
+from tests.store.test_fsck import tamper
+
+OLD, NEW, CUT = (f"2026-{month}-01T00:00:00.000000Z" for month in ("01", "11", "06"))
+NOW = 1_795_000_000
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Iterator[GitRepo]:
+    with closing(sites.bare(tmp_path / "repo")) as repo:
+        yield repo
+
+
+@pytest.fixture
+def writer(repo: GitRepo) -> Iterator[StatusWriter]:
+    """1 ended long ago, with data and a log; 2 ended lately; 3 runs since long ago."""
+    with closing(StatusWriter(repo)) as writer:
+        result(writer.propose(create(*map(sites.record, (1, 2, 3)))))
+        for number, at in ((1, OLD), (2, NEW), (3, OLD)):
+            told = builders.report(0, State.RUNNING, workflow=workflow_id(number), at=at)
+            result(writer.propose(tell(told)))
+        tree, _ = writer.write_data_files([NewFile(path="a", content=b"data")])
+        push = builders.push(0, 1, workflow=workflow_id(1))
+        push = replace(push, at=OLD, version=replace(push.version, tree_id=tree))
+        result(writer.propose(tell(push)))
+        for number, at in ((1, OLD), (2, NEW)):
+            told = builders.report(
+                0, State.SUCCESS, workflow=workflow_id(number), at=at, log_tail=b"log"
+            )
+            result(writer.propose(tell(told)))
+        yield writer
+
+
+def archive(writer: StatusWriter) -> int:
+    return retention.run(writer, ended_before=CUT, at_seconds=NOW).workflows
+
+
+def delete(writer: StatusWriter, number: int) -> None:
+    gone = WorkflowDeleted(
+        workflow_id=workflow_id(number), at=OLD, desired_commit=builders.COMMIT, message=""
+    )
+    result(writer.propose(tell(gone)))
+
+
+def paths(repo: GitRepo, ref: str) -> set[str]:
+    return set(sites.git(repo.git_dir, "ls-tree", "-r", "--name-only", ref).split())
+
+
+def test_only_what_ended_long_ago_leaves_the_tip(writer, repo):
+    before = paths(repo, "status")
+    assert archive(writer) == 1
+    of_one = {path for path in before if workflow_id(1) in path}
+    assert len(of_one) == 5
+    assert paths(repo, "status") == before - of_one | {layout.archived(workflow_id(1))}
+    assert paths(repo, "status-archive") == of_one
+    assert archive(writer) == 0
+    subject = sites.git(repo.git_dir, "log", "-1", "--format=%s", "status").strip()
+    assert subject == "1 finished workflow archived"
+
+
+def test_everything_about_it_is_still_found(writer, repo):
+    before = writer.view
+    archive(writer)
+    store = StatusStore(repo)
+    found = store.read_workflow(workflow_id(1))
+    assert found.context.state is State.SUCCESS
+    assert store.read_rendered(workflow_id(1)) == builders.HELLO
+    assert store.read_log(workflow_id(1), action_index=0, attempt=1) == b"log"
+    assert store.read_data(workflow_id(1))[1][0].content == b"data"
+    assert set(store.list_workflows()) == {each.id for each in store.iterate_workflows()}
+    assert set(store.list_workflows()) == set(before.workflows)
+
+
+def test_a_view_is_the_same_before_and_after_so_no_request_runs_again(writer, repo):
+    archive(writer)
+    result(writer.refresh())
+    loaded = StatusStore(repo).load()
+    sites.same_content(loaded, writer.view)
+    path = f"workflows/{workflow_id(1)}.yaml"
+    assert loaded.requests[path] == writer.view.requests[path] == workflow_id(1)
+    checkpoint.save(writer.store)
+    sites.same_content(checkpoint.load(writer.store), loaded)
+
+
+def test_an_archived_workflow_can_still_be_deleted_and_be_archived_again(writer, repo):
+    archive(writer)
+    delete(writer, 1)
+    store = StatusStore(repo)
+    sites.same_content(store.load(), writer.view)
+    assert store.read_workflow(workflow_id(1)).context.is_deleted
+    result(writer.propose(create(sites.record(4))))
+    assert archive(writer) == 1
+    sites.same_content(store.load(), writer.view)
+    assert store.read_workflow(workflow_id(1)).context.is_deleted
+    assert fsck.check(repo).problems == ()
+    sites.fsck(repo.git_dir)
+
+
+def test_what_happens_meanwhile_keeps_a_workflow_in_the_tip(writer, repo):
+    rows = [
+        row for row in writer.store.read_rows(repo.branch("status")) if row.id == workflow_id(1)
+    ]
+    delete(writer, 1)
+    result(writer.archive(rows))
+    assert layout.status(workflow_id(1)) in paths(repo, "status")
+
+
+def test_fsck_follows_what_was_archived(writer, repo):
+    before = repo.branch("status")
+    archive(writer)
+    assert fsck.check(repo).problems == ()
+    assert fsck.check(repo, since=before).problems == ()
+    after = repo.branch("status")
+    delete(writer, 1)
+    assert fsck.check(repo, since=after).problems == ()
+
+
+def test_fsck_misses_an_archive_that_is_gone(writer, repo):
+    archive(writer)
+    sites.git(repo.git_dir, "update-ref", "-d", "refs/heads/status-archive")
+    assert [each.code for each in fsck.check(repo).problems] == ["fsck.archive"]
+
+
+def test_fsck_misses_a_line_of_a_list(repo, writer):
+    archive(writer)
+    writer.close()
+    tamper(repo, FileChange(path=layout.archived(workflow_id(1)), content=b""))
+    assert [each.code for each in fsck.check(repo).problems] == ["fsck.archive"]
