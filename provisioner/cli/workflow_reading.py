@@ -8,6 +8,8 @@ from provisioner.cli import options, printing, table, workflow_views
 from provisioner.cli.options import Shape
 from provisioner.cli.site import Site
 from provisioner.errors import NotFound
+from provisioner.model.ids import WorkflowId
+from provisioner.model.state import State
 from provisioner.model.views import LiveWorkflow
 
 
@@ -61,12 +63,18 @@ def state(*, ids: tuple[str, ...], form: str) -> None:
     """Print how far each workflow has come."""
     with Site.opened(options.where()) as site:
         entries = [site.workflow(each) for each in ids]
+        waits_for = _waits_for(site, entries)
         if form in ("json", "yaml"):
-            told = [workflow_views.state_data(each) for each in entries]
+            told = [
+                workflow_views.state_data(each) | {"waits_for": waits_for.get(each.id, "")}
+                for each in entries
+            ]
             printing.print_data(printing.one_or_all(told), form)
             return
         for entry in entries:
             rows = workflow_views.state_rows(entry, is_wide=form == "wide")
+            if entry.id in waits_for:
+                rows.append(("Waits For Workflow", waits_for[entry.id]))
             click.echo(table.draw(workflow_views.STATE_COLUMNS, rows), nl=False)
 
 
@@ -111,6 +119,24 @@ def _listed(site: Site, *, with_text: bool = False) -> printing.Listed[LiveWorkf
         data=workflow_views.workflow_data,
         classic_data=classic,
     )
+
+
+def _waits_for(site: Site, entries: list[LiveWorkflow]) -> dict[WorkflowId, WorkflowId]:
+    """The older workflow that the next worker is busy with, where there is one.
+
+    Reads the whole branch, and so only where a workflow stands between two actions.
+    """
+    due = {
+        entry.id: entry.record.actions[entry.context.due_index].worker_id
+        for entry in entries
+        if entry.context.due_index is not None
+        and entry.context.current_action_state is not State.RUNNING
+    }
+    if not due:
+        return {}
+    view = site.status.load(site.status_commit)
+    heads = {workflow: view.head_of_queue(worker) for workflow, worker in due.items()}
+    return {workflow: head for workflow, head in heads.items() if head and head != workflow}
 
 
 def _all(site: Site) -> list[LiveWorkflow]:

@@ -200,7 +200,9 @@ def test_two_workflows_of_one_machine_run_one_after_the_other(
     site.serve()
     first, second = site.create("one", **DEVICES), site.create("one", **DEVICES)
     site.await_state(second, "STATE_PENDING")
-    assert first in json.dumps(json.loads(site.tink("workflow", "get", second, "-o", "json")))
+    told = json.loads(site.tink("workflow", "state", second, "-o", "json"))
+    assert told["waits_for"] == first
+    assert first in site.tink("workflow", "state", second)
     site.work(1)
     site.await_state(second, "STATE_SUCCESS")
     assert site.state(first) == "STATE_SUCCESS"
