@@ -1,0 +1,66 @@
+"""The server's checks with no server."""
+
+from __future__ import annotations
+
+import pytest
+from builders import HELLO, MACS, ONE, TWO
+
+from provisioner.services import validation
+from provisioner.store.desired_store import DesiredStore
+from provisioner.store.repo import GitRepo
+from services.parts import SITE, hardware_file, request_file
+
+A = "workflows/a.yaml"
+
+
+def codes(files):
+    contents = {path: text.encode() for path, text in files.items()}
+    return [(each.path, each.code) for each in validation.validate_files(contents)]
+
+
+def test_a_good_repository_has_no_problems():
+    assert codes({**SITE, A: request_file(), "README.md": "# not ours"}) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "code"),
+    [
+        (
+            "hardware/three.yaml",
+            hardware_file(TWO, mac=MACS[ONE], ip="10.0.0.1"),
+            "hardware.mac-taken",
+        ),
+        ("hardware/two.yaml", hardware_file(TWO), "hardware.ip-taken"),
+        (A, request_file("nothing"), "workflow.template-unknown"),
+        (A, request_file(device_1="52:54:00:ff:ff:ff"), "workflow.worker-unknown"),
+        (A, request_file(device_1="the left one"), "workflow.worker-invalid"),
+        ("templates/second.yaml", HELLO, "template.name-taken"),
+    ],
+)
+def test_every_rule_across_files_is_checked(path, text, code):
+    found = codes({**SITE, path: text})
+    assert (path, code) in found
+
+
+def test_a_missing_key_is_told_in_the_template():
+    found = validation.validate_files(
+        {path: text.encode() for path, text in {**SITE, A: request_file(other="x")}.items()}
+    )
+    assert [(each.path, each.line) for each in found] == [("templates/hello.yaml", 6)]
+
+
+def test_a_commit_is_checked_as_it_is_not_as_the_work_tree_is(site):
+    for path, text in {**SITE, A: request_file("nothing")}.items():
+        target = site.path / path
+        target.parent.mkdir(exist_ok=True)
+        target.write_text(text)
+    site("add", "--all")
+    site("commit", "-q", "-m", "bad")
+    (site.path / A).write_text(request_file())
+    repo = GitRepo(site.path)
+    try:
+        store = DesiredStore(repo)
+        found = validation.validate_commit(store, store.tip())
+    finally:
+        repo.close()
+    assert [(each.path, each.code) for each in found] == [(A, "workflow.template-unknown")]

@@ -1,0 +1,223 @@
+"""All parts of a server together: they start, they work, they end."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import threading
+
+import pytest
+from builders import MACS, ONE
+
+from provisioner import wiring
+from provisioner.config import ServerSettings
+from provisioner.errors import Conflict, TinkError, UserError
+from provisioner.model.state import State
+from provisioner.model.views import Reconciled, ReconcileReport
+from provisioner.store.repo import GitRepo
+from provisioner.store.status_writer import StatusWriter
+from services.parts import SITE, request_file, told
+
+pytestmark = pytest.mark.waits
+A, B = "workflows/a.yaml", "workflows/b.yaml"
+
+
+class QuietFace:
+    """Answers nobody; notes that it was closed."""
+
+    def __init__(self, provisioner, settings):
+        self.provisioner = provisioner
+        self.is_closed = False
+
+    def close(self):
+        self.is_closed = True
+
+
+def commit(git, files, gone=()):
+    for path, text in files.items():
+        target = git.path / path
+        target.parent.mkdir(exist_ok=True)
+        target.write_text(text)
+    for path in gone:
+        (git.path / path).unlink()
+    git("add", "--all")
+    git("commit", "-q", "-m", "change")
+
+
+def own_threads():
+    """All but the timers that bound git processes: they end a moment after these."""
+    return {each for each in threading.enumerate() if not isinstance(each, threading.Timer)}
+
+
+@pytest.fixture
+def serving():
+    """Start servers; all are closed in the end, and no thread may be left."""
+    before = own_threads()
+    started = []
+
+    def start(repo, **settings):
+        options = {"host": "127.0.0.1", "port": 0, "poll_seconds": 0.1, "fetch_seconds": 0.2}
+        server = wiring.Server(ServerSettings(repo=str(repo), **{**options, **settings}), QuietFace)
+        started.append(server)
+        assert server.reconciler.is_ready.wait(20)
+        return server
+
+    yield start
+    for each in started:
+        each.close()
+        assert each.face.is_closed
+    assert own_threads() == before
+
+
+def wait_for_work(server, worker=MACS[ONE]):
+    """Wait as a long poll does."""
+    woken = threading.Event()
+    stop = server.provisioner.snapshots.wait(
+        server.provisioner.queries().names_of(worker), woken.set
+    )
+    try:
+        for _ in range(200):
+            due = server.provisioner.queries().offer(worker)
+            if due is not None:
+                return due
+            woken.wait(0.1)
+    finally:
+        stop()
+    raise AssertionError("no work came in twenty seconds")
+
+
+def test_a_commit_becomes_work_for_a_machine_and_its_report_a_commit(site, serving):
+    commit(site, SITE)
+    server = serving(site.path)
+    assert server.provisioner.is_ready()
+    commit(site, {A: request_file()})
+    due = wait_for_work(server)
+    report = told(0, State.RUNNING, task_name=due.action.task_name, action_name=due.action.name)
+    receipt = server.provisioner.reports.report(due.record.id, report).result(20)
+    assert site("rev-parse", "status").strip() == receipt.commit
+    assert receipt.view.workflows[due.record.id].context.state is State.RUNNING
+
+
+def test_a_second_server_on_one_repository_is_refused_and_leaves_nothing(site, serving):
+    commit(site, SITE)
+    serving(site.path)
+    before = own_threads()
+    with pytest.raises(TinkError):
+        serving(site.path)
+    assert own_threads() == before
+
+
+def test_a_face_that_does_not_open_ends_all_the_rest(site):
+    commit(site, SITE)
+    before = own_threads()
+
+    def broken(provisioner, settings):
+        raise UserError("the port is taken")
+
+    with pytest.raises(UserError):
+        wiring.Server(ServerSettings(repo=str(site.path)), broken)
+    assert own_threads() == before
+
+
+def test_what_runs_out_of_time_while_nobody_talks_is_ended(site, serving):
+    hasty = SITE["templates/hello.yaml"].replace("600", "1").replace("60\n", "1\n")
+    commit(site, {**SITE, "templates/hello.yaml": hasty, A: request_file()})
+    server = serving(site.path, grace_seconds=0.1)
+    due = wait_for_work(server)
+    report = told(0, State.RUNNING, task_name=due.action.task_name, action_name=due.action.name)
+    server.provisioner.reports.report(due.record.id, report).result(20)
+    ended = threading.Event()
+    stop = server.provisioner.snapshots.wait([ONE], ended.set)
+    assert ended.wait(20)
+    stop()
+    assert server.provisioner.queries().workflow(due.record.id).context.state is State.TIMEOUT
+
+
+def test_a_remote_is_cloned_followed_and_pushed_to(site, serving, tmp_path):
+    commit(site, SITE)
+    server = serving(f"file://{site.path}", clone_into=tmp_path / "clone")
+    commit(site, {A: request_file()})
+    due = wait_for_work(server)
+    for _ in range(200):
+        pushed = subprocess.run(
+            ["git", "-C", site.path, "show", "status:reconcile.json"],
+            capture_output=True,
+            text=True,
+        ).stdout
+        if site("rev-parse", "main").strip() in pushed:
+            break
+        threading.Event().wait(0.1)
+    path = site("ls-tree", "-r", "--name-only", "status").split()
+    assert any(due.record.id in each for each in path)
+
+
+def test_a_clone_is_used_again(site, tmp_path, serving):
+    commit(site, {**SITE, A: request_file()})
+    url, folder = f"file://{site.path}", tmp_path / "clone"
+    first = serving(url, clone_into=folder)
+    workflow = wait_for_work(first).record.id
+    first.close()
+    again = serving(url, clone_into=folder)
+    assert wait_for_work(again).record.id == workflow
+
+
+def test_a_remote_needs_a_folder():
+    with pytest.raises(UserError, match="folder for its clone"):
+        wiring.open_repo(ServerSettings(repo="https://example.invalid/site.git"))
+
+
+def test_a_server_does_not_start_on_parted_status_branches(site, tmp_path):
+    commit(site, SITE)
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "-q", site.path, clone], check=True)
+    for path in (site.path, clone):
+        repo = GitRepo(path)
+        writer = StatusWriter(repo, writer=str(path))
+        writer.propose(lambda view: _reconciled("now")).result()
+        writer.close()
+        repo.close()
+    with pytest.raises(Conflict, match="have parted"):
+        wiring.Server(ServerSettings(repo=str(clone)), QuietFace)
+
+
+def _reconciled(at):
+    return (Reconciled(report=ReconcileReport(at=at)),)
+
+
+def test_a_remote_that_is_away_stops_nothing(site, tmp_path, serving, caplog):
+    commit(site, {**SITE, A: request_file()})
+    site("remote", "add", "origin", str(tmp_path / "nowhere.git"))
+    with caplog.at_level(logging.WARNING):
+        server = serving(site.path)
+        assert wait_for_work(server).record.request_path == A
+    assert "can't be fetched now" in caplog.text
+
+
+def test_serve_runs_until_it_is_told_to_stop(site):
+    commit(site, SITE)
+    stop = threading.Event()
+    seen = []
+
+    def ready(server):
+        seen.append(server)
+        stop.set()
+
+    wiring.serve(ServerSettings(repo=str(site.path)), QuietFace, ready=ready, stop=stop, signals=())
+    assert seen[0].face.is_closed
+
+
+def test_a_deleted_request_cancels_the_run_while_serving(site, serving):
+    commit(site, {**SITE, A: request_file()})
+    server = serving(site.path)
+    due = wait_for_work(server)
+    report = told(0, State.RUNNING, task_name=due.action.task_name, action_name=due.action.name)
+    server.provisioner.reports.report(due.record.id, report).result(20)
+    commit(site, {}, gone=[A])
+    for _ in range(200):
+        verdict = server.provisioner.queries().verdict(
+            due.record.id, ONE, action_index=0, attempt=1
+        )
+        if verdict.cancel:
+            break
+        threading.Event().wait(0.1)
+    assert verdict.reason == "the workflow was deleted"
