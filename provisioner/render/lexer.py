@@ -7,8 +7,8 @@ so runs of spaces are tokens of their own.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum, auto
+from typing import NamedTuple
 
 from provisioner.render.limits import TEMPLATE_TOKENS
 
@@ -56,8 +56,7 @@ class Kind(Enum):
     END = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     kind: Kind
     at: int
     text: str

@@ -23,7 +23,8 @@ _ESCAPE = re.compile(
 _INT64 = range(-(2**63), 2**63)
 _DECIMAL = re.compile(r"[+-]?(?:0|[1-9](?:_?[0-9])*)")
 _PREFIXED = re.compile(r"[+-]?0(?:[xX](?:_?[0-9a-fA-F])+|[bB](?:_?[01])+|[oO]?(?:_?[0-7])+)")
-_FLOAT = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_DIGITS = "[0-9](?:_?[0-9])*"
+_FLOAT = re.compile(rf"[+-]?(?:{_DIGITS}\.?(?:{_DIGITS})?|\.{_DIGITS})(?:[eE][+-]?{_DIGITS})?")
 _HEX_FLOAT = re.compile(r"[+-]?0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)[pP][+-]?[0-9]+")
 
 
@@ -124,7 +125,7 @@ def _real(text: str) -> float | None:
 
 
 def real(text: str) -> float | None:
-    """Digits may be grouped by underscores only after a base prefix, as in Go."""
+    """What the text stands for as a float64, perhaps infinite."""
     if _HEX_FLOAT.fullmatch(text.replace("_", "")) and "__" not in text:
         try:
             return float.fromhex(text.replace("_", ""))

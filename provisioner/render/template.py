@@ -9,6 +9,8 @@ clock, a network nor chance, and Tinkerbell's own.  Numbers: see `values`.  Boun
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -143,15 +145,18 @@ class Template:
             raise InvalidInput([problem]) from error
 
     def _source_lines(self, pieces: list[Piece]) -> tuple[int, ...]:
+        newlines = [match.start() for match in re.finditer("\n", self.text)]
         lines: list[int] = []
         begins = True
         for piece in pieces:
             if not piece.text:
                 continue
-            line = self.text.count("\n", 0, piece.at) + 1
+            count = piece.text.count("\n")
+            if not begins and not count:
+                continue
+            line = bisect_left(newlines, piece.at) + 1
             if begins:
                 lines.append(line)
-            count = piece.text.count("\n")
             begins = piece.text.endswith("\n")
             if count:
                 steps = range(1, count + 1 - begins)

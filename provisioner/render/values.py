@@ -22,6 +22,8 @@ from typing import Final
 from provisioner.errors import LimitExceeded
 from provisioner.render.limits import CHARACTERS_PER_STEP, Budget, Limits
 
+_INT64_END = 2**63  # beyond, a whole float stays a float
+
 
 class NoValue:
     """What a missing key is, where missing keys are allowed; Go prints `<no value>`."""
@@ -154,7 +156,8 @@ def _copy(value: object, depth: int, room: int) -> tuple[object, int]:
     if kind is int or kind is bool or value is None:
         return value, room - 1
     if isinstance(value, float):
-        return (int(value) if value.is_integer() else float(value)), room - 1
+        is_whole = value.is_integer() and -_INT64_END <= value < _INT64_END
+        return (int(value) if is_whole else float(value)), room - 1
     if depth < 0 or room < _entry_count(value):
         raise LimitExceeded("the data for the template are too deep or too large")
     if isinstance(value, Mapping):

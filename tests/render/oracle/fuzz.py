@@ -57,6 +57,7 @@ def expected(case: dict[str, object], answer: dict[str, object], found: str) -> 
     if any(reason in error for reason in reasons):
         return True
     stricter = (
+        "[template.limit]",
         "of a number with a fraction is not supported",
         "a list can't be cut into pieces of",
         "slice: the index",  # Go goes on to the capacity, which nobody sees
