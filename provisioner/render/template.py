@@ -102,9 +102,9 @@ class Template:
     def _other_missing_keys(self, data: dict[str, object]) -> dict[int, Failure]:
         """One run tells all, as far as it is certain."""
         failures: dict[int, Failure] = {}
-        for field_ in missing.others(self._root, data):
-            at = field_.at + (1 if isinstance(field_, nodes.Variable) else 0)
-            fact, hint = missing.explain(field_, 0, holder=data, root=data, dot=data)
+        for asked in missing.others(self._root, data):
+            at = asked.at + (1 if isinstance(asked, nodes.Variable) else 0)
+            fact, hint = missing.explain(asked, 0, holder=data, root=data, dot=data)
             failures[at] = Failure(at, fact, code="missing-key", hint=hint)
         return failures
 

@@ -51,7 +51,7 @@ def _environment(folder: Path) -> dict[str, str]:
         "HOME": str(folder),
         "GO111MODULE": "off",
         "GOPATH": str(_GOPATH),
-        "GOCACHE": str(folder / "cache"),
+        "GOCACHE": os.environ.get("GOCACHE", str(folder / "cache")),
         "GOFLAGS": "",
         "GOTOOLCHAIN": "local",
     }
