@@ -134,9 +134,9 @@ def test_each_line_of_the_output_knows_its_line_in_the_template():
 
 
 def test_the_callers_data_are_never_changed():
-    data = {"m": {"a": 1}}
-    render("{{$x := .m}}{{$x = 2}}", data)
-    assert data == {"m": {"a": 1}}
+    data = {"m": {"a": 1}, "n": 3}
+    assert render('{{$_ := set .m "a" 2}}{{$_ = unset . "n"}}{{.m.a}}', data) == "2"
+    assert data == {"m": {"a": 1}, "n": 3}
 
 
 def test_one_template_serves_many_threads():
