@@ -21,7 +21,6 @@ from provisioner.model.views import DesiredState, WorkflowCreated
 from provisioner.model.workflow import WorkerAddress, WorkflowRecord, WorkflowRequest
 from provisioner.planning.desired import file_of
 from provisioner.planning.template_cache import TemplateCache
-from provisioner.render.template import Rendered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,10 +48,10 @@ def render_workflow(
     template = find_template(request, desired)
     data = render_data(request, template, desired)
     try:
-        rendered = cache.render(template, data)
-        parsed = cache.parse(template, rendered, line_of=_line_of(template, rendered), data=data)
+        made = cache.make(template, data)
     except InvalidInput as invalid:
         raise _for_request(invalid, request) from None
+    parsed = made.parsed
     workers = _workers(parsed, template, request, desired)
     actions = parsed.actions_for([machine.id for machine in workers])
     machines = {
@@ -80,7 +79,7 @@ def render_workflow(
         ),
         hardware={machine.id: machine.document for machine in machines.values()},
     )
-    return WorkflowCreated(record=record, rendered=rendered.text)
+    return WorkflowCreated(record=record, rendered=made.text)
 
 
 def find_template(request: WorkflowRequest, desired: DesiredState) -> Template:
@@ -192,16 +191,6 @@ def _workers(
 
 def _place(template: Template, line: int) -> str:
     return f"{template.source.path}:{line}" if line else template.source.path
-
-
-def _line_of(template: Template, rendered: Rendered) -> Callable[[int], int]:
-    lines = rendered.source_lines
-
-    def line_of(line: int) -> int:
-        source = lines[min(line, len(lines)) - 1] if lines and line else 1
-        return source + template.first_line - 1
-
-    return line_of
 
 
 def _for_request(invalid: InvalidInput, request: WorkflowRequest) -> InvalidInput:

@@ -126,7 +126,8 @@ def test_two_machines_with_one_mac_are_told_with_both_places(site):
     )
     [problem] = site.status.reconcile.problems
     assert problem.path == "hardware/zwei.yaml"
-    assert "hardware/one.yaml" in problem.message
+    assert (problem.line, problem.column) == (5, 14)
+    assert "hardware/one.yaml:5" in problem.message
 
 
 def test_editing_or_renaming_what_was_used_changes_no_workflow(site):
