@@ -8,6 +8,7 @@ The faces are handed in from above; nothing else knows all of the parts.
     reconcile         follows the desired branch
     status-*          the writer (store)
     timeouts          ends what has run out of time
+    upkeep            repacks the repository, writes the checkpoint
     fetch, push       only with a remote
 """
 
@@ -17,6 +18,7 @@ import logging
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -41,6 +43,7 @@ from provisioner.services.watcher import RefWatcher
 from provisioner.store.desired_store import DesiredStore
 from provisioner.store.repo import GitRepo
 from provisioner.store.status_writer import StatusWriter
+from provisioner.store.upkeep import Upkeep
 
 # The writer lets go of the interpreter for each hash and each compression, and must wait
 # for it after; at Python's 5 ms 256 workers got a third to a half less through.
@@ -102,6 +105,8 @@ class Server:
         if sync is not None:
             self._run(stack, "push", sync.run_push, sync.close)
         stack.callback(writer.close)
+        upkeep = Upkeep(writer.store, time.time)
+        self._run(stack, "upkeep", upkeep.run, upkeep.close)
         snapshots.start(Snapshot(desired=DesiredState(), status=writer.view))
         timeouts.watch_all()
         self._run(stack, "timeouts", lambda: timeouts.run(writer), timeouts.close)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import click
 
 from provisioner.cli import options, printing, table
@@ -24,7 +22,7 @@ def stats(*, form: str) -> None:
     from provisioner.store import maintenance
 
     with Site.opened(options.where()) as site:
-        found = dataclasses.asdict(maintenance.stats(site.repo, site.status_branch))
+        found = maintenance.as_dict(maintenance.stats(site.repo, site.status_branch))
     if form != "table":
         printing.print_data(found, form)
         return

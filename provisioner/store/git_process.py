@@ -11,7 +11,7 @@ import os
 import re
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -75,9 +75,13 @@ def run(
     timeout_seconds: float = TIMEOUT_SECONDS,
     extra_environment: Mapping[str, str] | None = None,
     directory: Path | None = None,
-    is_background: bool = False,
+    on_start: Callable[[subprocess.Popen[bytes]], None] | None = None,
 ) -> bytes:
-    """Run git to its end and return what it printed."""
+    """Run git to its end and return what it printed.
+
+    With `on_start` it runs in the background: at the lowest priority, and the caller may
+    end it early.
+    """
     try:
         process = subprocess.Popen(
             command_line(git_dir, words),
@@ -89,9 +93,10 @@ def run(
         )
     except FileNotFoundError:
         raise Unavailable("git is not installed", hint="apt-get install git") from None
-    if is_background:
+    if on_start is not None:
         with suppress(ProcessLookupError):
             os.setpriority(os.PRIO_PROCESS, process.pid, _LOWEST_PRIORITY)
+        on_start(process)
     # A timer and not `communicate(timeout=…)`, which looks again every few milliseconds.
     watchdog = threading.Timer(timeout_seconds, process.kill)
     watchdog.start()

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 import struct
+import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -60,7 +62,12 @@ def is_due(repo: GitRepo) -> bool:
     return len(_packs(repo)) > PACKS_LIMIT
 
 
-def run(repo: GitRepo, *, now: float) -> Maintained:
+def run(
+    repo: GitRepo,
+    *,
+    now: float,
+    on_start: Callable[[subprocess.Popen[bytes]], None] = lambda _: None,
+) -> Maintained:
     """Join packs, renew their common index and the commit graph, remove stale files.
 
     Safe while the writer and any number of readers are at work.
@@ -70,12 +77,9 @@ def run(repo: GitRepo, *, now: float) -> Maintained:
     bytes_before = _size(before)
     stale = _remove_stale(repo, now)
     words = ("repack", "--quiet", "--geometric=2", "-d", "--write-midx", "--no-write-bitmap-index")
-    repo.run(*words, timeout_seconds=_REPACK_SECONDS, is_background=True)
-    repo.run(
-        *("commit-graph", "write", "--reachable", "--split", "--no-progress"),
-        timeout_seconds=_REPACK_SECONDS,
-        is_background=True,
-    )
+    repo.run(*words, timeout_seconds=_REPACK_SECONDS, on_start=on_start)
+    graph_words = ("commit-graph", "write", "--reachable", "--split", "--no-progress")
+    repo.run(*graph_words, timeout_seconds=_REPACK_SECONDS, on_start=on_start)
     durable.sync(repo.objects_dir / "pack")
     after = _packs(repo)
     seconds = time.monotonic() - started

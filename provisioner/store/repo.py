@@ -6,8 +6,9 @@ Bare or not, in a linked work tree or not; owned by whomever.  GitPython opens i
 
 from __future__ import annotations
 
+import subprocess
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -165,7 +166,7 @@ class GitRepo:
         timeout_seconds: float = git_process.TIMEOUT_SECONDS,
         extra_environment: Mapping[str, str] | None = None,
         directory: Path | None = None,
-        is_background: bool = False,
+        on_start: Callable[[subprocess.Popen[bytes]], None] | None = None,
     ) -> bytes:
         """Run git in this repository; put `--end-of-options` before what came from outside."""
         return git_process.run(
@@ -175,7 +176,7 @@ class GitRepo:
             timeout_seconds=timeout_seconds,
             extra_environment=extra_environment,
             directory=directory,
-            is_background=is_background,
+            on_start=on_start,
         )
 
     def move_ref(self, ref: str, *, expected: CommitId | None, new: CommitId) -> None:

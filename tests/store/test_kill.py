@@ -74,7 +74,7 @@ def test_a_lock_of_a_killed_writer_stands_in_nobodys_way(tmp_path):
         "from tests.store import load\n"
         "move = ref_lock.RefLock.move\n"
         "def die(self):\n"
-        "    if self._path.exists(): os.kill(os.getpid(), 9)\n"
+        "    if (self.directory / 'status').exists(): os.kill(os.getpid(), 9)\n"
         "    move(self)\n"
         "ref_lock.RefLock.move = die\n"
         "load.main(sys.argv[1], 'journal', '1')\n"

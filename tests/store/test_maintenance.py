@@ -12,9 +12,11 @@ import pytest
 
 from provisioner.model.state import State
 from provisioner.store import fsck, maintenance
+from provisioner.store.git_process import GitFailed
 from provisioner.store.repo import GitRepo
 from provisioner.store.status_store import StatusStore
 from provisioner.store.status_writer import StatusWriter
+from provisioner.store.upkeep import Upkeep
 from tests.store import sites
 from tests.store.sites import create, report, result, workflow_id
 
@@ -113,6 +115,43 @@ def test_stats_count_what_is_there(repo):
     assert after.has_multi_pack_index and after.has_commit_graph
     assert after.bytes_per_event < found.bytes_per_event
     assert maintenance.as_dict(after)["events"] == 5
+
+
+def test_upkeep_repacks_when_it_is_due_and_ends_when_told(repo):
+    with closing(StatusWriter(repo)) as writer:
+        write_many_packs(writer, maintenance.PACKS_LIMIT + 1)
+        upkeep = Upkeep(writer.store, lambda: NOW, interval_seconds=0.01)
+        thread = threading.Thread(target=upkeep.run)
+        thread.start()
+        waited = threading.Event()
+        for _ in range(6_000):
+            if maintenance.stats(repo).last_maintenance_at == NOW:
+                break
+            waited.wait(0.01)
+        upkeep.close()
+        thread.join(sites.PATIENCE_SECONDS)
+        assert not thread.is_alive()
+        assert maintenance.stats(repo).last_maintenance_at == NOW
+        upkeep.run_once(with_checkpoint=False)
+
+
+def test_upkeep_writes_the_checkpoint(repo):
+    with closing(StatusWriter(repo)) as writer:
+        result(writer.propose(create(sites.record(1))))
+        Upkeep(writer.store, lambda: NOW).run_once(with_checkpoint=True)
+    assert list(repo.own_dir.glob("checkpoint-*.json"))
+
+
+def test_an_upkeep_that_is_closed_ends_the_repack_it_waits_for(repo):
+    with closing(StatusWriter(repo)) as writer:
+        write_many_packs(writer, maintenance.PACKS_LIMIT + 1)
+        upkeep = Upkeep(writer.store, lambda: NOW)
+        upkeep.close()
+        with pytest.raises(GitFailed):
+            upkeep.run_once(with_checkpoint=True)
+        assert maintenance.is_due(repo)
+        assert result(writer.propose(report(0, 0, State.SUCCESS))).changes
+    sites.fsck(repo.git_dir)
 
 
 def test_an_empty_repository_is_maintained_too(repo):

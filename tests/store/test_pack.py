@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import subprocess
+import zlib
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,11 @@ def test_fsck_is_content(repo):
     sites.fsck(repo)
 
 
+def test_a_stored_tree_is_what_zlib_would_store():
+    assert pack.stored_block(b"x" * 700) == zlib.compress(b"x" * 700, 0)
+    assert zlib.decompress(pack.stored_block(b"")) == b""
+
+
 def test_an_object_that_comes_twice_is_kept_once():
     builder = PackBuilder()
     assert builder.add("blob", b"x") == builder.add("blob", b"x")
@@ -98,7 +104,7 @@ def test_an_object_that_comes_twice_is_kept_once():
 
 
 def test_offsets_beyond_two_gigabytes_go_to_the_large_table(tmp_path, monkeypatch):
-    monkeypatch.setattr(pack, "_LARGE_OFFSET", 40)
+    monkeypatch.setattr(pack, "LARGE_OFFSET", 40)
     builder = PackBuilder()
     for number in range(5):
         builder.add("blob", b"%d" % number * 20)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import jsonschema
 import pytest
 
+from provisioner import resources
 from provisioner.model.event import WorkflowDeleted
 from provisioner.model.state import State
 from provisioner.store import checkpoint, fsck, layout, retention
@@ -77,6 +80,13 @@ def test_only_what_ended_long_ago_leaves_the_tip(writer, repo):
     assert archive(writer) == 0
     subject = sites.git(repo.git_dir, "log", "-1", "--format=%s", "status").strip()
     assert subject == "1 finished workflow archived"
+
+
+def test_the_line_that_stays_is_as_its_schema_says(writer, repo):
+    archive(writer)
+    rules = json.loads(resources.schema_text("status/v1/archived.json"))
+    (line,) = (repo.blob_at(repo.branch("status"), layout.archived(workflow_id(1)))).splitlines()
+    jsonschema.Draft7Validator(rules).validate(json.loads(line))
 
 
 def test_everything_about_it_is_still_found(writer, repo):

@@ -301,6 +301,45 @@ def test_nothing_is_half_done_when_the_disk_is_full_and_it_goes_on_after(repo, m
     sites.fsck(repo.git_dir)
 
 
+def test_what_was_built_on_a_failed_group_is_judged_again(repo, make_sink):
+    is_publishing, may_fail = threading.Event(), threading.Event()
+
+    class FailsOnce:
+        """A disk that refuses the second group, after the third was built on it."""
+
+        def __init__(self, repo: GitRepo, ref: str) -> None:
+            self._sink = make_sink(repo, ref)
+            self.stage, self.reset, self.close = (
+                self._sink.stage,
+                self._sink.reset,
+                self._sink.close,
+            )
+            self._count = 0
+
+        def publish(self, staged: Staged) -> None:
+            self._count += 1
+            if self._count == 2:
+                is_publishing.set()
+                may_fail.wait(sites.PATIENCE_SECONDS)
+                raise OSError(5, "Input/output error")
+            self._sink.publish(staged)
+
+    with closing(StatusWriter(repo, make_sink=FailsOnce)) as writer:
+        result(writer.propose(create(sites.record(1), sites.record(2))))
+        lost = [writer.propose(report(1, 0, State.RUNNING)) for _ in range(2)]
+        is_publishing.wait(sites.PATIENCE_SECONDS)
+        built_on_it = writer.propose(report(1, 0, State.SUCCESS))
+        independent = writer.propose(report(2, 0, State.RUNNING))
+        may_fail.set()
+        assert any(isinstance(each.exception(60), Unavailable) for each in lost)
+        if all(each.exception(60) for each in lost):
+            with pytest.raises(Refused, match="has not started"):
+                result(built_on_it)
+        assert result(independent).changes
+        sites.same_content(StatusStore(repo).load(), writer.view)
+    sites.fsck(repo.git_dir)
+
+
 def test_the_history_reads_like_a_diary(writer, repo):
     hello = builders.record(
         workflow=workflow_id(1), actions=(builders.action(0, name="hello\nWriter: mallory"),)

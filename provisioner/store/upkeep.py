@@ -1,0 +1,65 @@
+"""When maintenance runs and the checkpoint is written: in a thread of its own, seldom."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import threading
+from collections.abc import Callable
+
+from provisioner.errors import TinkError
+from provisioner.store import checkpoint, maintenance
+from provisioner.store.status_store import StatusStore
+
+INTERVAL_SECONDS = 60.0
+# A checkpoint of 100,000 workflows is 30 MB; what came after it is caught up with at a start.
+_CHECKPOINT_INTERVALS = 60
+
+_LOG = logging.getLogger(__name__)
+
+
+class Upkeep:
+    """`run` is the thread's work; `close` ends it, and the git process it waits for."""
+
+    def __init__(
+        self,
+        store: StatusStore,
+        clock: Callable[[], float],
+        *,
+        interval_seconds: float = INTERVAL_SECONDS,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._interval_seconds = interval_seconds
+        self._closed = threading.Event()
+        self._lock = threading.Lock()  # guards _process
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def run(self) -> None:
+        count = 0
+        while not self._closed.wait(self._interval_seconds):
+            count += 1
+            try:
+                self.run_once(with_checkpoint=count % _CHECKPOINT_INTERVALS == 0)
+            except (TinkError, OSError) as error:
+                if not self._closed.is_set():
+                    _LOG.warning("maintenance of the repository failed: %s", error)
+
+    def run_once(self, *, with_checkpoint: bool) -> None:
+        if maintenance.is_due(self._store.repo):
+            done = maintenance.run(self._store.repo, now=self._clock(), on_start=self._note)
+            _LOG.info("joined %d packs to %d", done.packs_before, done.packs_after)
+        if with_checkpoint and not self._closed.is_set():
+            checkpoint.save(self._store)
+
+    def close(self) -> None:
+        self._closed.set()
+        with self._lock:
+            if self._process is not None:
+                self._process.kill()  # what it leaves is stale, and removed a day later
+
+    def _note(self, process: subprocess.Popen[bytes]) -> None:
+        with self._lock:
+            self._process = process
+            if self._closed.is_set():
+                process.kill()
