@@ -277,8 +277,10 @@ class DockerRuntime:
         pump.finish()
         if self._ran_seconds(state) >= run.timeout_seconds and state.exit_code in KILLED_CODES:
             return state, True  # we killed it, and died before we could tell
-        was_killed = state.exit_code in KILLED_CODES and not state.out_of_memory
-        if was_killed and (not was_watched or self._engine_ends(state, watch)):
+        if state.exit_code == 0 or state.out_of_memory:
+            return state, False
+        is_killed = state.exit_code in KILLED_CODES
+        if self._engine_ends(state, watch) if was_watched else is_killed:
             raise Interrupted(f"the engine ended it with exit code {state.exit_code}")
         return state, False
 

@@ -199,9 +199,9 @@ class Engine:
         """Did anybody send this container a signal through the engine?"""
         since = state.started_at.timestamp() - 1 if state.started_at else 0
         with _engine_errors(), self._own_client(ENGINE_ANSWER_SECONDS) as client:
-            events = client.events(
+            events = client.events(  # type: ignore[call-overload]  # a text keeps the fraction
                 since=int(since),
-                until=int(time.time()) + 1,
+                until=f"{time.time():.6f}",  # no second more: events would be waited for
                 filters={"container": state.id, "event": "kill"},
                 decode=True,
             )

@@ -216,7 +216,7 @@ def test_a_machine_that_lost_the_container_runs_the_action_again(server, worker_
 
 
 def test_an_engine_that_is_stopped_in_mid_action_is_waited_for(server, worker_process, engine):
-    workflow = server.add(sh("trap 'exit 143' TERM; sleep 4 & wait; echo through"))
+    workflow = server.add(sh("trap 'exit 7' TERM; sleep 4 & wait; echo through"))
     machine = worker_process()
     server.wait_for_status(workflow, "STATE_RUNNING")
     eventually(lambda: any("running" in one for one in containers(engine)), "a container")
