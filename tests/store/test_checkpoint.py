@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -17,12 +16,6 @@ from provisioner.store.status_writer import StatusWriter
 from tests import builders
 from tests.store import sites
 from tests.store.sites import create, report, result, workflow_id
-
-
-@pytest.fixture
-def repo(tmp_path: Path) -> Iterator[GitRepo]:
-    with closing(sites.bare(tmp_path / "repo")) as repo:
-        yield repo
 
 
 def write(repo: GitRepo, first: int) -> None:

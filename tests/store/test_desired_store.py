@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
@@ -16,12 +14,6 @@ from provisioner.store.desired_store import LIMIT_BYTES, DesiredStore
 from provisioner.store.repo import GitRepo
 from provisioner.store.tree import DEPTH_LIMIT
 from tests.store import sites
-
-
-@pytest.fixture
-def repo(tmp_path: Path) -> Iterator[GitRepo]:
-    with closing(sites.bare(tmp_path / "repo")) as repo:
-        yield repo
 
 
 def make_tree(repo: GitRepo, *entries: tuple[str, str, bytes]) -> str:

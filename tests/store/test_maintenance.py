@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
 from provisioner.model.state import State
 from provisioner.store import fsck, maintenance
 from provisioner.store.git_process import GitFailed
-from provisioner.store.repo import GitRepo
 from provisioner.store.status_store import StatusStore
 from provisioner.store.status_writer import StatusWriter
 from provisioner.store.upkeep import Upkeep
@@ -21,12 +18,6 @@ from tests.store import sites
 from tests.store.sites import create, report, result, workflow_id
 
 NOW = 1_795_000_000.0
-
-
-@pytest.fixture
-def repo(tmp_path: Path) -> Iterator[GitRepo]:
-    with closing(sites.bare(tmp_path / "repo")) as repo:
-        yield repo
 
 
 def write_many_packs(writer: StatusWriter, count: int) -> None:

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 
 import jsonschema
 import pytest
@@ -27,12 +26,6 @@ from tests.store.test_fsck import tamper
 
 OLD, NEW, CUT = (f"2026-{month}-01T00:00:00.000000Z" for month in ("01", "11", "06"))
 NOW = 1_795_000_000
-
-
-@pytest.fixture
-def repo(tmp_path: Path) -> Iterator[GitRepo]:
-    with closing(sites.bare(tmp_path / "repo")) as repo:
-        yield repo
 
 
 @pytest.fixture

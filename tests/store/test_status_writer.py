@@ -3,54 +3,25 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
 from contextlib import closing
-from functools import partial
-from pathlib import Path
 
 import pytest
 
-from provisioner.errors import Conflict, NotFound, Refused, Unavailable
+from provisioner.errors import NotFound, Refused, Unavailable
 from provisioner.model.event import RequestMoved, WorkflowDeleted
 from provisioner.model.ids import BlobId, CommitId
 from provisioner.model.problem import Problem
 from provisioner.model.state import State
 from provisioner.model.views import Change, Reconciled, ReconcileReport, StatusView
-from provisioner.store import layout, ref_lock
+from provisioner.store import layout
 from provisioner.store.data_writer import NewFile
-from provisioner.store.fast_import import FastImportSink
-from provisioner.store.group import Sink, Staged
-from provisioner.store.pack_sink import PackSink
-from provisioner.store.repo import GitRepo
 from provisioner.store.status_store import StatusStore
 from provisioner.store.status_writer import StatusWriter
 from provisioner.store.stored_workflow import StoredWorkflow
 from tests import builders
 from tests.store import sites
+from tests.store.load import SINKS
 from tests.store.sites import create, report, result, tell, workflow_id
-
-SINKS: dict[str, Callable[[GitRepo, str], Sink]] = {
-    "journal": PackSink,
-    "files": partial(PackSink, journal=False),
-    "fast-import": FastImportSink,
-}
-
-
-@pytest.fixture(params=list(SINKS))
-def make_sink(request: pytest.FixtureRequest) -> Callable[[GitRepo, str], Sink]:
-    return SINKS[request.param]
-
-
-@pytest.fixture
-def repo(tmp_path: Path) -> Iterator[GitRepo]:
-    with closing(sites.bare(tmp_path / "repo")) as repo:
-        yield repo
-
-
-@pytest.fixture
-def writer(repo: GitRepo, make_sink: Callable[[GitRepo, str], Sink]) -> Iterator[StatusWriter]:
-    with closing(StatusWriter(repo, make_sink=make_sink)) as writer:
-        yield writer
 
 
 def test_an_answer_names_the_commit_that_holds_the_change(writer, repo):
@@ -149,53 +120,6 @@ def test_a_report_told_twice_is_answered_with_the_commit_that_has_it(writer, rep
     assert again.commit == first.commit == repo.branch("status")
 
 
-def test_a_branch_that_somebody_else_moved_is_caught_up_with(writer, repo, make_sink):
-    result(writer.propose(create(sites.record(1))))
-    before = repo.branch("status")
-    result(writer.propose(report(1, 0, State.RUNNING)))
-    told = repo.branch("status")
-    assert before and told
-    # Somebody else takes the report back, and adds a file of their own.
-    blob = repo.write_blob(b"a note\n")
-    tree = sites.git(repo.git_dir, "ls-tree", before) + f"100644 blob {blob}\tnote.txt\n"
-    tree_id = sites.git(repo.git_dir, "mktree", stdin=tree.encode()).strip()
-    theirs = sites.git(repo.git_dir, "commit-tree", "-p", told, "-m", "by hand", tree_id).strip()
-    repo.move_ref("refs/heads/status", expected=told, new=CommitId(theirs))
-    receipt = result(writer.propose(report(1, 0, State.RUNNING)))
-    assert receipt.changes, "the report was not there any more, so it was new"
-    assert repo.commit(receipt.commit).parents == (CommitId(theirs),)
-    assert repo.blob_at(receipt.commit, "note.txt") == b"a note\n"
-    sites.same_content(StatusStore(repo).load(), writer.view)
-    sites.fsck(repo.git_dir)
-
-
-def test_refreshing_shows_what_somebody_else_pushed(writer, repo):
-    result(writer.propose(create(sites.record(1))))
-    old = repo.branch("status")
-    assert old
-    result(writer.propose(report(1, 0, State.RUNNING)))
-    new = repo.branch("status")
-    repo.move_ref("refs/heads/status", expected=new, new=old)
-    assert result(writer.refresh()).commit == old
-    assert writer.view.workflows[workflow_id(1)].context.state is State.PENDING
-
-
-def test_a_branch_without_our_format_is_refused(repo, make_sink):
-    tree = sites.git(repo.git_dir, "mktree").strip()
-    commit = sites.git(repo.git_dir, "commit-tree", "-m", "not ours", tree).strip()
-    repo.move_ref("refs/heads/status", expected=None, new=CommitId(commit))
-    with pytest.raises(Exception, match=r"format\.json"):
-        StatusWriter(repo, make_sink=make_sink)
-    # and the writer's lock was given back
-    sites.git(repo.git_dir, "update-ref", "-d", "refs/heads/status")
-    StatusWriter(repo, make_sink=make_sink).close()
-
-
-def test_only_one_writer_works_on_a_repository(writer, repo, make_sink):
-    with pytest.raises(Conflict, match="writes the status branch of this repository already"):
-        StatusWriter(repo, make_sink=make_sink)
-
-
 def test_followers_see_the_view_before_anybody_is_answered(repo, make_sink):
     seen = []
     futures = []
@@ -269,77 +193,6 @@ def test_closing_answers_everybody_first(repo, make_sink):
     sites.same_content(StatusStore(repo).load(), writer.view)
 
 
-def test_nothing_is_half_done_when_the_disk_is_full_and_it_goes_on_after(repo, make_sink):
-    is_full = threading.Event()
-
-    class Full:
-        """A disk that takes nothing while `is_full`."""
-
-        def __init__(self, repo: GitRepo, ref: str) -> None:
-            self._sink = make_sink(repo, ref)
-            self.stage, self.reset, self.close = (
-                self._sink.stage,
-                self._sink.reset,
-                self._sink.close,
-            )
-
-        def publish(self, staged: Staged) -> None:
-            if is_full.is_set():
-                raise OSError(28, "No space left on device")
-            self._sink.publish(staged)
-
-    with closing(StatusWriter(repo, make_sink=Full)) as writer:
-        before = result(writer.propose(create(sites.record(1)))).commit
-        is_full.set()
-        for _ in range(3):
-            with pytest.raises(Unavailable, match="No space left on device"):
-                result(writer.propose(report(1, 0, State.RUNNING)))
-        assert repo.branch("status") == writer.view.commit == before
-        is_full.clear()
-        assert result(writer.propose(report(1, 0, State.RUNNING))).changes
-        sites.same_content(StatusStore(repo).load(), writer.view)
-    sites.fsck(repo.git_dir)
-
-
-def test_what_was_built_on_a_failed_group_is_judged_again(repo, make_sink):
-    is_publishing, may_fail = threading.Event(), threading.Event()
-
-    class FailsOnce:
-        """A disk that refuses the second group, after the third was built on it."""
-
-        def __init__(self, repo: GitRepo, ref: str) -> None:
-            self._sink = make_sink(repo, ref)
-            self.stage, self.reset, self.close = (
-                self._sink.stage,
-                self._sink.reset,
-                self._sink.close,
-            )
-            self._count = 0
-
-        def publish(self, staged: Staged) -> None:
-            self._count += 1
-            if self._count == 2:
-                is_publishing.set()
-                may_fail.wait(sites.PATIENCE_SECONDS)
-                raise OSError(5, "Input/output error")
-            self._sink.publish(staged)
-
-    with closing(StatusWriter(repo, make_sink=FailsOnce)) as writer:
-        result(writer.propose(create(sites.record(1), sites.record(2))))
-        lost = [writer.propose(report(1, 0, State.RUNNING)) for _ in range(2)]
-        is_publishing.wait(sites.PATIENCE_SECONDS)
-        built_on_it = writer.propose(report(1, 0, State.SUCCESS))
-        independent = writer.propose(report(2, 0, State.RUNNING))
-        may_fail.set()
-        assert any(isinstance(each.exception(60), Unavailable) for each in lost)
-        if all(each.exception(60) for each in lost):
-            with pytest.raises(Refused, match="has not started"):
-                result(built_on_it)
-        assert result(independent).changes
-        sites.same_content(StatusStore(repo).load(), writer.view)
-    sites.fsck(repo.git_dir)
-
-
 def test_the_history_reads_like_a_diary(writer, repo):
     hello = builders.record(
         workflow=workflow_id(1), actions=(builders.action(0, name="hello\nWriter: mallory"),)
@@ -377,19 +230,6 @@ def test_all_ways_of_writing_make_the_same_commits(tmp_path):
                 result(writer.propose(report(number, 0, State.RUNNING)))
             tips.add(repo.branch("status"))
     assert len(tips) == 1
-
-
-def test_a_lock_that_git_holds_is_waited_for_and_never_broken(repo, monkeypatch):
-    monkeypatch.setattr(ref_lock, "WAIT_SECONDS", 0.0)
-    with closing(StatusWriter(repo)) as writer:
-        result(writer.propose(create(sites.record(1))))
-        lock = repo.common_dir / "refs/heads/status.lock"
-        lock.write_text("")
-        with pytest.raises(Unavailable, match="held by another git process"):
-            result(writer.propose(report(1, 0, State.RUNNING)))
-        assert lock.exists()
-        lock.unlink()
-        assert result(writer.propose(report(1, 0, State.RUNNING))).changes
 
 
 def test_a_workflow_that_has_ended_is_let_go_of_and_still_answers(writer):

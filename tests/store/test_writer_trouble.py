@@ -1,0 +1,150 @@
+"""What a writer does when somebody else moves its branch, or the disk says no."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import closing
+
+import pytest
+
+from provisioner.errors import Conflict, Refused, Unavailable
+from provisioner.model.ids import CommitId
+from provisioner.model.state import State
+from provisioner.store import ref_lock
+from provisioner.store.group import Staged
+from provisioner.store.repo import GitRepo
+from provisioner.store.status_store import StatusStore
+from provisioner.store.status_writer import StatusWriter
+from tests.store import sites
+from tests.store.sites import create, report, result, workflow_id
+
+
+def test_a_branch_that_somebody_else_moved_is_caught_up_with(writer, repo, make_sink):
+    result(writer.propose(create(sites.record(1))))
+    before = repo.branch("status")
+    result(writer.propose(report(1, 0, State.RUNNING)))
+    told = repo.branch("status")
+    assert before and told
+    # Somebody else takes the report back, and adds a file of their own.
+    blob = repo.write_blob(b"a note\n")
+    tree = sites.git(repo.git_dir, "ls-tree", before) + f"100644 blob {blob}\tnote.txt\n"
+    tree_id = sites.git(repo.git_dir, "mktree", stdin=tree.encode()).strip()
+    theirs = sites.git(repo.git_dir, "commit-tree", "-p", told, "-m", "by hand", tree_id).strip()
+    repo.move_ref("refs/heads/status", expected=told, new=CommitId(theirs))
+    receipt = result(writer.propose(report(1, 0, State.RUNNING)))
+    assert receipt.changes, "the report was not there any more, so it was new"
+    assert repo.commit(receipt.commit).parents == (CommitId(theirs),)
+    assert repo.blob_at(receipt.commit, "note.txt") == b"a note\n"
+    sites.same_content(StatusStore(repo).load(), writer.view)
+    sites.fsck(repo.git_dir)
+
+
+def test_refreshing_shows_what_somebody_else_pushed(writer, repo):
+    result(writer.propose(create(sites.record(1))))
+    old = repo.branch("status")
+    assert old
+    result(writer.propose(report(1, 0, State.RUNNING)))
+    new = repo.branch("status")
+    repo.move_ref("refs/heads/status", expected=new, new=old)
+    assert result(writer.refresh()).commit == old
+    assert writer.view.workflows[workflow_id(1)].context.state is State.PENDING
+
+
+def test_a_branch_without_our_format_is_refused(repo, make_sink):
+    tree = sites.git(repo.git_dir, "mktree").strip()
+    commit = sites.git(repo.git_dir, "commit-tree", "-m", "not ours", tree).strip()
+    repo.move_ref("refs/heads/status", expected=None, new=CommitId(commit))
+    with pytest.raises(Exception, match=r"format\.json"):
+        StatusWriter(repo, make_sink=make_sink)
+    # and the writer's lock was given back
+    sites.git(repo.git_dir, "update-ref", "-d", "refs/heads/status")
+    StatusWriter(repo, make_sink=make_sink).close()
+
+
+def test_only_one_writer_works_on_a_repository(writer, repo, make_sink):
+    with pytest.raises(Conflict, match="writes the status branch of this repository already"):
+        StatusWriter(repo, make_sink=make_sink)
+
+
+def test_nothing_is_half_done_when_the_disk_is_full_and_it_goes_on_after(repo, make_sink):
+    is_full = threading.Event()
+
+    class Full:
+        """A disk that takes nothing while `is_full`."""
+
+        def __init__(self, repo: GitRepo, ref: str) -> None:
+            self._sink = make_sink(repo, ref)
+            self.stage, self.reset, self.close = (
+                self._sink.stage,
+                self._sink.reset,
+                self._sink.close,
+            )
+
+        def publish(self, staged: Staged) -> None:
+            if is_full.is_set():
+                raise OSError(28, "No space left on device")
+            self._sink.publish(staged)
+
+    with closing(StatusWriter(repo, make_sink=Full)) as writer:
+        before = result(writer.propose(create(sites.record(1)))).commit
+        is_full.set()
+        for _ in range(3):
+            with pytest.raises(Unavailable, match="No space left on device"):
+                result(writer.propose(report(1, 0, State.RUNNING)))
+        assert repo.branch("status") == writer.view.commit == before
+        is_full.clear()
+        assert result(writer.propose(report(1, 0, State.RUNNING))).changes
+        sites.same_content(StatusStore(repo).load(), writer.view)
+    sites.fsck(repo.git_dir)
+
+
+def test_what_was_built_on_a_failed_group_is_judged_again(repo, make_sink):
+    is_publishing, may_fail = threading.Event(), threading.Event()
+
+    class FailsOnce:
+        """A disk that refuses the second group, after the third was built on it."""
+
+        def __init__(self, repo: GitRepo, ref: str) -> None:
+            self._sink = make_sink(repo, ref)
+            self.stage, self.reset, self.close = (
+                self._sink.stage,
+                self._sink.reset,
+                self._sink.close,
+            )
+            self._count = 0
+
+        def publish(self, staged: Staged) -> None:
+            self._count += 1
+            if self._count == 2:
+                is_publishing.set()
+                may_fail.wait(sites.PATIENCE_SECONDS)
+                raise OSError(5, "Input/output error")
+            self._sink.publish(staged)
+
+    with closing(StatusWriter(repo, make_sink=FailsOnce)) as writer:
+        result(writer.propose(create(sites.record(1), sites.record(2))))
+        lost = [writer.propose(report(1, 0, State.RUNNING)) for _ in range(2)]
+        is_publishing.wait(sites.PATIENCE_SECONDS)
+        built_on_it = writer.propose(report(1, 0, State.SUCCESS))
+        independent = writer.propose(report(2, 0, State.RUNNING))
+        may_fail.set()
+        assert any(isinstance(each.exception(60), Unavailable) for each in lost)
+        if all(each.exception(60) for each in lost):
+            with pytest.raises(Refused, match="has not started"):
+                result(built_on_it)
+        assert result(independent).changes
+        sites.same_content(StatusStore(repo).load(), writer.view)
+    sites.fsck(repo.git_dir)
+
+
+def test_a_lock_that_git_holds_is_waited_for_and_never_broken(repo, monkeypatch):
+    monkeypatch.setattr(ref_lock, "WAIT_SECONDS", 0.0)
+    with closing(StatusWriter(repo)) as writer:
+        result(writer.propose(create(sites.record(1))))
+        lock = repo.common_dir / "refs/heads/status.lock"
+        lock.write_text("")
+        with pytest.raises(Unavailable, match="held by another git process"):
+            result(writer.propose(report(1, 0, State.RUNNING)))
+        assert lock.exists()
+        lock.unlink()
+        assert result(writer.propose(report(1, 0, State.RUNNING))).changes
