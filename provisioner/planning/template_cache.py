@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from provisioner.documents import workflow_text
 from provisioner.documents.template_functions import TEMPLATE_FUNCTIONS
 from provisioner.documents.workflow_text import ParsedAction, ParsedTask, ParsedWorkflow
-from provisioner.model.problem import InvalidInput
+from provisioner.model.problem import InvalidInput, Problem
 from provisioner.model.template import Template
 from provisioner.render import template as go_template
 
@@ -121,6 +121,20 @@ class TemplateCache:
         return workflow_text.parse_workflow(
             text, path=template.source.path, line_of=line_of, strict=template.strict
         )
+
+
+def unparsable(
+    templates: Iterable[Template], cache: TemplateCache
+) -> dict[str, tuple[Problem, ...]]:
+    """The problems, by path, of texts that are no Go templates; no request needs to use them."""
+    found: dict[str, tuple[Problem, ...]] = {}
+    for template in templates:
+        try:
+            cache.check(template)
+        except InvalidInput as invalid:
+            path = template.source.path
+            found[path] = (*found.get(path, ()), *invalid.problems)
+    return found
 
 
 def _keep(cache: OrderedDict, key: object, value: object, limit: int) -> None:  # type: ignore[type-arg]  # any of the two

@@ -30,7 +30,8 @@ from provisioner.model.views import (
     StatusView,
     WorkflowCreated,
 )
-from provisioner.planning import planner
+from provisioner.planning import planner, template_cache
+from provisioner.planning.desired import Update
 from provisioner.planning.planner import Pending, Plan
 from provisioner.planning.template_cache import TemplateCache
 from provisioner.services import desired_loader
@@ -94,6 +95,7 @@ class Reconciler:
         self._follow_status = follow_status
         self._cache = TemplateCache()
         self._pending: Mapping[str, Pending] = {}
+        self._unparsable: dict[str, tuple[Problem, ...]] = {}  # templates, by path
         self._is_settled = False  # whether the status branch follows `desired` entirely
         self._closed = threading.Event()
         self.is_ready = threading.Event()  # one pass is done
@@ -112,6 +114,7 @@ class Reconciler:
             update = desired_loader.follow(self._source, desired, tip)
         self._is_settled = False
         self._snapshots.swap_desired(update.state)
+        self._check_templates(update)
         plan = planner.plan(
             update.state,
             self._snapshots.current.status,
@@ -150,10 +153,17 @@ class Reconciler:
     def close(self) -> None:
         self._closed.set()
 
+    def _check_templates(self, update: Update) -> None:
+        """Tell of a text that is no template also before a request uses it."""
+        files = [update.state.files.get(path) for path in update.changed]
+        texts = [each for file in files if file is not None for each in file.templates]
+        kept = {path: told for path, told in self._unparsable.items() if path not in update.changed}
+        self._unparsable = kept | template_cache.unparsable(texts, self._cache)
+
     def _carry_out(self, plan: Plan) -> Outcome:
         desired = self._snapshots.current.desired
         problems = [*plan.problems]
-        for each in desired.problems.values():
+        for each in (*desired.problems.values(), *self._unparsable.values()):
             problems += each
         report = ReconcileReport(
             desired_commit=desired.commit,

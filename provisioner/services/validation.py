@@ -7,15 +7,15 @@ status branch is there to tell; without it every request is rendered.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from provisioner.documents import layout
 from provisioner.documents.decode import decode_file
 from provisioner.model.ids import BlobId, CommitId, new_workflow_id
-from provisioner.model.problem import InvalidInput, Problem
+from provisioner.model.problem import Problem
 from provisioner.model.views import DesiredState, StatusView
 from provisioner.planning import desired as planning
-from provisioner.planning import planner
+from provisioner.planning import planner, template_cache
 from provisioner.planning.desired import ChangedFile
 from provisioner.planning.template_cache import TemplateCache
 from provisioner.services import desired_loader
@@ -60,14 +60,5 @@ def problems_of(desired: DesiredState, status: StatusView) -> tuple[Problem, ...
         new_id=lambda: new_workflow_id(0, bytes(10)),
     )
     found = {each for problems in desired.problems.values() for each in problems}
-    return tuple(sorted(found.union(plan.problems, _unparsable(desired))))
-
-
-def _unparsable(desired: DesiredState) -> Iterator[Problem]:
-    """What no request may have shown yet: texts that are no Go templates."""
-    cache = TemplateCache()
-    for template in desired.templates.values():
-        try:
-            cache.check(template)
-        except InvalidInput as invalid:
-            yield from invalid.problems
+    texts = template_cache.unparsable(desired.templates.values(), TemplateCache())
+    return tuple(sorted(found.union(plan.problems, *texts.values())))

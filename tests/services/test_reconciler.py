@@ -120,6 +120,17 @@ def test_problems_stand_in_reconcile_json_and_good_files_take_effect(site):
     assert bad.line == 1
 
 
+def test_a_text_that_is_no_template_is_told_before_a_request_uses_it(site):
+    broken = HELLO.replace("hello_world_workflow", "other").replace("}}", "}", 1)
+    site.commit({**SITE, "templates/other.yaml": broken})
+    assert [(path, line) for path, line, _ in site.codes] == [("templates/other.yaml", 6)]
+    site.restart()
+    site.commit({A: request_file()})
+    assert [(path, line) for path, line, _ in site.codes] == [("templates/other.yaml", 6)]
+    site.commit({"templates/other.yaml": HELLO.replace("hello_world_workflow", "other")})
+    assert site.codes == []
+
+
 def test_two_machines_with_one_mac_are_told_with_both_places(site):
     site.commit(
         {**SITE, "hardware/zwei.yaml": hardware_file(TWO[:-1] + "3", mac=MACS[ONE], ip="10.0.0.1")}
