@@ -13,6 +13,7 @@ from builders import COMMIT, MACS, ONE, TWO, report
 from services.parts import FIRST, told
 
 from provisioner.errors import Unavailable
+from provisioner.faces.http.gate import LARGE_BODIES
 from provisioner.faces.http.server import HttpServer
 from provisioner.faces.http.worker_views import REPORT_LIMIT_BYTES
 from provisioner.model.event import WorkflowDeleted
@@ -153,6 +154,12 @@ def test_a_connection_serves_many_requests(client):
         assert client.ask("GET", "/v1/templates")[0] == 200
 
 
+def test_a_wait_ends_also_when_its_timer_rings_a_little_early(client):
+    for number in range(40):  # uvloop's timers count whole milliseconds: about half ring early
+        seconds = 0.0101 + number / 10_000
+        assert client.ask("GET", poll(MACS[TWO], wait=seconds))[0] == 204
+
+
 def test_closing_answers_those_who_wait(inside, server):
     waiting = [Client(server) for _ in range(20)]
     for each in waiting:
@@ -205,6 +212,20 @@ def test_data_goes_through_whole(client):
     status, body, headers = client.ask("GET", f"{DATA}?worker={MACS[TWO]}")
     assert (status, body) == (200, archive)
     assert headers["tink-data-version"] == "1"
+
+
+def test_many_large_pushes_wait_for_one_another_and_all_get_through(server, client):
+    client.ask("POST", REPORTS, body=wire.encode(told(0, RUNNING)))
+    pushing = [Client(server) for _ in range(LARGE_BODIES * 3)]
+    for number, each in enumerate(pushing):
+        archive = wire.pack([wire.ArchivedFile(path="a", content=bytes([number]) * 100_000)])
+        query = f"worker={MACS[ONE]}&action_index=0&attempt=1&report_id=p{number}"
+        each.send("PUT", f"{DATA}?{query}", body=archive)
+    answers = [each.answer() for each in pushing]
+    assert {status for status, _, _ in answers} == {200}
+    assert client.ask("GET", f"{DATA}?worker={MACS[ONE]}")[0] == 200
+    for each in pushing:
+        each.close()
 
 
 def test_a_client_that_goes_away_in_mid_body_harms_nobody(server, client):

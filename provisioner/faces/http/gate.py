@@ -28,6 +28,10 @@ Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 LARGEST_BODY = max(route.body_limit for _, routes in flask_app.BLUEPRINTS for route in routes)
+# Ten megabytes each, with what is made of them: so many are taken in at once, others wait.
+LARGE_BODIES = 8
+_LARGE_BODY = 1_048_576
+BODY_SECONDS = 120.0  # for a large body: 1 Mbit/s is enough
 _SMALL_BODY = 65_536  # for Flask's routes, which check their own limit
 
 
@@ -46,6 +50,7 @@ class Gate:
         self._woken: deque[asyncio.Future[None]] = deque()  # filled by other threads
         self._is_waking = False
         self._counters: dict[tuple[str, int], Callable[[], None]] = {}
+        self._large_bodies = asyncio.Semaphore(LARGE_BODIES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -53,23 +58,38 @@ class Gate:
         self._loop = self._loop or asyncio.get_running_loop()
         found = _short_way(scope["method"], scope["path"])
         try:
-            if found is None:
-                route, outcome = await self._ask_flask(scope, receive)
+            if found is not None and found[0].body_limit > _LARGE_BODY:
+                async with self._large_bodies:
+                    route, answer = await self._ask(found, scope, receive)
             else:
-                route, outcome = found[0], await self._ask_view(*found, scope, receive)
-            answer = await self._answer(outcome, receive)
+                route, answer = await self._ask(found, scope, receive)
         except Disconnected:
             return
         if route is not None:
             self._count(route.name, answer.status)
         await _send(send, answer)
 
+    async def _ask(
+        self, found: tuple[Route, dict[str, str]] | None, scope: Scope, receive: Receive
+    ) -> tuple[Route | None, Answer]:
+        if found is None:
+            route, outcome = await self._ask_flask(scope, receive)
+        else:
+            route, outcome = found[0], await self._ask_view(*found, scope, receive)
+        return route, await self._answer(outcome, receive)
+
     async def _ask_view(
         self, route: Route, path: dict[str, str], scope: Scope, receive: Receive
     ) -> Outcome:
         query = scope["query_string"]
         body: bytes | None = b""
-        if route.body_limit:
+        if route.body_limit > _LARGE_BODY:
+            try:
+                async with asyncio.timeout(BODY_SECONDS):
+                    body = await _body(scope, receive, route.body_limit)
+            except TimeoutError:
+                raise Disconnected from None
+        elif route.body_limit:
             body = await _body(scope, receive, route.body_limit)
         if body is None:
             return errors.body_too_large(route.body_limit)
@@ -95,19 +115,26 @@ class Gate:
         return await self._long_poll(outcome, receive)
 
     async def _long_poll(self, wait: Wait, receive: Receive) -> Answer:
-        loop = asyncio.get_running_loop()
-        end = loop.time() + wait.seconds
         gone = asyncio.ensure_future(_disconnected(receive))
         current = self._new_waiting()
         gone.add_done_callback(lambda _: _set(current))
         stop = wait.subscribe(lambda: self._wake(current))
-        timer = loop.call_at(end, lambda: _set(current))
+        is_over = False
+
+        def end() -> None:
+            # Told by the timer itself: uvloop's timers count whole milliseconds and may ring
+            # just before the time that they were set for.
+            nonlocal is_over
+            is_over = True
+            _set(current)
+
+        timer = asyncio.get_running_loop().call_later(wait.seconds, end)
         try:
             while True:
                 answer = flask_app.asked(wait)
                 if answer is not None:
                     return answer
-                if wait.is_closing() or loop.time() >= end:
+                if wait.is_closing() or is_over:
                     return NOTHING
                 if gone.done():
                     raise Disconnected
