@@ -96,8 +96,9 @@ class Timeouts:
             self._condition.notify()
 
     def contact(self, worker: HardwareId) -> None:
-        """Note a sign of life."""
-        self._contacts[worker] = self._clock.now()
+        """Note a sign of life of a machine that has a workflow; of others there are too many."""
+        if worker in self._view().queues:
+            self._contacts[worker] = self._clock.now()
 
     def close(self) -> None:
         with self._condition:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import subprocess
 import threading
 
@@ -204,6 +205,21 @@ def test_serve_runs_until_it_is_told_to_stop(site):
 
     wiring.serve(ServerSettings(repo=str(site.path)), QuietFace, ready=ready, stop=stop, signals=())
     assert seen[0].face.is_closed
+
+
+@pytest.mark.parametrize("name", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_server_in_order_and_is_then_pythons_again(site, name):
+    commit(site, SITE)
+    before = signal.getsignal(name)
+    seen = []
+
+    def ready(server):
+        seen.append(server)
+        signal.raise_signal(name)
+
+    wiring.serve(ServerSettings(repo=str(site.path)), QuietFace, ready=ready)
+    assert seen[0].face.is_closed
+    assert signal.getsignal(name) is before
 
 
 def test_a_deleted_request_cancels_the_run_while_serving(site, serving):
