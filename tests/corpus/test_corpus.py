@@ -1,8 +1,9 @@
 """Real files, seen in the wild: accepted where real tink accepts, refused for a reason.
 
-The files are not ours to give away.  `TINKGIT_CORPUS` names their folder (or put them into
-`tests/corpus/data`); without it these tests say that they skip.  Small files of our own
-for each class that was met there are in tests/documents.
+The files are not ours to give away: they stand beside the checkout, in
+`../shared/reference/corpus`, or where `TINKGIT_CORPUS` says; without them these tests say
+that they skip.  Small files of our own for each class that was met there are in
+tests/documents.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import pytest
 from verdicts import Verdict, judge
 
 # Read before the suite clears its environment.
-CORPUS = Path(os.environ.get("TINKGIT_CORPUS") or Path(__file__).parent / "data")
+BESIDE = Path(__file__).resolve().parents[3] / "shared" / "reference" / "corpus"
+CORPUS = Path(os.environ.get("TINKGIT_CORPUS") or BESIDE)
 pytestmark = pytest.mark.skipif(
     not CORPUS.is_dir(), reason="no corpus: set TINKGIT_CORPUS to a folder of real files"
 )
