@@ -17,6 +17,7 @@ import os
 import resource
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -131,6 +132,28 @@ def measure_reports(path: Path, folder: Path, size: int, rounds: int) -> None:
                 print(f"  {size:7,} workflows  {reporters:5} reporters  {name:12} {best}")
 
 
+def measure_maintenance(path: Path, size: int) -> None:
+    """The same load alone, and while one maintenance follows the other."""
+    feed = steps(size)
+    with closing(GitRepo(path)) as repo, closing(StatusWriter(repo)) as writer:
+        for what in ("alone", "beside maintenance"):
+            stop = threading.Event()
+            runs = []
+
+            def maintain(stop: threading.Event = stop, runs: list[float] = runs) -> None:
+                while not stop.is_set():
+                    runs.append(maintenance.run(repo, now=time.time()).seconds)
+
+            thread = threading.Thread(target=maintain)
+            if what != "alone":
+                thread.start()
+            found = drive(writer, list(itertools.islice(feed, 5_000)), 50)
+            stop.set()
+            if what != "alone":
+                thread.join()
+            print(f"  50 reporters {what:18} {found}  ({len(runs)} runs)")
+
+
 def timed(what: str, work: Callable[[], object]) -> None:
     started = time.perf_counter()
     work()
@@ -143,6 +166,8 @@ def measure(size: int, rounds: int, folder: Path) -> None:
         print(f"{size:,} workflows: created at {fill(repo, size):,.0f}/s")
     if rounds:
         measure_reports(path, folder, size, rounds)
+        shutil.copytree(path, folder / "maintained")
+        measure_maintenance(folder / "maintained", size)
     with closing(GitRepo(path)) as repo:
         with closing(StatusWriter(repo)) as writer:
             proposals = list(itertools.islice(steps(size), 10 * ACTIVE))

@@ -42,7 +42,10 @@ def read_ref(common_dir: Path, ref: str) -> CommitId | None:
         elif _ID.match(text):
             return CommitId(text)
         else:
-            raise Unavailable(f"{common_dir / ref} is not a ref", hint="run: git fsck")
+            raise Unavailable(
+                f"{common_dir / ref} is not a ref",
+                hint="after a power cut, `tink serve` repairs it when it starts; else: git fsck",
+            )
     raise Unavailable(f"{ref} leads in a circle")
 
 
