@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from provisioner.cli import main
+from provisioner.demo import stage
 from provisioner.documents import decode
 from provisioner.documents.layout import Kind
 
@@ -113,7 +114,8 @@ def shell(tmp_path):
 
 def session(document: str) -> str:
     lines = [f"set -x\n{body}" for body in blocks(document, "sh")]
-    return "\n".join(line for line in lines if "pip install" not in line)
+    text = "\n".join(line for line in lines if "pip install" not in line)
+    return re.sub(r"127\.0\.0\.1:421\d\d", f"127.0.0.1:{stage.free_port()}", text)
 
 
 @pytest.mark.network
