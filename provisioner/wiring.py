@@ -108,7 +108,6 @@ class Server:
         upkeep = Upkeep(writer.store, time.time)
         self._run(stack, "upkeep", upkeep.run, upkeep.close)
         snapshots.start(Snapshot(desired=DesiredState(), status=writer.view))
-        timeouts.watch_all()
         self._run(stack, "timeouts", lambda: timeouts.run(writer), timeouts.close)
         threads = ThreadPoolExecutor(DATA_THREADS, thread_name_prefix="data")
         stack.callback(threads.shutdown)

@@ -32,6 +32,8 @@ from provisioner.services.clock import Clock, seconds_of, timestamp
 GRACE_SECONDS = 120.0  # four times what a worker takes between two signs of life
 LEAST_TIME_TO_START_SECONDS = 3600.0  # a machine has to boot first
 
+_SLICE = 50  # workflows looked at while a writer that publishes may have to wait
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -77,9 +79,12 @@ class Timeouts:
         self._is_closed = False
 
     def watch_all(self) -> None:
-        """Begin with the live workflows of the view."""
-        view = self._view()
-        self.published(view, {each for queue in view.queues.values() for each in queue})
+        """Begin with the live workflows, in slices: each has to be read first."""
+        live = sorted({each for queue in self._view().queues.values() for each in queue})
+        for first in range(0, len(live), _SLICE):
+            if self._is_closed:
+                return
+            self.published(self._view(), live[first : first + _SLICE])
 
     def published(self, view: StatusView, changed: Iterable[WorkflowId]) -> None:
         """Look again at what changed, and at what is next in the queues it left."""
@@ -107,6 +112,7 @@ class Timeouts:
 
     def run(self, writer: Proposer) -> None:
         """Propose time-outs until closed."""
+        self.watch_all()
         while True:
             with self._condition:
                 if self._is_closed:
