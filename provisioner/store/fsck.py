@@ -9,6 +9,7 @@ was written after that commit.
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -19,7 +20,7 @@ from provisioner.model.ids import CommitId, InvalidId, WorkflowId, parse_uuid
 from provisioner.model.problem import InvalidInput, Problem
 from provisioner.model.state_machine import WorkflowContext
 from provisioner.model.workflow import WorkflowRecord
-from provisioner.store import git_stream, history, layout, status_codec, status_index
+from provisioner.store import bulk, git_stream, history, layout, status_codec, status_index
 from provisioner.store.history import CommitChanges, RawChange
 from provisioner.store.object_reader import TreeEntry
 from provisioner.store.repo import GitRepo
@@ -27,6 +28,7 @@ from provisioner.store.status_index import Row
 from provisioner.store.tree import EMPTY_TREE, FILE_MODE, TreeEditor
 
 PROBLEM_LIMIT = 1_000  # a broken branch is broken; nobody reads more
+KEPT_WORKFLOWS = 20_000  # that stay decoded, some 10 KB each; more live ones are read again
 _WINDOW_BLOBS = 4_000  # read from git together: some 10 MB
 _PATHS = (layout.FORMAT, layout.RECORDS, layout.STATUS, layout.LOGS, layout.ARCHIVED)
 _EVENTS = b'\n"events": [\n'
@@ -48,13 +50,18 @@ class FsckReport:
 
 @dataclass(slots=True, kw_only=True)
 class _Workflow:
-    """What is known of a workflow so far; of a finished one only the object ids."""
+    """What is known of a workflow so far; of one that was not met lately, only ids."""
 
     id: WorkflowId
     record_blob: str = ""
     events: bytes = b""
     is_written: bool = False
     archived: str = ""  # the status file, when it was moved to the archive
+
+    def forget(self) -> None:
+        """Drop what can be read again."""
+        self.events, self.record, self.context = b"", None, None
+
     record: WorkflowRecord | None = None
     context: WorkflowContext | None = None
 
@@ -77,7 +84,8 @@ def check(
             message=f"commit {since} is not in the history of branch {branch} any more",
         )
         return FsckReport(commit=tip, problems=(problem,))
-    return _Check(repo, branch, since).run(tip, progress or (lambda done, total: None))
+    with bulk.without_collections():
+        return _Check(repo, branch, since).run(tip, progress or (lambda done, total: None))
 
 
 class _Check:
@@ -86,6 +94,7 @@ class _Check:
         self._since = since
         self._workflows: dict[WorkflowId, _Workflow] = {}
         self._wanted_trees: dict[str, str] = {}  # tree id: the path that needs it
+        self._recent: OrderedDict[WorkflowId, _Workflow] = OrderedDict()
         self._leaving: dict[WorkflowId, Row] = {}
         self._archived: dict[WorkflowId, str] = {}  # its status file
         self._archive = repo.resolve(layout.archive_ref(branch))
@@ -188,6 +197,13 @@ class _Check:
         self._workflows[workflow] = known
         if known.record.id != workflow or status_codec.encode_record(known.record) != content:
             self._report(change.path, "fsck.record", "is not as we write it")
+        self._keep(known)
+
+    def _keep(self, known: _Workflow) -> None:
+        self._recent[known.id] = known
+        self._recent.move_to_end(known.id)
+        if len(self._recent) > KEPT_WORKFLOWS:
+            self._recent.popitem(last=False)[1].forget()
 
     def _check_log(self, change: RawChange, _: bytes) -> None:
         workflow = _id_of(change.path.split("/")[-2])
@@ -272,7 +288,9 @@ class _Check:
             self._report(change.path, "status.replay", "state is not what its events lead to")
         known.events, known.is_written, known.archived = new, True, ""
         if known.context.is_final:
-            known.events, known.record, known.context = b"", None, None
+            known.forget()
+        else:
+            self._keep(known)
 
     def _check_event(self, known: _Workflow, event: WorkflowEvent, path: str) -> None:
         assert known.record is not None and known.context is not None

@@ -67,6 +67,18 @@ def test_an_honest_branch_has_no_problem_and_is_counted(repo):
     assert seen[-1] == (6, 6)
 
 
+def test_what_was_let_go_of_is_read_again(repo, monkeypatch):
+    monkeypatch.setattr(fsck, "KEPT_WORKFLOWS", 1)
+    with closing(StatusWriter(repo)) as writer:
+        for number in (3, 2, 3):
+            told = State.SUCCESS if number == 2 else State.RUNNING
+            result(writer.propose(report(number, 0, told)))
+    path, content = status_of(repo, 3)
+    assert (fsck.check(repo).problems, fsck.check(repo).events) == ((), 7)
+    tamper(repo, FileChange(path=path, content=content.replace(b"10:00", b"09:00")))
+    assert codes(repo) == ["fsck.history"]
+
+
 def test_an_empty_repository_has_no_problem(tmp_path):
     with closing(sites.bare(tmp_path / "empty")) as empty:
         assert fsck.check(empty) == fsck.FsckReport(commit=None)
