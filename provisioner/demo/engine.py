@@ -207,7 +207,9 @@ def _launch(folder: Path) -> subprocess.Popen[bytes]:
         words += ["--add-runtime", f"wrapped={wrapper}", "--default-runtime", "wrapped"]
     # A proxy that nobody serves: an image that is not here is not asked for on the internet.
     proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
-    environment = {**os.environ, **proxies, "NO_PROXY": "127.0.0.0/8,localhost"}
+    # containerd leaves its stacks in TMPDIR when it is told to end while busy.
+    others = {"NO_PROXY": "127.0.0.0/8,localhost", "TMPDIR": str(folder)}
+    environment = {**os.environ, **proxies, **others}
     with (folder / "log").open("ab") as log:
         return subprocess.Popen(
             words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -40,7 +41,7 @@ class Stage:
         self, name: str, words: Sequence[str], *, environment: Mapping[str, str] | None = None
     ) -> None:
         """Start one of our own programs; what it says goes to NAME.log."""
-        with (self.folder / f"{name}.log").open("ab") as log:
+        with (self.folder / f"{name}.log").open("ab") as log, _undisturbed():
             self.processes[name] = subprocess.Popen(
                 [sys.executable, "-m", *words],
                 env=_environment() | dict(environment or {}),
@@ -74,7 +75,7 @@ def opened(tell: Tell, *, keep: bool) -> Iterator[Stage]:
     folder = Path(tempfile.mkdtemp(prefix="tink-demo-"))
     with contextlib.ExitStack() as exits:
         exits.callback(_clear_folder, folder, tell, keep)
-        engine_socket = exits.enter_context(_engine(tell))
+        engine_socket = _engine(tell, exits)
         stage = Stage(folder=folder, docker_url=f"unix://{engine_socket}")
         exits.callback(_stop_all, stage.processes)
         yield stage
@@ -97,23 +98,37 @@ def await_port(stage: Stage, port: int) -> None:
     raise Unavailable(f"the server did not listen within {START_SECONDS} s")
 
 
-@contextlib.contextmanager
-def _engine(tell: Tell) -> Iterator[Path]:
+def _engine(tell: Tell, exits: contextlib.ExitStack) -> Path:
     """Use the machine's engine where it answers us, else one of our own."""
     if engine.answers(SYSTEM_ENGINE):
         packages.install(packages.missing(("busybox",)), tell)
         tell(f"using the Docker engine of this machine, {SYSTEM_ENGINE}")
+        exits.callback(engine.remove_image, SYSTEM_ENGINE, IMAGE)
         engine.import_image(SYSTEM_ENGINE, IMAGE, engine.busybox_root())
-        try:
-            yield SYSTEM_ENGINE
-        finally:
-            engine.remove_image(SYSTEM_ENGINE, IMAGE)
-        return
+        return SYSTEM_ENGINE
     packages.install(packages.missing(("dockerd", "busybox")), tell)
-    with engine.start() as own:
-        tell(f"started a private Docker engine in {own.folder}")
-        own.import_image(IMAGE, engine.busybox_root())
-        yield own.socket
+    with _undisturbed():
+        own = exits.enter_context(engine.start())
+    tell(f"started a private Docker engine in {own.folder}")
+    own.import_image(IMAGE, engine.busybox_root())
+    return own.socket
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Put off an interrupt until what was just started is known, so that it can be stopped."""
+    told: list[int] = []
+    before = {
+        each: signal.signal(each, lambda number, _: told.append(number))
+        for each in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    if told:
+        raise KeyboardInterrupt
 
 
 def _environment() -> dict[str, str]:

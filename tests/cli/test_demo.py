@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,8 +20,14 @@ ROOT = Path(provisioner.__file__).parents[1]
 PATIENCE_SECONDS = 180
 
 
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Not below pytest's own: the path of a socket has to be short."""
+    with tempfile.TemporaryDirectory(prefix="tink-test-") as made:
+        yield Path(made)
+
+
 def start(folder: Path, *words: str) -> subprocess.Popen[str]:
-    folder.mkdir(exist_ok=True)
     return subprocess.Popen(
         [sys.executable, "-m", "provisioner.cli", "demo", *words],
         env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder)},
@@ -45,9 +53,7 @@ def processes_below(folder: Path) -> list[str]:
 
 @pytest.mark.docker
 @pytest.mark.timeout(PATIENCE_SECONDS + 60)
-def test_the_demo_plays_to_its_end_and_cleans_up(tmp_path_factory, _session_engine):
-    # A socket's path is short, so the folder's is.
-    folder = tmp_path_factory.getbasetemp().parent / "demo"
+def test_the_demo_plays_to_its_end_and_cleans_up(folder, _session_engine):
     process = start(folder)
     said, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 0, said
@@ -73,8 +79,7 @@ def test_the_demo_plays_to_its_end_and_cleans_up(tmp_path_factory, _session_engi
 
 @pytest.mark.docker
 @pytest.mark.timeout(PATIENCE_SECONDS + 60)
-def test_an_interrupted_demo_cleans_up(tmp_path_factory, _session_engine):
-    folder = tmp_path_factory.getbasetemp().parent / "stop"
+def test_an_interrupted_demo_cleans_up(folder, _session_engine):
     process = start(folder)
     assert process.stdout is not None
     for line in process.stdout:
