@@ -114,7 +114,7 @@ def test_every_requirement_is_pinned_with_hashes_and_names_no_host(name):
 
 
 def normalised(requirement: str) -> str:
-    return re.split(r"[\[<>=!~ ]", requirement)[0].lower().replace("_", "-")
+    return re.sub(r"[-_.]+", "-", re.split(r"[\[<>=!~ ]", requirement)[0].lower())
 
 
 def test_every_dependency_is_pinned():
