@@ -184,9 +184,9 @@ class StatusView:
         entry = LiveWorkflow(id=old.id, record=old.record, context=now, events=(*old.events, event))
         requests, by_digest = self.requests, self.by_digest
         if now.moved_to != was.moved_to:
-            requests = requests.without(path_of(old)).set(now.moved_to, entry.id)
+            requests = _freed(requests, old).set(now.moved_to, entry.id)
         if now.is_deleted and not was.is_deleted:
-            requests = requests.without(path_of(old))
+            requests = _freed(requests, old)
             by_digest = _removed(by_digest, old.record.request_digest, old.id)
         view = StatusView(  # spelt out: `replace` takes twice as long, per report
             commit=self.commit,
@@ -246,6 +246,12 @@ class Snapshot:
 def path_of(entry: WorkflowEntry) -> str:
     """Where the request of a workflow stands now."""
     return entry.context.moved_to or entry.record.request_path
+
+
+def _freed(requests: ShardMap[str, WorkflowId], entry: WorkflowEntry) -> ShardMap[str, WorkflowId]:
+    """Free the path of a workflow's request, unless another one has it by now."""
+    path = path_of(entry)
+    return requests.without(path) if requests.get(path) == entry.id else requests
 
 
 def _added(bags: ShardMap[K, tuple[V, ...]], key: K, value: V) -> ShardMap[K, tuple[V, ...]]:

@@ -59,6 +59,19 @@ def test_a_moved_request_is_found_at_its_new_path_only():
     assert dict(view.requests) == {"workflows/c.yaml": FIRST}
 
 
+def test_a_path_that_another_workflow_has_by_now_stays_with_that_one():
+    path = "workflows/a.yaml"
+    view = status(
+        record(workflow=FIRST, request_path=path), record(workflow=SECOND, request_path=path)
+    )
+    moved = RequestMoved(
+        workflow_id=FIRST, at=AT, desired_commit=COMMIT, request_path="workflows/b.yaml"
+    )
+    gone = WorkflowDeleted(workflow_id=FIRST, at=AT, desired_commit=COMMIT, message="")
+    assert dict(view.apply(gone).requests) == {path: SECOND}
+    assert dict(view.apply(moved).requests) == {path: SECOND, "workflows/b.yaml": FIRST}
+
+
 def test_events_are_kept_in_order_with_the_workflow():
     view = status(record(workflow=FIRST))
     told = [report(0, state, workflow=FIRST) for state in (State.RUNNING, State.FAILED)]
