@@ -19,6 +19,7 @@ demo: $(VENV)/ready
 	@$(BIN)/tink demo
 
 test: $(VENV)/ready
+	@test "$$(id -u)" != 0 || ./install-packages engine test
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 check: $(VENV)/ready
