@@ -11,6 +11,7 @@ SHELL := /bin/sh
 PYTHON ?= $(shell command -v python3.11 || echo python3)
 VENV := .venv
 BIN := $(VENV)/bin
+BENCHMARKS ?= reports polls create growth fleet documents render store
 PYTEST_ARGS ?= -n 2 --dist loadfile
 
 .PHONY: demo test check bench lock packages clean
@@ -28,9 +29,9 @@ check: $(VENV)/ready
 	$(BIN)/mypy
 
 bench: $(VENV)/ready
-	@for each in benchmarks/*.py; do \
-	  grep -q '__main__' $$each || continue; \
-	  echo "== $$each"; $(BIN)/python $$each || exit 1; \
+	@test "$$(id -u)" != 0 || ./install-packages bench
+	@for each in $(BENCHMARKS); do \
+	  echo "== python -m benchmarks.$$each"; $(BIN)/python -m benchmarks.$$each || exit 1; \
 	done
 
 $(VENV)/ready: requirements-dev.txt pyproject.toml
