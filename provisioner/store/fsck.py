@@ -25,6 +25,7 @@ from provisioner.store.history import CommitChanges, RawChange
 from provisioner.store.object_reader import TreeEntry
 from provisioner.store.repo import GitRepo
 from provisioner.store.status_index import Row
+from provisioner.store.status_store import StatusStore
 from provisioner.store.tree import EMPTY_TREE, FILE_MODE, TreeEditor
 
 PROBLEM_LIMIT = 1_000  # a broken branch is broken; nobody reads more
@@ -97,7 +98,7 @@ class _Check:
         self._recent: OrderedDict[WorkflowId, _Workflow] = OrderedDict()
         self._leaving: dict[WorkflowId, Row] = {}
         self._archived: dict[WorkflowId, str] = {}  # its status file
-        self._archive = repo.resolve(layout.archive_ref(branch))
+        self._archives = StatusStore(repo, branch).archives()
         self._problems: list[Problem] = []
         self._events = 0
         self._commit = CommitId("")
@@ -262,15 +263,18 @@ class _Check:
         return rows[known.id].status_blob if known.id in rows else ""
 
     def _in_archive(self, path: str) -> TreeEntry | None:
-        return self._repo.entry_at(self._archive, path) if self._archive else None
+        found = (self._repo.entry_at(archive, path) for archive in self._archives)
+        return next((entry for entry in found if entry is not None), None)
 
     def _check_archive(self) -> None:
         """What left the tip must be in the archive branch, as it was or with more events."""
-        root = self._repo.commit(self._archive).tree if self._archive else EMPTY_TREE
-        trees = TreeEditor(root, lambda each: self._repo.object(each).content)
+        editors = [
+            TreeEditor(self._repo.commit(each).tree, lambda tree: self._repo.object(tree).content)
+            for each in self._archives
+        ]
         for workflow, blob in self._archived.items():
-            found = trees.get(layout.status(workflow))
-            if found is None or found.id != blob:
+            found = (each.get(layout.status(workflow)) for each in editors)
+            if not any(entry is not None and entry.id == blob for entry in found):
                 self._report(layout.status(workflow), "fsck.archive", "is not in the archive")
 
     def _check_events(self, known: _Workflow, change: RawChange, content: bytes) -> None:

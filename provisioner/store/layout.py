@@ -49,6 +49,12 @@ def archived(workflow: WorkflowId) -> str:
     return f"{ARCHIVED}/{shard(workflow).rpartition('/')[0]}.jsonl"
 
 
+def day_of(workflow: WorkflowId) -> str:
+    """The day of creation that an id tells (`2026-11-23`); empty when it tells none."""
+    day = shard(workflow).rpartition("/")[0]
+    return day.replace("/", "-") if workflow[14] == "7" else ""
+
+
 def record_folder(workflow: WorkflowId) -> str:
     return f"{RECORDS}/{shard(workflow)}/{workflow}"
 
@@ -58,8 +64,12 @@ def all_of(workflow: WorkflowId) -> tuple[str, str, str, str]:
     return record_folder(workflow), status(workflow), data(workflow), logs(workflow)
 
 
+def archive_branch(branch: str) -> str:
+    return f"{branch}-archive"
+
+
 def archive_ref(branch: str) -> str:
-    return f"refs/heads/{branch}-archive"
+    return f"refs/heads/{archive_branch(branch)}"
 
 
 def is_log_of(name: str, *, action_index: int, attempt: int) -> bool:

@@ -7,7 +7,9 @@ was run already.  History is not rewritten, and the same commands go on showing 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from provisioner.model.ids import CommitId
 from provisioner.store import durable, git_stream, layout, status_codec
@@ -22,6 +24,7 @@ from provisioner.store.tree import EMPTY_TREE, TreeEditor
 
 _AT_ONCE = 2_000  # workflows in one commit, so that reports wait 100 ms at most
 _PATIENCE_SECONDS = 600
+_DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +33,41 @@ class Archived:
     commit: CommitId | None  # of the archive branch
 
 
-def run(writer: StatusWriter, *, ended_before: str, at_seconds: int) -> Archived:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """What a server is told: archive what ended so long ago, whenever it is asked to."""
+
+    writer: StatusWriter
+    clock: Callable[[], float]
+    days: float
+
+    def __call__(self, is_closing: Callable[[], bool]) -> Archived:
+        now = self.clock()
+        return run(
+            self.writer,
+            ended_before=days_before(now, self.days),
+            at_seconds=int(now),
+            is_closing=is_closing,
+        )
+
+
+def days_before(now: float, days: float) -> str:
+    """A time as events carry it: RFC 3339, UTC, microseconds."""
+    then = datetime.fromtimestamp(max(0.0, now - days * _DAY_SECONDS), UTC)
+    return then.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def run(
+    writer: StatusWriter,
+    *,
+    ended_before: str,
+    at_seconds: int,
+    is_closing: Callable[[], bool] = lambda: False,
+) -> Archived:
     """Archive the workflows that ended before a time (RFC 3339, UTC).
 
     Safe to end at any moment: the archive is durable before anything leaves the tip, and
-    what is in both is found in the tip.
+    what is in both is found in the tip.  `is_closing` is asked between two commits.
     """
     store = writer.store
     tip = store.tip()
@@ -42,20 +75,21 @@ def run(writer: StatusWriter, *, ended_before: str, at_seconds: int) -> Archived
     if tip is None:
         return Archived(workflows=0, commit=commit)
     rows = _ended(store, tip, ended_before)
+    count = 0
     for at in range(0, len(rows), _AT_ONCE):
+        if is_closing():
+            break
         some = rows[at : at + _AT_ONCE]
         commit = _write_archive(store, tip, some, at_seconds)
         writer.archive(some).result(_PATIENCE_SECONDS)
-    return Archived(workflows=len(rows), commit=commit)
+        count += len(some)
+    return Archived(workflows=count, commit=commit)
 
 
 def _ended(store: StatusStore, tip: CommitId, ended_before: str) -> list[Row]:
-    archived = {row.id: row.status_blob for row in store.read_archived(tip)}
-    final = [
-        row
-        for row in store.read_rows(tip)
-        if is_final(row.state) and archived.get(row.id) != row.status_blob
-    ]
+    """Those whose files are in the tip; what began later is not even read."""
+    rows = store.read_tip_rows(tip, lambda workflow: layout.day_of(workflow) <= ended_before)
+    final = [row for row in rows if is_final(row.state)]
     contents = git_stream.objects(store.repo.common_dir, [row.status_blob for row in final])
     return [
         row
@@ -78,7 +112,8 @@ def _write_archive(store: StatusStore, tip: CommitId, rows: list[Row], at_second
     root = target.write(lambda content: builder.add("tree", content)).hex()
     if parent is not None and root == repo.commit(parent).tree:
         return parent
-    message = f"{len(rows)} finished workflows from {store.branch} at {tip}\n"
+    many = f"{len(rows)} finished workflow{'s' * (len(rows) != 1)}"
+    message = f"{many} from {store.branch} at {tip}\n"
     text = commit_text(root, parent, message, at_seconds=at_seconds)
     commit = CommitId(builder.add("commit", text).hex())
     files = durable.PackFiles(repo.objects_dir)

@@ -6,7 +6,7 @@ workflow by its path, without looking at any other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
@@ -82,6 +82,12 @@ class StatusStore:
         rows = status_index.read_rows(self.repo, self._list_blobs(commit, archived))
         return list((archived | {row.id: row for row in rows}).values())
 
+    def read_tip_rows(self, commit: CommitId, is_wanted: Callable[[WorkflowId], bool]) -> list[Row]:
+        """Read the rows of some of the workflows that no archive has as they are now."""
+        archived = {row.id: row for row in self.read_archived(commit)}
+        blobs = (each for each in self._list_blobs(commit, archived) if is_wanted(each.id))
+        return list(status_index.read_rows(self.repo, blobs))
+
     def read_archived(self, commit: CommitId) -> list[Row]:
         """Read the lists of the workflows whose files were moved to the archive branch."""
         words = ("-r", "-z", "--full-tree", "--end-of-options", commit, layout.ARCHIVED)
@@ -105,19 +111,27 @@ class StatusStore:
         self._check_format(new)
         trees = (self.repo.commit(each).tree for each in (old, new))
         changed: dict[WorkflowId, None] = {}
+        gone: set[WorkflowId] = set()
         for change in tree.compare(self.repo.tree, *trees):
             path = PurePosixPath(change.path)
             if path.parts[0] == layout.STATUS and path.suffix == ".json":
                 if change.new is None:
-                    return None
-                changed[WorkflowId(path.stem)] = None
+                    gone.add(WorkflowId(path.stem))
+                else:
+                    changed[WorkflowId(path.stem)] = None
             elif path.name == "record.json" and change.old is not None:
-                return None
+                if change.new is not None:
+                    return None
+                gone.add(WorkflowId(path.parent.name))
+        archived = {row.id: row for row in self.read_archived(new)} if gone else {}
+        if not gone <= archived.keys():
+            return None
         try:
             blobs = [self._blobs(new, each) for each in changed]
         except NotFound:
             return None
-        return list(status_index.read_rows(self.repo, blobs))
+        moved = [archived[each] for each in gone if each not in changed]
+        return [*moved, *status_index.read_rows(self.repo, blobs)]
 
     def read_reconcile(self, commit: CommitId | None = None) -> ReconcileReport:
         content = self._find_blob(commit, layout.RECONCILE)
@@ -242,8 +256,18 @@ class StatusStore:
         entry = self.repo.entry_at(commit, path)
         if entry is not None:
             return entry
-        archive = self.repo.resolve(layout.archive_ref(self.branch))
-        return self.repo.entry_at(archive, path) if archive else None
+        for archive in self.archives():
+            entry = self.repo.entry_at(archive, path)
+            if entry is not None:
+                return entry
+        return None
+
+    def archives(self) -> tuple[CommitId, ...]:
+        """The archive branch: ours, and in a clone what was fetched of the remote's."""
+        branch = layout.archive_branch(self.branch)
+        refs = [f"refs/heads/{branch}", f"refs/remotes/origin/{branch}"]
+        found = {commit: None for each in refs if (commit := self.repo.resolve(each))}
+        return tuple(found)
 
     def _blobs(self, commit: CommitId, workflow: WorkflowId) -> Blobs:
         record = self._find(commit, layout.record(workflow))

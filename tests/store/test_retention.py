@@ -24,8 +24,9 @@ from tests.store import sites
 from tests.store.sites import create, result, tell, workflow_id
 from tests.store.test_fsck import tamper
 
-OLD, NEW, CUT = (f"2026-{month}-01T00:00:00.000000Z" for month in ("01", "11", "06"))
-NOW = 1_795_000_000
+# The ids say that the workflows were made in November 2026.
+OLD, NEW, CUT = (f"2027-{month}-01T00:00:00.000000Z" for month in ("01", "11", "06"))
+NOW = 1_835_000_000
 
 
 @pytest.fixture
@@ -118,6 +119,44 @@ def test_an_archived_workflow_can_still_be_deleted_and_be_archived_again(writer,
     assert store.read_workflow(workflow_id(1)).context.is_deleted
     assert fsck.check(repo).problems == ()
     sites.fsck(repo.git_dir)
+
+
+def test_a_view_is_brought_past_an_archiving_without_reading_it_all(writer, repo, monkeypatch):
+    before = writer.view
+    archive(writer)
+    delete(writer, 2)
+    store = StatusStore(repo)
+    loaded = store.load()
+    monkeypatch.setattr(store, "load", None)
+    sites.same_content(store.catch_up(before), loaded)
+
+
+def test_it_stops_between_two_commits_when_the_server_is_closing(writer, repo, monkeypatch):
+    monkeypatch.setattr(retention, "_AT_ONCE", 1)
+    asked = iter((False, True))
+    found = retention.run(
+        writer,
+        ended_before="2028-01-01T00:00:00.000000Z",
+        at_seconds=NOW,
+        is_closing=lambda: next(asked),
+    )
+    assert found.workflows == 1
+    assert fsck.check(repo).problems == ()
+    left = {layout.status(workflow_id(each)) for each in (1, 2)} & paths(repo, "status")
+    assert len(left) == 1
+
+
+def test_a_clone_finds_what_is_in_the_archive_of_its_remote(writer, repo, tmp_path):
+    archive(writer)
+    sites.git(tmp_path, "clone", "-q", str(repo.git_dir), "clone")
+    with closing(GitRepo(tmp_path / "clone")) as clone:
+        tip = clone.resolve("refs/remotes/origin/status")
+        found = StatusStore(clone).read_workflow(workflow_id(1), tip)
+    assert found.context.state is State.SUCCESS
+
+
+def test_the_age_is_counted_in_days_from_now():
+    assert retention.days_before(86_400 * 31, 30) == "1970-01-02T00:00:00.000000Z"
 
 
 def test_what_happens_meanwhile_keeps_a_workflow_in_the_tip(writer, repo):
