@@ -26,4 +26,5 @@ class ServerSettings:
     poll_seconds: float = 2.0
     fetch_seconds: float = 30.0
     grace_seconds: float = 120.0
+    archive_after_days: float | None = None  # finished workflows stay in the tip
     writer: str = "tinkgit"

@@ -8,7 +8,7 @@ The faces are handed in from above; nothing else knows all of the parts.
     reconcile         follows the desired branch
     status-*          the writer (store)
     timeouts          ends what has run out of time
-    upkeep            repacks the repository, writes the checkpoint
+    upkeep            repacks the repository, archives, writes the checkpoint
     fetch, push       only with a remote
 """
 
@@ -42,6 +42,7 @@ from provisioner.services.timeouts import Timeouts
 from provisioner.services.watcher import RefWatcher
 from provisioner.store.desired_store import DesiredStore
 from provisioner.store.repo import GitRepo
+from provisioner.store.retention import Retention
 from provisioner.store.status_writer import StatusWriter
 from provisioner.store.upkeep import Upkeep
 
@@ -105,7 +106,9 @@ class Server:
         if sync is not None:
             self._run(stack, "push", sync.run_push, sync.close)
         stack.callback(writer.close)
-        upkeep = Upkeep(writer.store, time.time)
+        days = settings.archive_after_days
+        retain = Retention(writer=writer, clock=time.time, days=days) if days is not None else None
+        upkeep = Upkeep(writer.store, time.time, retain=retain)
         self._run(stack, "upkeep", upkeep.run, upkeep.close)
         snapshots.start(Snapshot(desired=DesiredState(), status=writer.view))
         self._run(stack, "timeouts", lambda: timeouts.run(writer), timeouts.close)

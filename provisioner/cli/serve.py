@@ -73,6 +73,14 @@ def _address(ctx: click.Context, param: click.Parameter, value: str) -> tuple[st
     help="Seconds that a silent worker gets beyond an action's timeout.",
 )
 @click.option(
+    "--archive-after",
+    "archive_after_days",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="DAYS",
+    envvar="TINK_ARCHIVE_AFTER",
+    help="Move workflows that ended so long ago to the archive branch.  [default: never]",
+)
+@click.option(
     "--log-format",
     type=click.Choice(["plain", "json"]),
     default="plain",
@@ -89,6 +97,7 @@ def serve(
     fetch_seconds: float,
     poll_seconds: float,
     grace_seconds: float,
+    archive_after_days: float | None,
     log_format: str,
 ) -> None:
     """Watch the desired branch, make workflows of its requests, and answer the workers.
@@ -111,6 +120,7 @@ def serve(
         poll_seconds=poll_seconds,
         fetch_seconds=fetch_seconds,
         grace_seconds=grace_seconds,
+        archive_after_days=archive_after_days,
     )
     _log_to_stderr(log_format)
 

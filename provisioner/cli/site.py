@@ -19,6 +19,7 @@ from provisioner.errors import NotFound, UserError
 from provisioner.model import ids
 from provisioner.model.ids import CommitId, WorkflowId
 from provisioner.model.views import DesiredState, LiveWorkflow
+from provisioner.store import layout
 from provisioner.store.desired_editor import DesiredEditor
 from provisioner.store.desired_store import DesiredStore
 from provisioner.store.repo import GitRepo
@@ -146,7 +147,8 @@ def _fetched(where: Where, folder: Path) -> GitRepo:
     repo = GitRepo.create(folder / "remote.git", bare=True)
     listing = repo.run("ls-remote", "--heads", "--end-of-options", where.repo).decode()
     heads = {line.split("\t")[1].removeprefix("refs/heads/") for line in listing.splitlines()}
-    wanted = {where.branch or DEFAULT_BRANCH, where.status_branch} & heads
+    ours = {where.status_branch, layout.archive_branch(where.status_branch)}
+    wanted = {where.branch or DEFAULT_BRANCH, *ours} & heads
     if not where.branch and DEFAULT_BRANCH not in heads:
         wanted |= {"master"} & heads
     if wanted:

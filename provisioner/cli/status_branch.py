@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
+
 import click
 
 from provisioner.cli import options, printing, table
 from provisioner.cli.site import Site
+from provisioner.errors import Conflict
 
 
 @click.group("status-branch")
@@ -28,3 +32,39 @@ def stats(*, form: str) -> None:
         return
     rows = [(name.replace("_", " ").capitalize(), value) for name, value in found.items()]
     click.echo(table.draw(table.columns("Field Name", "Value"), rows), nl=False)
+
+
+@status_branch.command
+@click.option(
+    "--older-than",
+    type=click.FloatRange(min=0),
+    metavar="DAYS",
+    required=True,
+    help="Of the workflows that ended, those that did so this long ago.",
+)
+@options.site()
+def archive(*, older_than: float) -> None:
+    """Move finished workflows out of the tip of the branch; every command still finds them."""
+    from provisioner.store import layout, retention
+    from provisioner.store.status_writer import StatusWriter
+
+    with Site.opened(options.where()) as site:
+        site.check_writable()
+        if site.repo.branch(site.status_branch) is None:
+            printing.note(f"there is no branch {site.status_branch!r}: nothing to archive")
+            return
+        try:
+            writer = StatusWriter(site.repo, site.status_branch)
+        except Conflict as conflict:
+            raise Conflict(
+                str(conflict), hint="that server can do it: tink serve --archive-after DAYS"
+            ) from None
+        with contextlib.closing(writer):
+            now = time.time()
+            done = retention.run(
+                writer,
+                ended_before=retention.days_before(now, older_than),
+                at_seconds=int(now),
+            )
+    many = f"{done.workflows} finished workflow{'s' * (done.workflows != 1)}"
+    click.echo(f"archived {many} on branch {layout.archive_branch(site.status_branch)}")

@@ -1,7 +1,7 @@
 """How do the branches of a repository and of its remote keep in step?
 
-The desired branch is fetched; the status branch is pushed by compare-and-swap and never
-forced.  A race that is lost to somebody who wrote on top of ours is caught up with; two
+The desired branch is fetched; the status branch and its archive are pushed by
+compare-and-swap and never forced.  A race that is lost to somebody who wrote on top of ours is caught up with; two
 histories that parted are told, because only a person can say which one is true.
 """
 
@@ -14,6 +14,7 @@ import threading
 from provisioner.errors import Conflict, TinkError
 from provisioner.model.ids import CommitId
 from provisioner.services.metrics import Metrics
+from provisioner.store import layout
 from provisioner.store.ref_lock import RefMoved
 from provisioner.store.repo import GitRepo
 
@@ -56,8 +57,11 @@ class RemoteSync:
     ) -> None:
         self._repo = repo
         self._remote = remote
-        self._ref = f"refs/heads/{status_branch}"
-        self._tracking = f"refs/remotes/{remote}/{status_branch}"
+        # The archive first: the remote always has what left the tip of its status branch.
+        self._pairs = [
+            (f"refs/heads/{branch}", f"refs/remotes/{remote}/{branch}")
+            for branch in (layout.archive_branch(status_branch), status_branch)
+        ]
         self._metrics = metrics
         self._changed = threading.Event()
         self._closed = threading.Event()
@@ -67,16 +71,17 @@ class RemoteSync:
 
     def adopt_status(self) -> None:
         """Before a writer starts: begin where the remote's status branch is."""
-        ours, theirs = self._repo.resolve(self._ref), self._repo.resolve(self._tracking)
-        if theirs is None or ours == theirs:
-            return
-        if ours is None or self._repo.is_ancestor(ours, theirs):
-            self._repo.move_ref(self._ref, expected=ours, new=theirs)
-        elif not self._repo.is_ancestor(theirs, ours):
-            raise Conflict(
-                f"{self._ref} here and at {self._remote} have parted",
-                hint="two servers wrote; keep one branch, and rename the other",
-            )
+        for ref, tracking in self._pairs:
+            ours, theirs = self._repo.resolve(ref), self._repo.resolve(tracking)
+            if theirs is None or ours == theirs:
+                continue
+            if ours is None or self._repo.is_ancestor(ours, theirs):
+                self._repo.move_ref(ref, expected=ours, new=theirs)
+            elif not self._repo.is_ancestor(theirs, ours):
+                raise Conflict(
+                    f"{ref} here and at {self._remote} have parted",
+                    hint="two servers wrote; keep one branch, and rename the other",
+                )
 
     def changed(self) -> None:
         self._changed.set()
@@ -104,39 +109,43 @@ class RemoteSync:
                 self._closed.wait(pause * random.uniform(0.5, 1.0))
 
     def push(self) -> None:
-        """Push the status branch; raise `Conflict` when the histories have parted."""
+        """Push the archive and the status branch; raise `Conflict` where histories have parted."""
+        for ref, tracking in self._pairs:
+            self._push(ref, tracking)
+
+    def _push(self, ref: str, tracking: str) -> None:
         for _ in range(_RACES):
-            ours, theirs = self._repo.resolve(self._ref), self._repo.resolve(self._tracking)
+            ours, theirs = self._repo.resolve(ref), self._repo.resolve(tracking)
             if ours is None or ours == theirs:
                 return
             if theirs is not None and not self._repo.is_ancestor(theirs, ours):
-                self._catch_up(ours, theirs)
+                self._catch_up(ref, ours, theirs)
                 continue
             try:
-                self._repo.push(self._remote, commit=ours, ref=self._ref, expected=theirs)
+                self._repo.push(self._remote, commit=ours, ref=ref, expected=theirs)
             except Conflict:
                 self.fetch()
             else:
-                self._note(ours, theirs)
+                self._note(tracking, ours, theirs)
                 return
-        raise Conflict(f"{self._ref} of {self._remote} moves all the time")
+        raise Conflict(f"{ref} of {self._remote} moves all the time")
 
-    def _catch_up(self, ours: CommitId, theirs: CommitId) -> None:
+    def _catch_up(self, ref: str, ours: CommitId, theirs: CommitId) -> None:
         """Somebody wrote on top of what we pushed: take it; our writer notices."""
         if not self._repo.is_ancestor(ours, theirs):
             raise Conflict(
-                f"{self._ref} here and at {self._remote} have parted",
+                f"{ref} here and at {self._remote} have parted",
                 hint="two servers wrote; stop one of them",
             )
         try:
-            self._repo.move_ref(self._ref, expected=ours, new=theirs)
+            self._repo.move_ref(ref, expected=ours, new=theirs)
         except RefMoved:
             return  # our writer was faster; look again
 
-    def _note(self, pushed: CommitId, before: CommitId | None) -> None:
+    def _note(self, tracking: str, pushed: CommitId, before: CommitId | None) -> None:
         """Remember where the remote is; git does so only for some configurations."""
-        if self._repo.resolve(self._tracking) == before:
-            self._repo.move_ref(self._tracking, expected=before, new=pushed)
+        if self._repo.resolve(tracking) == before:
+            self._repo.move_ref(tracking, expected=before, new=pushed)
 
     def _try_push(self) -> bool:
         try:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from provisioner.store.lock import WriterLock
+from provisioner.store.repo import GitRepo
 from tests.cli.repository import EXAMPLES, HELLO, N1, git
 from tests.e2e.site import Site
 from worker import wire
@@ -293,3 +297,55 @@ def test_stats_count_what_the_branch_holds(stand):
     told = json.loads(stand("status-branch", "stats", "-o", "json").out)
     assert (told["workflows"], told["events"]) == (2, 4)
     assert "| Workflows " in stand("status-branch", "stats").out
+
+
+@pytest.fixture
+def archived(stand, written, tmp_path, monkeypatch):
+    """What was said before and after `done` moved to the archive, in a copy of the site."""
+    shutil.copytree(written.site, tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    asked = [
+        ("workflow", "get", written.done),
+        ("workflow", "state", written.done),
+        ("workflow", "events", written.done),
+        ("workflow", "data", written.done),
+        ("workflow", "logs", written.done),
+        ("workflow", "list", "--all"),
+    ]
+    before = [stand(*words) for words in asked]
+    told = stand("status-branch", "archive", "--older-than", "0")
+    return told, before, [stand(*words) for words in asked]
+
+
+def test_every_verb_says_the_same_of_an_archived_workflow(archived, stand, written):
+    told, before, after = archived
+    assert told.out == "archived 1 finished workflow on branch status-archive\n"
+    assert written.done not in git(Path.cwd(), "ls-tree", "-r", "--name-only", "status")
+    assert written.done in git(Path.cwd(), "ls-tree", "-r", "--name-only", "status-archive")
+    assert [each.code for each in before] == [0] * len(before)
+    assert after == before
+    assert stand("fsck").code == 0
+
+
+def test_a_remote_is_read_with_its_archive(archived, stand, written):
+    url = f"file://{Path.cwd()}"
+    assert stand("--repo", url, "workflow", "state", written.done).out == archived[1][1].out
+
+
+def test_young_workflows_are_not_archived(stand, written, tmp_path, monkeypatch):
+    shutil.copytree(written.site, tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    told = stand("status-branch", "archive", "--older-than", "1")
+    assert told.out == "archived 0 finished workflows on branch status-archive\n"
+
+
+def test_nothing_is_archived_beside_a_server(stand, written, tmp_path, monkeypatch):
+    shutil.copytree(written.site, tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    with closing(GitRepo(tmp_path / "copy")) as repo:
+        lock = WriterLock(repo.own_dir)
+        refused = stand("status-branch", "archive", "--older-than", "0")
+        lock.release()
+    assert refused.code == 1
+    assert "writes the status branch of this repository already" in refused.err
+    assert "tink serve --archive-after DAYS" in refused.err

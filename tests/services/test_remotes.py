@@ -79,6 +79,19 @@ def test_the_status_branch_arrives_at_the_remote(pair):
     assert pair.at_forge() == second
 
 
+def test_the_archive_arrives_at_the_remote_and_a_new_clone_goes_on_with_it(pair, tmp_path):
+    pair.write(pair.repo, FIRST)
+    first = pair.repo.branch("status")
+    pair.repo.move_ref("refs/heads/status-archive", expected=None, new=first)
+    pair.sync.push()
+    assert pair.at_forge("status-archive") == first
+    subprocess.run(["git", "clone", "-q", pair.forge.path, tmp_path / "new"], check=True)
+    new = GitRepo(tmp_path / "new")
+    RemoteSync(new, "origin", "status").adopt_status()
+    assert new.branch("status-archive") == first
+    new.close()
+
+
 def test_a_new_clone_begins_where_the_remote_is(pair):
     forge = GitRepo(pair.forge.path)
     there = pair.write(forge, FIRST)

@@ -6,6 +6,7 @@ import logging
 import signal
 import subprocess
 import threading
+from functools import partial
 
 import pytest
 from builders import MACS, ONE
@@ -15,8 +16,10 @@ from provisioner.config import ServerSettings
 from provisioner.errors import Conflict, TinkError, UserError
 from provisioner.model.state import State
 from provisioner.model.views import Reconciled, ReconcileReport
+from provisioner.store import upkeep
 from provisioner.store.repo import GitRepo
 from provisioner.store.status_writer import StatusWriter
+from provisioner.store.upkeep import Upkeep
 from services.parts import SITE, request_file, told
 
 pytestmark = pytest.mark.waits
@@ -97,6 +100,29 @@ def test_a_commit_becomes_work_for_a_machine_and_its_report_a_commit(site, servi
     receipt = server.provisioner.reports.report(due.record.id, report).result(20)
     assert site("rev-parse", "status").strip() == receipt.commit
     assert receipt.view.workflows[due.record.id].context.state is State.RUNNING
+
+
+def test_what_ended_long_ago_is_archived_when_the_settings_say_so(site, serving, monkeypatch):
+    monkeypatch.setattr(wiring, "Upkeep", partial(Upkeep, interval_seconds=0.05))
+    monkeypatch.setattr(upkeep, "_RETENTION_INTERVALS", 2)
+    commit(site, SITE | {A: request_file()})
+    server = serving(site.path, archive_after_days=1e-9)
+    due = wait_for_work(server)
+    for state in (State.RUNNING, State.SUCCESS):
+        action = {"task_name": due.action.task_name, "action_name": due.action.name}
+        report = told(0, state, **action)
+        server.provisioner.reports.report(due.record.id, report).result(20)
+    moved = f"{due.record.id}/record.json"
+    waited = threading.Event()
+    for _ in range(200):
+        refs = site("for-each-ref", "--format=%(refname:short)", "refs/heads/").split()
+        if "status-archive" in refs and moved not in site("ls-tree", "-r", "status"):
+            break
+        waited.wait(0.1)
+    assert moved in site("ls-tree", "-r", "status-archive")
+    commit(site, {B: request_file()})  # it is known that the first was run
+    assert wait_for_work(server).record.id != due.record.id
+    assert len(server.provisioner.snapshots.current.status.workflows) == 2
 
 
 def test_a_second_server_on_one_repository_is_refused_and_leaves_nothing(site, serving):
