@@ -1,8 +1,9 @@
 """How do the branches of a repository and of its remote keep in step?
 
 The desired branch is fetched; the status branch and its archive are pushed by
-compare-and-swap and never forced.  A race that is lost to somebody who wrote on top of ours is caught up with; two
-histories that parted are told, because only a person can say which one is true.
+compare-and-swap and never forced.  A race that is lost to somebody who wrote on top of
+ours is caught up with; two histories that parted are told, because only a person can say
+which one is true.
 """
 
 from __future__ import annotations
