@@ -7,6 +7,8 @@ from pathlib import Path
 
 DEFAULT_HOST = "0.0.0.0"
 DEFAULT_PORT = 42114  # classic tink-server's HTTP port
+DEFAULT_READ_PORT = 42115
+READ_PROCESSES_LIMIT = 64  # each holds a view of its own; more than cores gain nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,3 +30,16 @@ class ServerSettings:
     grace_seconds: float = 120.0
     archive_after_days: float | None = None  # finished workflows stay in the tip
     writer: str = "tinkgit"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadSettings:
+    """What a process needs that only reads; `repo` is a path, `reads_for` the writer's address."""
+
+    repo: str
+    desired_branch: str
+    status_branch: str
+    host: str
+    port: int
+    reads_for: str
+    log_format: str = "plain"

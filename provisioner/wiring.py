@@ -10,6 +10,9 @@ The faces are handed in from above; nothing else knows all of the parts.
     timeouts          ends what has run out of time
     upkeep            repacks the repository, archives, writes the checkpoint
     fetch, push       only with a remote
+    read-processes    keeps the processes running that only read
+
+A process that only reads has `http`, and `follow` for the status branch.
 """
 
 from __future__ import annotations
@@ -26,12 +29,13 @@ from pathlib import Path
 from typing import Protocol
 
 from provisioner import __version__
-from provisioner.config import ServerSettings
+from provisioner.config import ReadSettings, ServerSettings
 from provisioner.errors import TinkError, UserError
 from provisioner.model.ids import WorkflowId
 from provisioner.model.views import DesiredState, Snapshot, StatusView
 from provisioner.services import metrics as metrics_service
 from provisioner.services.clock import SystemClock, WorkflowIds
+from provisioner.services.follower import Follower, NoWriter
 from provisioner.services.provisioner import Provisioner
 from provisioner.services.reconciler import Outcome, Reconciler
 from provisioner.services.remotes import DesiredTip, RemoteSync
@@ -40,9 +44,11 @@ from provisioner.services.snapshots import Snapshots
 from provisioner.services.stored_files import StoredFiles
 from provisioner.services.timeouts import Timeouts
 from provisioner.services.watcher import RefWatcher
+from provisioner.store import checkpoint
 from provisioner.store.desired_store import DesiredStore
 from provisioner.store.repo import GitRepo
 from provisioner.store.retention import Retention
+from provisioner.store.status_store import StatusStore
 from provisioner.store.status_writer import StatusWriter
 from provisioner.store.upkeep import Upkeep
 
@@ -60,25 +66,46 @@ class Face(Protocol):
     def close(self) -> None: ...
 
 
+class Readers(Protocol):
+    """Processes that only read, from the moment it is made (services.read_processes)."""
+
+    @property
+    def address(self) -> str: ...
+
+    def close(self) -> None: ...
+
+
 OpenFace = Callable[[Provisioner, ServerSettings], Face]
+# Of the git directory, and of the face that writes.
+OpenReaders = Callable[[Path, Face], Readers]
 
 
 class Server:
     """All parts of one server, running; `close` ends them in order and waits for them."""
 
-    def __init__(self, settings: ServerSettings, open_face: OpenFace) -> None:
+    def __init__(
+        self,
+        settings: ServerSettings,
+        open_face: OpenFace,
+        open_readers: OpenReaders | None = None,
+    ) -> None:
         with ExitStack() as stack:
-            self._start(settings, open_face, stack)
+            repo = open_repo(settings)
+            stack.callback(repo.close)
+            self._start(settings, repo, open_face, stack)
+            self.readers = open_readers(repo.common_dir, self.face) if open_readers else None
+            if self.readers is not None:
+                stack.callback(self.readers.close)
             self._stack = stack.pop_all()
 
     def close(self) -> None:
         self._stack.close()
 
-    def _start(self, settings: ServerSettings, open_face: OpenFace, stack: ExitStack) -> None:
+    def _start(
+        self, settings: ServerSettings, repo: GitRepo, open_face: OpenFace, stack: ExitStack
+    ) -> None:
         sys.setswitchinterval(SWITCH_SECONDS)
         clock = SystemClock()
-        repo = open_repo(settings)
-        stack.callback(repo.close)
         snapshots = Snapshots()
         metrics = metrics_service.build(
             lambda: snapshots.current, waiting=snapshots.waiting_count, writer=settings.writer
@@ -104,14 +131,14 @@ class Server:
             repo, settings.status_branch, writer=settings.writer, on_published=published
         )
         if sync is not None:
-            self._run(stack, "push", sync.run_push, sync.close)
+            _run(stack, "push", sync.run_push, sync.close)
         stack.callback(writer.close)
         days = settings.archive_after_days
         retain = Retention(writer=writer, clock=time.time, days=days) if days is not None else None
         upkeep = Upkeep(writer.store, time.time, retain=retain)
-        self._run(stack, "upkeep", upkeep.run, upkeep.close)
+        _run(stack, "upkeep", upkeep.run, upkeep.close)
         snapshots.start(Snapshot(desired=DesiredState(), status=writer.view))
-        self._run(stack, "timeouts", lambda: timeouts.run(writer), timeouts.close)
+        _run(stack, "timeouts", lambda: timeouts.run(writer), timeouts.close)
         threads = ThreadPoolExecutor(DATA_THREADS, thread_name_prefix="data")
         stack.callback(threads.shutdown)
         self.reconciler = Reconciler(
@@ -131,7 +158,7 @@ class Server:
             self.reconciler.close()
             watcher.wake()
 
-        self._run(
+        _run(
             stack,
             "reconcile",
             lambda: self.reconciler.run(watcher, settings.poll_seconds),
@@ -158,18 +185,6 @@ class Server:
         self.face = open_face(self.provisioner, settings)
         stack.callback(self.face.close)
 
-    def _run(
-        self,
-        stack: ExitStack,
-        name: str,
-        work: Callable[[], None],
-        stop: Callable[[], None],
-    ) -> None:
-        thread = threading.Thread(target=work, name=name)
-        thread.start()
-        stack.callback(thread.join)
-        stack.callback(stop)
-
     def _fetch_regularly(
         self, stack: ExitStack, sync: RemoteSync, seconds: float, wake: Callable[[], None]
     ) -> None:
@@ -185,7 +200,46 @@ class Server:
                     sync.changed()
                     wake()
 
-        self._run(stack, "fetch", work, closed.set)
+        _run(stack, "fetch", work, closed.set)
+
+
+class ReadServer:
+    """All parts of a process that only reads; it takes no lock and writes nothing."""
+
+    def __init__(self, settings: ReadSettings, open_face: Callable[[Provisioner], Face]) -> None:
+        with ExitStack() as stack:
+            repo = GitRepo(Path(settings.repo))
+            stack.callback(repo.close)
+            snapshots = Snapshots()
+            store = StatusStore(repo, settings.status_branch)
+            follower = Follower(
+                status=store,
+                desired=DesiredStore(repo, settings.desired_branch),
+                snapshots=snapshots,
+                load=checkpoint.load,
+            )
+            _run(stack, "follow", follower.run, follower.close)
+            threads = ThreadPoolExecutor(DATA_THREADS, thread_name_prefix="data")
+            stack.callback(threads.shutdown)
+            self.provisioner = Provisioner(
+                snapshots=snapshots,
+                reports=Reports(
+                    writer=NoWriter(), snapshots=snapshots, clock=SystemClock(), threads=threads
+                ),
+                stored=StoredFiles(store),
+                metrics=metrics_service.build(
+                    lambda: snapshots.current, waiting=snapshots.waiting_count, writer="reader"
+                ),
+                threads=threads,
+                version=__version__,
+                is_ready=follower.is_ready.is_set,
+            )
+            self.face = open_face(self.provisioner)
+            stack.callback(self.face.close)
+            self._stack = stack.pop_all()
+
+    def close(self) -> None:
+        self._stack.close()
 
 
 def serve(
@@ -193,6 +247,7 @@ def serve(
     open_face: OpenFace,
     *,
     ready: Callable[[Server], None] = lambda _: None,
+    open_readers: OpenReaders | None = None,
     stop: threading.Event | None = None,
     signals: Iterable[signal.Signals] = (signal.SIGTERM, signal.SIGINT),
 ) -> None:
@@ -201,7 +256,7 @@ def serve(
     # From here on a signal asks for an orderly end; once more, and the default does its work.
     before = {each: signal.signal(each, lambda *_: ending.set()) for each in signals}
     try:
-        server = Server(settings, open_face)
+        server = Server(settings, open_face, open_readers)
         try:
             ready(server)
             ending.wait()
@@ -212,6 +267,13 @@ def serve(
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
+
+
+def _run(stack: ExitStack, name: str, work: Callable[[], None], stop: Callable[[], None]) -> None:
+    thread = threading.Thread(target=work, name=name)
+    thread.start()
+    stack.callback(thread.join)
+    stack.callback(stop)
 
 
 def open_repo(settings: ServerSettings) -> GitRepo:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,27 +14,32 @@ import click
 from provisioner import config
 from provisioner.cli import options
 from provisioner.cli.site import Site, is_url
-from provisioner.config import ServerSettings
+from provisioner.config import ReadSettings, ServerSettings
 
 if TYPE_CHECKING:
+    from provisioner.faces.http.server import HttpServer
     from provisioner.services.provisioner import Provisioner
 
 _LOG = logging.getLogger(__name__)
 
 
-def _address(ctx: click.Context, param: click.Parameter, value: str) -> tuple[str, int]:
+def _address(default_port: int) -> Callable[[click.Context, click.Parameter, str], tuple[str, int]]:
     """Read `HOST:PORT`, `HOST`, `:PORT` or `[::1]:PORT`."""
-    text = value if ":" in value and not value.endswith("]") else f"{value}:{config.DEFAULT_PORT}"
-    host, _, port = text.rpartition(":")
-    if not port.isdecimal() or int(port) > 65_535:
-        raise click.BadParameter(f"{value!r} is not HOST:PORT", ctx, param)
-    return host.strip("[]") or config.DEFAULT_HOST, int(port)
+
+    def read(ctx: click.Context, param: click.Parameter, value: str) -> tuple[str, int]:
+        text = value if ":" in value and not value.endswith("]") else f"{value}:{default_port}"
+        host, _, port = text.rpartition(":")
+        if not port.isdecimal() or int(port) > 65_535:
+            raise click.BadParameter(f"{value!r} is not HOST:PORT", ctx, param)
+        return host.strip("[]") or config.DEFAULT_HOST, int(port)
+
+    return read
 
 
 @click.command
 @click.option(
     "--listen",
-    callback=_address,
+    callback=_address(config.DEFAULT_PORT),
     metavar="HOST:PORT",
     default=f"{config.DEFAULT_HOST}:{config.DEFAULT_PORT}",
     envvar="TINK_LISTEN",
@@ -88,6 +94,23 @@ def _address(ctx: click.Context, param: click.Parameter, value: str) -> tuple[st
     envvar="TINK_LOG_FORMAT",
     help="How to log, on stderr.",
 )
+@click.option(
+    "--read-processes",
+    type=click.IntRange(0, config.READ_PROCESSES_LIMIT),
+    default=0,
+    show_default=True,
+    envvar="TINK_READ_PROCESSES",
+    help="So many more processes that only answer reads, on a port of their own.",
+)
+@click.option(
+    "--read-listen",
+    callback=_address(config.DEFAULT_READ_PORT),
+    metavar="HOST:PORT",
+    default=f"{config.DEFAULT_HOST}:{config.DEFAULT_READ_PORT}",
+    envvar="TINK_READ_LISTEN",
+    show_default=True,
+    help="Where the read processes answer.",
+)
 @options.site()
 def serve(
     *,
@@ -99,6 +122,8 @@ def serve(
     grace_seconds: float,
     archive_after_days: float | None,
     log_format: str,
+    read_processes: int,
+    read_listen: tuple[str, int],
 ) -> None:
     """Watch the desired branch, make workflows of its requests, and answer the workers.
 
@@ -106,6 +131,7 @@ def serve(
     """
     # Imported here: all that a server needs takes half a second.
     from provisioner import wiring
+    from provisioner.cli.read_process import Readers
     from provisioner.faces.http.server import HttpServer
 
     where = options.where()
@@ -122,34 +148,56 @@ def serve(
         grace_seconds=grace_seconds,
         archive_after_days=archive_after_days,
     )
-    _log_to_stderr(log_format)
+    log_to_stderr(log_format)
 
     def open_face(provisioner: Provisioner, settings: ServerSettings) -> wiring.Face:
         return HttpServer(provisioner, host=settings.host, port=settings.port)
 
-    def ready(server: wiring.Server) -> None:
-        face = server.face
+    def open_readers(git_dir: Path, face: wiring.Face) -> wiring.Readers:
         assert isinstance(face, HttpServer)
-        shown = f"[{face.host}]" if ":" in face.host else face.host
+        return Readers(
+            ReadSettings(
+                repo=str(git_dir),
+                desired_branch=settings.desired_branch,
+                status_branch=settings.status_branch,
+                host=read_listen[0],
+                port=read_listen[1],
+                reads_for=_told(face),
+                log_format=log_format,
+            ),
+            count=read_processes,
+        )
+
+    def ready(server: wiring.Server) -> None:
+        assert isinstance(server.face, HttpServer)
         _LOG.info(
-            "serving %s, branches %s and %s, on http://%s:%s",
+            "serving %s, branches %s and %s, on %s",
             settings.repo,
             settings.desired_branch,
             settings.status_branch,
-            shown,
-            face.port,
+            server.face.address,
         )
+        if server.readers is not None:
+            _LOG.info("%d processes answer reads on %s", read_processes, server.readers.address)
 
-    wiring.serve(settings, open_face, ready=ready)
+    wiring.serve(
+        settings, open_face, ready=ready, open_readers=open_readers if read_processes else None
+    )
 
 
-def _log_to_stderr(log_format: str) -> None:
+def log_to_stderr(log_format: str) -> None:
     handler = logging.StreamHandler()
     if log_format == "json":
         handler.setFormatter(JsonLines())
     else:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+def _told(face: HttpServer) -> str:
+    """Where the server is, for those who reach it by whatever address."""
+    is_anywhere = face.host in ("0.0.0.0", "::")
+    return f"port {face.port} of this machine" if is_anywhere else face.address
 
 
 class JsonLines(logging.Formatter):

@@ -102,12 +102,12 @@ class Site:
         self.git("add", "-A")
         self.git("commit", "-q", "-m", message)
 
-    def serve(self) -> None:
+    def serve(self, *options: str) -> None:
         """Start the server; a second start uses the same address, as after a crash."""
         self._runs += 1
         log = self.folder / f"server-{self._runs}.log"
         words = ["provisioner.cli", "serve", "--repo", str(self.repository)]
-        self.server = self._start(log, *words, "--listen", self.address)
+        self.server = self._start(log, *words, "--listen", self.address, *options)
         found = self._await_line(log, r"http://([0-9.]+:\d+)")
         self.address = found
 

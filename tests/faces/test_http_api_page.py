@@ -35,4 +35,4 @@ def test_the_page_has_every_error():
         (int(status), code) for status, names in told for code in re.findall(r"`([^`]+)`", names)
     }
     known = {(status, code) for _, status, code in errors.STATUS_OF}
-    assert codes == known | {(405, "method-not-allowed"), (500, "internal")}
+    assert codes == known | {(405, "method-not-allowed"), (421, "misdirected"), (500, "internal")}

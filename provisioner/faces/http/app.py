@@ -27,10 +27,12 @@ BLUEPRINTS = (
 )
 
 
-def create_app(server: Provisioner) -> Flask:
+def create_app(server: Provisioner, *, worker_routes: Iterable[Route] | None = None) -> Flask:
+    """`worker_routes` stand in for the workers' own, where those are not served."""
     app = Flask("provisioner")
     for name, routes in BLUEPRINTS:
-        app.register_blueprint(_blueprint(server, name, routes))
+        served = routes if name != "worker" or worker_routes is None else worker_routes
+        app.register_blueprint(_blueprint(server, name, served))
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _error)
     return app

@@ -42,8 +42,17 @@ class Disconnected(Exception):
 class Gate:
     """The ASGI application.  `close` is for the end of its event loop."""
 
-    def __init__(self, server: Provisioner, app: Flask, threads: Executor) -> None:
+    def __init__(
+        self,
+        server: Provisioner,
+        app: Flask,
+        threads: Executor,
+        *,
+        worker_routes: Iterable[Route] = worker_views.ROUTES,
+    ) -> None:
+        """`worker_routes` are those that go past Flask."""
         self._server = server
+        self._short_ways = _short_ways(worker_routes)
         self._app = app
         self._threads = threads
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -56,7 +65,7 @@ class Gate:
         if scope["type"] != "http":
             raise NotImplementedError(scope["type"])
         self._loop = self._loop or asyncio.get_running_loop()
-        found = _short_way(scope["method"], scope["path"])
+        found = self._short_way(scope["method"], scope["path"])
         try:
             if found is not None and found[0].body_limit > _LARGE_BODY:
                 async with self._large_bodies:
@@ -68,6 +77,14 @@ class Gate:
         if route is not None:
             self._count(route.name, answer.status)
         await _send(send, answer)
+
+    def _short_way(self, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
+        """Find a worker's route; all else is Flask's."""
+        parts = path.split("/")
+        if len(parts) != 5 or parts[1] != "v1" or not parts[3]:
+            return None
+        found = self._short_ways.get((method, parts[2], parts[4]))
+        return None if found is None else (found[0], {found[1]: parts[3]})
 
     async def _ask(
         self, found: tuple[Route, dict[str, str]] | None, scope: Scope, receive: Receive
@@ -173,28 +190,13 @@ def _set(waiting: asyncio.Future[None]) -> None:
         waiting.set_result(None)
 
 
-_POLL, _REPORT, _HEARTBEAT, _GET_DATA, _PUT_DATA = worker_views.ROUTES
-_OF_WORKFLOW = {
-    ("POST", "reports"): _REPORT,
-    ("POST", "heartbeat"): _HEARTBEAT,
-    ("GET", "data"): _GET_DATA,
-    ("PUT", "data"): _PUT_DATA,
-}
-
-
-def _short_way(method: str, path: str) -> tuple[Route, dict[str, str]] | None:
-    """Find a worker's route; all else is Flask's."""
-    parts = path.split("/")
-    if len(parts) != 5 or parts[1] != "v1" or not parts[3]:
-        return None
-    if parts[2] == "workers":
-        if method == "GET" and parts[4] == "action":
-            return _POLL, {"worker": parts[3]}
-        return None
-    if parts[2] != "workflows":
-        return None
-    route = _OF_WORKFLOW.get((method, parts[4]))
-    return (route, {"workflow": parts[3]}) if route else None
+def _short_ways(routes: Iterable[Route]) -> dict[tuple[str, str, str], tuple[Route, str]]:
+    """`/v1/<kind>/<name>/<what>`, by method, kind and what; with the spelling of the name."""
+    found = {}
+    for route in routes:
+        _, _, kind, name, what = route.rule.split("/")
+        found[route.method, kind, what] = route, name.strip("<>")
+    return found
 
 
 async def _body(scope: Scope, receive: Receive, limit: int) -> bytes | None:

@@ -11,6 +11,7 @@ import uvicorn
 import uvloop
 
 from provisioner.errors import Unavailable
+from provisioner.faces.http import read_only, worker_views
 from provisioner.faces.http.app import create_app
 from provisioner.faces.http.gate import Gate
 from provisioner.services.provisioner import Provisioner
@@ -24,15 +25,23 @@ SHUTDOWN_SECONDS = 10
 class HttpServer:
     """Serves from the moment it is made until `close`."""
 
-    def __init__(self, provisioner: Provisioner, *, host: str, port: int) -> None:
-        """Listen on `host`:`port`; port 0 takes a free one."""
+    def __init__(
+        self, provisioner: Provisioner, *, host: str, port: int, reads_for: str | None = None
+    ) -> None:
+        """Listen on `host`:`port`; port 0 takes a free one.
+
+        With `reads_for`, the address of the process that writes, serve only reads, on a port
+        that others may share.
+        """
         _raise_file_limit()
         self._snapshots = provisioner.snapshots
-        self._socket = _listen(host, port)
+        self._socket = _bound(host, port, is_shared=reads_for is not None)
         self.host = host
         self.port: int = self._socket.getsockname()[1]
         self._threads = ThreadPoolExecutor(FLASK_THREADS, thread_name_prefix="flask")
-        gate = Gate(provisioner, create_app(provisioner), self._threads)
+        routes = worker_views.ROUTES if reads_for is None else read_only.worker_routes(reads_for)
+        app = create_app(provisioner, worker_routes=routes)
+        gate = Gate(provisioner, app, self._threads, worker_routes=routes)
         config = uvicorn.Config(
             gate,
             http="httptools",
@@ -51,6 +60,10 @@ class HttpServer:
         self._thread = threading.Thread(target=self._run, name="http")
         self._thread.start()
 
+    @property
+    def address(self) -> str:
+        return address(self.host, self.port)
+
     def close(self) -> None:
         """Answer those who wait, finish what is under way, then end."""
         self._snapshots.close()
@@ -67,19 +80,32 @@ class HttpServer:
             loop.close()
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def address(host: str, port: int) -> str:
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{port}"
+
+
+def reserve(host: str, port: int) -> socket.socket:
+    """Take a port that several processes will share, without listening on it."""
+    return _bound(host, port, is_shared=True, is_listening=False)
+
+
+def _bound(host: str, port: int, *, is_shared: bool, is_listening: bool = True) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
+    bound = socket.socket(family, socket.SOCK_STREAM)
     try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-        listening.listen(BACKLOG)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if is_shared:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        bound.bind((host, port))
+        if is_listening:
+            bound.listen(BACKLOG)
     except OSError as error:
-        listening.close()
+        bound.close()
         raise Unavailable(
             f"can't listen on {host}:{port}: {error.strerror}", hint="choose another --port"
         ) from error
-    return listening
+    return bound
 
 
 def _raise_file_limit() -> None:
