@@ -1,11 +1,12 @@
 """What asking for work costs: busy polls, idle long polls, and the way from release to worker.
 
     python -m benchmarks.polls [--workflows 10000] [--connections 64,512,5000]
-        [--idle 5000] [--seconds 4] [--wakes 200] [--peer]
+        [--idle 5000] [--seconds 4] [--rounds 3] [--wakes 200] [--peer]
 
 Busy polls ask without waiting, half of them by machines that have an action, half by
-unknown ones.  `--peer` runs the statement of classic tink's poll beside it, on PostgreSQL
-in the same run.  A wake-up is timed from sending the report that releases an action to
+unknown ones.  `--peer` runs the statements of classic tink's poll beside it, in turn, on
+PostgreSQL with as many workflows (`--workflows 100000 --peer`); the ratio is the median
+over the rounds.  A wake-up is timed from sending the report that releases an action to
 the other machine's answer, that report's commit included.
 """
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import resource
 import tempfile
 import time
 from collections.abc import Callable
@@ -26,7 +28,7 @@ from pathlib import Path
 import uvloop
 
 from benchmarks import load_client, postgres_peer, site
-from benchmarks.figures import summarise
+from benchmarks.figures import Figures, median, summarise
 from provisioner.model.ids import HardwareId, WorkflowId
 from provisioner.model.views import WorkflowCreated
 from provisioner.model.workflow import WorkerAddress
@@ -37,6 +39,7 @@ from worker import wire
 PAIRS_FROM = 900_000  # numbers of the workflows of two machines
 SECOND = 1_000_000  # added to a number: the id of its second machine
 PEER_CLIENTS = 256  # PostgreSQL takes 400 connections here, tink-server took 100
+WARM_UP_SECONDS = 1
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -47,21 +50,45 @@ def _polls(first: int, workflows: int) -> load_client.Script:
         yield load_client.get(f"/v1/workers/{worker}/action")
 
 
-def _busy(server: site.Server, options: argparse.Namespace, connections: int) -> None:
+def _ours(server: site.Server, options: argparse.Namespace, connections: int) -> Figures:
     scripts: list[Callable[[], load_client.Script]] = [
         partial(_polls, number * 31, options.workflows) for number in range(connections)
     ]
     tally, took = load_client.drive(server.host, server.port, scripts, seconds=options.seconds)
     if tally.refused:
         raise SystemExit(f"refused: {tally.refused[0]}")
-    print(f"{connections:5} connections: {summarise(tally.latencies_ms, took)}", flush=True)
+    return summarise(tally.latencies_ms, took)
 
 
-def _peer(peer: postgres_peer.PostgresPeer, options: argparse.Namespace, clients: int) -> None:
-    figures = peer.run(
-        postgres_peer.POLL, workflows=options.workflows, clients=clients, seconds=options.seconds
-    )
-    print(f"{clients:5} clients of tink's SQL: {figures}", flush=True)
+def _busy(
+    server: site.Server,
+    peer: postgres_peer.PostgresPeer | None,
+    options: argparse.Namespace,
+    connections: int,
+) -> None:
+    ours, theirs = [], []
+    clients = min(connections, PEER_CLIENTS)
+    for _ in range(options.rounds):
+        if peer is not None:
+            theirs.append(
+                peer.run(
+                    postgres_peer.POLL,
+                    workflows=options.workflows,
+                    clients=clients,
+                    seconds=options.seconds,
+                )
+            )
+        ours.append(_ours(server, options, connections))
+    print(f"{connections:5} connections: {_middle(ours)}", flush=True)
+    if peer is not None:
+        ratio = median([a.per_second / b.per_second for a, b in zip(ours, theirs, strict=True)])
+        print(
+            f"{clients:5} clients of tink's SQL: {_middle(theirs)} | {ratio:.1f} times", flush=True
+        )
+
+
+def _middle(figures: list[Figures]) -> Figures:
+    return sorted(figures, key=lambda each: each.per_second)[len(figures) // 2]
 
 
 def _pair(number: int) -> WorkflowCreated:
@@ -174,9 +201,12 @@ def main() -> None:
     parser.add_argument("--connections", default="64,512,5000")
     parser.add_argument("--idle", type=int, default=5_000)
     parser.add_argument("--seconds", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--wakes", type=int, default=200)
     parser.add_argument("--peer", action="store_true", help="run PostgreSQL beside it (root)")
     options = parser.parse_args()
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with tempfile.TemporaryDirectory(prefix="tinkgit-bench-") as name, ExitStack() as stack:
         folder = Path(name)
         folder.chmod(0o755)
@@ -185,11 +215,11 @@ def main() -> None:
         if peer is not None:
             peer.load(options.workflows)
         server = stack.enter_context(site.serving(folder / "site.git"))
+        warm_up = argparse.Namespace(workflows=options.workflows, seconds=WARM_UP_SECONDS)
+        _ours(server, warm_up, 1)  # what a first poll imports and reads is no poll's cost
         uvloop.run(_idle(server, options))
         for connections in map(int, options.connections.split(",")):
-            if peer is not None:
-                _peer(peer, options, min(connections, PEER_CLIENTS))
-            _busy(server, options, connections)
+            _busy(server, peer, options, connections)
 
 
 if __name__ == "__main__":
