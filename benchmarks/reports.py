@@ -45,7 +45,7 @@ def _worker(numbers: Iterator[int]) -> load_client.Script:
                 )
 
 
-def _ours(server: site.Server, numbers: Iterator[int], *, clients: int, seconds: float) -> Figures:
+def drive(server: site.Server, numbers: Iterator[int], *, clients: int, seconds: float) -> Figures:
     scripts: list[Callable[[], load_client.Script]] = [partial(_worker, numbers)] * clients
     tally, took = load_client.drive(server.host, server.port, scripts, seconds=seconds)
     if tally.refused:
@@ -85,7 +85,7 @@ def _measure(workflows: int, options: argparse.Namespace) -> None:
                             seconds=options.seconds,
                         )
                     )
-                    ours.append(_ours(server, numbers, clients=clients, seconds=options.seconds))
+                    ours.append(drive(server, numbers, clients=clients, seconds=options.seconds))
                 _print_row(workflows, clients, ours, theirs)
             print(f"server: {server.resident_mib:.0f} MiB resident")
 
