@@ -72,10 +72,11 @@ class Timeouts:
         self._grace = grace_seconds
         self._started = clock.now()
         self._contacts: dict[HardwareId, float] = {}
-        self._condition = threading.Condition()  # guards the four below
+        self._condition = threading.Condition()  # guards the five below
         self._due: dict[WorkflowId, _Due] = {}
         self._moments: list[tuple[float, WorkflowId]] = []
         self._next_of: dict[WorkflowId, float] = {}
+        self._sleeps_until = -math.inf  # when `run` wakes up by itself
         self._is_closed = False
 
     def watch_all(self) -> None:
@@ -98,7 +99,9 @@ class Timeouts:
         with self._condition:
             for workflow in looked_at:
                 self._schedule(view, workflow, now)
-            self._condition.notify()
+            if self._moments and self._moments[0][0] < self._sleeps_until:
+                self._sleeps_until = -math.inf  # woken once, not for each group
+                self._condition.notify()
 
     def contact(self, worker: HardwareId) -> None:
         """Note a sign of life of a machine that has a workflow; of others there are too many."""
@@ -121,7 +124,9 @@ class Timeouts:
                 due = self._pop_due(now)
                 if not due:
                     wait = self._moments[0][0] - now if self._moments else None
+                    self._sleeps_until = self._moments[0][0] if self._moments else math.inf
                     self._condition.wait(wait)
+                    self._sleeps_until = -math.inf
                     continue
             for workflow in due:
                 writer.propose(self.proposal(workflow)).add_done_callback(

@@ -11,12 +11,19 @@ import logging
 import threading
 from pathlib import Path
 
-from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.events import (
+    FileDeletedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
 _LOG = logging.getLogger(__name__)
-_TELLING = frozenset({"moved", "created", "deleted", "closed"})
+# How git moves and removes a ref.  The kernel is asked for no more: the status branch lies in
+# the same folder, and each of its groups opens, reads and closes files there.
+_TELLING: list[type[FileSystemEvent]] = [FileMovedEvent, FileDeletedEvent]
 
 
 class RefWatcher(FileSystemEventHandler):
@@ -31,7 +38,7 @@ class RefWatcher(FileSystemEventHandler):
         try:
             for folder in folders:
                 folder.mkdir(parents=True, exist_ok=True)
-                observer.schedule(self, str(folder), recursive=False)
+                observer.schedule(self, str(folder), recursive=False, event_filter=_TELLING)
             observer.start()
         except OSError as error:
             _LOG.warning("no hints of the file system (%s); the branch is polled", error)
@@ -39,9 +46,7 @@ class RefWatcher(FileSystemEventHandler):
             self._observer = observer
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        if event.event_type not in _TELLING:
-            return
-        names = {Path(str(each)).name for each in (event.src_path, event.dest_path) if each}
+        names = {str(each).rpartition("/")[2] for each in (event.src_path, event.dest_path)}
         if not names.isdisjoint(self._names):
             self._hinted.set()
 

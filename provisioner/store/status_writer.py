@@ -98,8 +98,11 @@ class StatusWriter:
         self._next = self._view  # what the next group is built on
         self._lines = EventLines()
         self._finished: deque[WorkflowId] = deque()  # to be kept as object ids from now on
-        # The condition guards these.
-        self._condition = threading.Condition()
+        # One lock guards these.  Each thread has a condition of its own: a wake-up for nothing
+        # costs as much as a report, and there would be one for each report.
+        lock = threading.RLock()
+        self._condition = threading.Condition(lock)  # the building thread's
+        self._has_group = threading.Condition(lock)  # the publishing thread's
         self._waiting: deque[_Waiting] = deque()
         self._again: deque[_Waiting] = deque()  # built on what did not happen; before _waiting
         self._built: _Group | None = None
@@ -132,7 +135,8 @@ class StatusWriter:
                 future.set_exception(Unavailable("the status writer is closing"))
                 return future
             self._waiting.append(_Waiting(proposal=proposal, future=future))
-            self._condition.notify_all()
+            if len(self._waiting) == 1 and self._built is None:
+                self._condition.notify()
         return future
 
     def refresh(self) -> Future[Receipt]:
@@ -154,7 +158,7 @@ class StatusWriter:
         """Answer what waits, then end."""
         with self._condition:
             self._closing = True
-            self._condition.notify_all()
+            self._condition.notify()
         for thread in self._threads:
             thread.join()
         if len(self._view.workflows) >= _CHECKPOINT_FROM:
@@ -172,7 +176,7 @@ class StatusWriter:
                 self._again.clear()
                 if not self._waiting:
                     self._has_built_all = True
-                    self._condition.notify_all()
+                    self._has_group.notify()
                     return
                 must_reset, self._must_reset = self._must_reset, False
                 count = min(len(self._waiting), GROUP_LIMIT)
@@ -184,7 +188,7 @@ class StatusWriter:
                 is_lone = len(members) == 1 and not self._waiting and not self._publishing
                 self._publishing = self._publishing or (is_lone and group is not None)
                 self._built = None if is_lone else group
-                self._condition.notify_all()
+                self._has_group.notify()
             if is_lone and group is not None:
                 self._publish_now(group)
 
@@ -296,14 +300,14 @@ class StatusWriter:
     def _publish_groups(self) -> None:
         while True:
             with self._condition:
-                self._condition.wait_for(lambda: self._built or self._has_built_all)
+                self._has_group.wait_for(lambda: self._built or self._has_built_all)
                 group, self._built = self._built, None
                 if group is None:
                     return
                 if self._must_reset:
                     self._again.extend(group.members)  # built on what did not happen
                 self._publishing = not self._must_reset
-                self._condition.notify_all()
+                self._condition.notify()
                 if not self._publishing:
                     continue
             self._publish_now(group)
@@ -314,7 +318,7 @@ class StatusWriter:
         finally:
             with self._condition:
                 self._publishing = False
-                self._condition.notify_all()
+                self._condition.notify()
 
     def _publish(self, group: _Group) -> None:
         try:
