@@ -139,6 +139,9 @@ class _Threads:
             request_queue_size = server.BACKLOG
             daemon_threads = True
 
+            def handle_error(self, request: object, client_address: object) -> None:
+                pass  # clients that go away in the middle, at the end of each round
+
         self._server = Server((HOST, 0), Handler)
         self.port = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever)
