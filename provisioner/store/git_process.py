@@ -115,7 +115,9 @@ def run(
     return stdout
 
 
-def start(git_dir: Path, *words: str, stderr: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
+def start(
+    git_dir: Path, *words: str, stderr: int = subprocess.DEVNULL, buffer_bytes: int = -1
+) -> subprocess.Popen[bytes]:
     """Start git with pipes on both ends; the caller ends it."""
     return subprocess.Popen(
         command_line(git_dir, words),
@@ -123,4 +125,5 @@ def start(git_dir: Path, *words: str, stderr: int = subprocess.DEVNULL) -> subpr
         stdout=subprocess.PIPE,
         stderr=stderr,
         env=environment(),
+        bufsize=buffer_bytes,
     )

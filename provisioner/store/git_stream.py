@@ -22,7 +22,7 @@ _READ_BYTES = 1 << 18
 @contextmanager
 def fed(git_dir: Path, lines: Iterable[str], *words: str) -> Iterator[subprocess.Popen[bytes]]:
     """Start git and write lines to it from a thread, while its output is read here."""
-    process = git_process.start(git_dir, *words)
+    process = git_process.start(git_dir, *words, buffer_bytes=_READ_BYTES)
     assert process.stdin is not None
     stdin = process.stdin
 
@@ -41,6 +41,22 @@ def fed(git_dir: Path, lines: Iterable[str], *words: str) -> Iterator[subprocess
         process.kill()
         feeder.join()
         object_reader.end(process)
+
+
+def found(git_dir: Path, names: Iterable[str]) -> Iterator[GitObject | None]:
+    """Read what the names (ids, or `commit:path`) mean, in order; None for what is not there."""
+    with fed(
+        git_dir, (f"{each}\n" for each in names), "cat-file", "--batch", "--buffer"
+    ) as process:
+        pipe = process.stdout
+        assert pipe is not None
+        while header := pipe.readline():
+            if header.endswith(b" missing\n"):
+                yield None
+                continue
+            _, kind, size = header.split()
+            yield GitObject(kind.decode(), pipe.read(int(size) + 1)[:-1])
+        check_end(process, "cat-file")
 
 
 def objects(git_dir: Path, object_ids: Iterable[str]) -> Iterator[GitObject]:

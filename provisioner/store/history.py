@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from itertools import pairwise
+from typing import NamedTuple
 
 from provisioner.model.ids import CommitId
 from provisioner.store import git_stream
@@ -12,8 +15,7 @@ from provisioner.store.repo import GitRepo
 _NONE = "0" * 40
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RawChange:
+class RawChange(NamedTuple):
     """`old` and `new` are object ids, empty where the path was or is not there.
 
     `mode` is the new one, or the last it had.
@@ -36,9 +38,28 @@ class History:
     """The first-parent line up to `tip`, without what `since` had already."""
 
     repo: GitRepo
+    since: CommitId | None
     lines: tuple[str, ...]  # a commit and its first parent each
     merges: tuple[CommitId, ...]
     paths: tuple[str, ...]
+
+    def of(self, repo: GitRepo) -> History:
+        """The same, to be read by another process."""
+        return replace(self, repo=repo)
+
+    def cut(self, parts: int) -> list[History]:
+        """Cut it into stretches that follow each other."""
+        ends = [len(self.lines) * part // parts for part in range(parts + 1)]
+        stretches = []
+        since, merges = self.since, set(self.merges)
+        for start, end in pairwise(ends):
+            lines = self.lines[start:end]
+            commits = [CommitId(line[:40]) for line in lines]
+            if commits:
+                own = tuple(each for each in commits if each in merges)
+                stretches.append(replace(self, since=since, lines=lines, merges=own))
+                since = commits[-1]
+        return stretches
 
     def __iter__(self) -> Iterator[CommitChanges]:
         words = ("diff-tree", "--stdin", "-r", "-z", "--root", "--no-renames", "--raw", "--")
@@ -64,17 +85,23 @@ def read(repo: GitRepo, since: CommitId | None, tip: CommitId, paths: tuple[str,
     rows = [line.split(" ") for line in listing.splitlines()]
     return History(
         repo=repo,
+        since=since,
         lines=tuple(" ".join(row[:2]) + "\n" for row in rows),
         merges=tuple(CommitId(row[0]) for row in rows if len(row) > 2),
         paths=paths,
     )
 
 
+@lru_cache(maxsize=64)
+def _mode(octal: str) -> int:
+    return int(octal, 8)
+
+
 def _change(head: bytes, path: bytes) -> RawChange:
     old_mode, mode, old, new, _ = head.decode().split(" ")
     return RawChange(
         path=path.decode("utf-8", "surrogateescape"),
-        mode=int(mode if new != _NONE else old_mode[1:], 8),
+        mode=_mode(mode if new != _NONE else old_mode[1:]),
         old="" if old == _NONE else old,
         new="" if new == _NONE else new,
     )

@@ -71,6 +71,7 @@ def _plain(value: object) -> object:
     raise TypeError(f"{type(value).__name__} has no place in a status file")
 
 
+_quote = json.encoder.encode_basestring
 _encode = json.JSONEncoder(ensure_ascii=False, default=_plain).encode
 _encode_sorted = json.JSONEncoder(ensure_ascii=False, default=_plain, sort_keys=True).encode
 _encode_ascii = json.JSONEncoder(default=_plain, sort_keys=True).encode
@@ -102,6 +103,23 @@ def encode_record(record: WorkflowRecord) -> bytes:
             "workers": [_fields_of(worker) for worker in record.workers],
         }
     )
+
+
+def steps_of(content: bytes, path: str) -> tuple[list[Any], bool]:
+    """The actions of a record, raw, and whether it is to the byte as we write it.
+
+    A third of the time of `decode_record` and `encode_record`.
+    """
+    try:
+        raw = json.loads(content)
+        names = [_NAMES[WorkflowRecord], *(_NAMES[Action] for _ in raw["actions"])]
+        names += (_NAMES[WorkerAddress] for _ in raw["workers"])
+        parts = [raw, *raw["actions"], *raw["workers"]]
+        is_whole = all(set(part) == set(each) for part, each in zip(parts, names, strict=True))
+        ours = is_whole and _lines({name: raw[name] for name in _NAMES[WorkflowRecord]}) == content
+        return raw["actions"], ours
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise _broken(path, f"is not a workflow record: {error}") from error
 
 
 def decode_record(content: bytes, path: str) -> WorkflowRecord:
@@ -144,11 +162,10 @@ def encode_status(context: WorkflowContext, event_lines: Iterable[bytes]) -> byt
 
 def encode_status_with(context: WorkflowContext, events: bytes) -> bytes:
     """Like `encode_status`, of event lines that end in a comma each."""
-    summary = _summary(context)
     return b'{\n"id": "%s",\n"state": "%s",\n"context": %s,\n"events": [\n%s\n]\n}\n' % (
         context.workflow_id.encode(),
         context.state.encode(),
-        _utf8(_encode(summary), summary),
+        _utf8(_summary_text(context), context),
         events[:-2],
     )
 
@@ -224,6 +241,36 @@ def _summary(context: WorkflowContext) -> dict[str, object]:
     return raw
 
 
+def _summary_text(context: WorkflowContext) -> str:
+    """`_summary` as JSON; spelt out, a third of the time: it is written with each report."""
+    parts = [f'"total_number_of_actions": {context.total_number_of_actions}']
+    for name, text in (
+        ("current_worker", context.current_worker),
+        ("current_task", context.current_task),
+        ("current_action", context.current_action),
+    ):
+        if text:
+            parts.append(f'"{name}": {_quote(text)}')
+    parts.append(
+        f'"current_action_index": {context.current_action_index},'
+        f' "current_action_state": "{context.current_action_state.value}",'
+        f' "attempt": {context.attempt}'
+    )
+    if context.is_deleted:
+        parts.append('"is_deleted": true')
+    for name, text in (
+        ("moved_to", context.moved_to),
+        ("started_at", context.started_at),
+        ("updated_at", context.updated_at),
+    ):
+        if text:
+            parts.append(f'"{name}": {_quote(text)}')
+    parts.append(f'"event_count": {context.event_count}')
+    if context.data_version is not None:
+        parts.append(f'"data_version": {context.data_version.version}')
+    return "{" + ", ".join(parts) + "}"
+
+
 def _lines(raw: Mapping[str, object]) -> bytes:
     """A JSON object with one top-level key a line, so that diffs and `line_of` are easy."""
     body = ",\n".join(f"{_encode(key)}: {_encode_sorted(value)}" for key, value in raw.items())
@@ -238,6 +285,8 @@ def _utf8(text: str, raw: object) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError:
+        if isinstance(raw, WorkflowContext):
+            raw = _summary(raw)
         return json.dumps(raw, default=_plain).encode()
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.errors import TinkError
 from provisioner.model import state_machine
 from provisioner.model.event import WorkflowDeleted
 from provisioner.model.ids import CommitId, TreeId
 from provisioner.model.state import State
-from provisioner.store import fsck, layout, status_codec
+from provisioner.store import fsck, fsck_kept, layout, status_codec
 from provisioner.store.data_writer import NewFile
 from provisioner.store.group import FileChange
 from provisioner.store.pack_sink import PackSink
@@ -55,7 +56,12 @@ def tamper(repo: GitRepo, *changes: FileChange) -> CommitId:
 
 
 def codes(repo: GitRepo, since: CommitId | None = None) -> list[str]:
-    return [each.code for each in fsck.check(repo, since=since).problems]
+    """What one process finds; several may say more of it, and never less."""
+    found = [each.code for each in fsck.check(repo, since=since).problems]
+    told = {each.code for each in fsck.check(repo, since=since, processes=3).problems}
+    assert bool(found) == bool(told)
+    assert set(found) <= told
+    return found
 
 
 def test_an_honest_branch_has_no_problem_and_is_counted(repo):
@@ -65,10 +71,13 @@ def test_an_honest_branch_has_no_problem_and_is_counted(repo):
     assert (found.commit, found.commits) == (repo.branch("status"), 6)
     assert (found.workflows, found.events) == (3, 5)
     assert seen[-1] == (6, 6)
+    seen.clear()
+    assert fsck.check(repo, progress=lambda *pair: seen.append(pair), processes=4) == found
+    assert seen[-1] == (6, 6)
 
 
 def test_what_was_let_go_of_is_read_again(repo, monkeypatch):
-    monkeypatch.setattr(fsck, "KEPT_WORKFLOWS", 1)
+    monkeypatch.setattr(fsck_kept, "KEPT_WORKFLOWS", 1)
     with closing(StatusWriter(repo)) as writer:
         for number in (3, 2, 3):
             told = State.SUCCESS if number == 2 else State.RUNNING
@@ -144,6 +153,36 @@ def test_data_that_is_not_what_the_event_says_is_found(repo):
 def test_a_file_of_somebody_else_among_ours_is_found(repo):
     tamper(repo, FileChange(path="status/2026/11/23/00/notes.json", content=b"{}"))
     assert codes(repo) == ["fsck.path"]
+
+
+def test_a_name_of_two_lines_does_not_confuse_the_reading(repo):
+    path = "status/2026/11/23/00/one\ntwo.json"
+    for content in (b"{}", b"{ }"):
+        tamper(repo, FileChange(path=path, content=content))
+    assert codes(repo) == ["fsck.path", "fsck.path"]
+
+
+def test_of_several_processes_the_later_go_on_from_what_the_earlier_proved(repo):
+    path, content = status_of(repo, 2)
+    broken = content.replace(b'"state": "STATE_RUNNING"', b'"state": "STATE_SUCCESS"')
+    tamper(repo, FileChange(path=path, content=broken))
+    tamper(repo, FileChange(path=path, content=content))
+    for processes in (1, 2, 7, 100):
+        assert "status.replay" in {
+            each.code for each in fsck.check(repo, processes=processes).problems
+        }
+
+
+def test_a_damaged_repository_is_told_by_whichever_process_meets_it(repo):
+    blob = repo.entry_at(repo.branch("status") or "", layout.status(workflow_id(3))).id
+    for pack in (repo.objects_dir / "pack").glob("pack-*"):
+        pack.rename(repo.git_dir / pack.name)
+    for pack in repo.git_dir.glob("pack-*.pack"):
+        sites.git(repo.git_dir, "unpack-objects", "-q", stdin=pack.read_bytes())
+    (repo.objects_dir / blob[:2] / blob[2:]).unlink()
+    for processes in (1, 3):
+        with pytest.raises(TinkError, match=blob):
+            fsck.check(repo, processes=processes)
 
 
 def test_since_looks_only_at_what_came_after(repo):

@@ -188,3 +188,20 @@ def test_logs_and_files_of_data_are_not_in_the_events():
     assert isinstance(
         status_codec.decode_event(json.loads(line), event.workflow_id), ActionReported
     )
+
+
+@given(name=TEXT, task=TEXT)
+@settings(max_examples=100, deadline=None)
+def test_the_context_is_json_as_python_writes_it(name, task):
+    told = replace(builders.report(0, State.RUNNING), action_name=name, task_name=task)
+    for events in ((), (told,), (told, *all_events())):
+        context = state_machine.replay(state_machine.begin(builders.WORKFLOW, 3), events)
+        content = status_codec.encode_status(context, ())
+        line = content.partition(b'"context": ')[2].partition(b",\n")[0]
+        is_ascii = any("\ud800" <= each <= "\udfff" for each in f"{name}{task}") and events
+        plain = json.dumps(json.loads(line), ensure_ascii=bool(is_ascii))
+        assert line == plain.encode()
+        known = {"total_number_of_actions": 3, "event_count": len(events)}
+        assert known.items() <= json.loads(line).items()
+        if len(events) == 1:
+            assert json.loads(line).get("current_action", "") == name

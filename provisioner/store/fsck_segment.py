@@ -1,0 +1,372 @@
+"""Is what a stretch of history wrote true?  See fsck.py; this is one process's part.
+
+What the branch held before the stretch is trusted: another part, or an earlier check, has
+looked at it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from provisioner.errors import NotFound, Refused
+from provisioner.model import state_machine
+from provisioner.model.event import DataPushed, WorkflowEvent
+from provisioner.model.ids import CommitId, InvalidId, WorkflowId, parse_uuid
+from provisioner.model.problem import InvalidInput, Problem
+from provisioner.store import git_stream, history, layout, status_codec, status_index
+from provisioner.store.fsck_kept import Kept, Memory, Step
+from provisioner.store.history import CommitChanges, RawChange
+from provisioner.store.object_reader import TreeEntry
+from provisioner.store.repo import GitRepo
+from provisioner.store.status_index import Row
+from provisioner.store.status_store import StatusStore
+from provisioner.store.tree import EMPTY_TREE, FILE_MODE
+
+PROBLEM_LIMIT = 1_000  # a broken branch is broken; nobody reads more
+_WINDOW_BLOBS = 4_000  # read from git together: some 10 MB
+PATHS = (layout.FORMAT, layout.RECORDS, layout.STATUS, layout.LOGS, layout.ARCHIVED)
+_EVENTS = b'\n"events": [\n'
+_END = b"\n]\n}\n"
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # has no room for a new line
+_decode = json.JSONDecoder().decode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """`archived` maps the workflows that left the tip to their status files."""
+
+    workflows: frozenset[WorkflowId] = frozenset()
+    events: int = 0
+    problems: tuple[Problem, ...] = ()
+    archived: dict[WorkflowId, str] = field(default_factory=dict)
+
+
+class Segment:
+    def __init__(self, repo: GitRepo, branch: str, since: CommitId | None) -> None:
+        self._repo = repo
+        self._since = since
+        self._memory = Memory()
+        self._before: dict[WorkflowId, tuple[bytes, bytes]] = {}  # record and status file
+        self._paths: dict[str, WorkflowId] = {}  # of status files
+        self._wanted_trees: dict[str, str] = {}  # tree id: the path that needs it
+        self._leaving: dict[WorkflowId, Row] = {}
+        self._archived: dict[WorkflowId, str] = {}  # its status file
+        self._archives = StatusStore(repo, branch).archives()
+        self._problems: list[Problem] = []
+        self._events = 0
+        self._commit = CommitId("")
+
+    def run(self, past: history.History, progress: Callable[[int], None]) -> Found:
+        """Check the commits; tell how many are done now and then."""
+        done = 0
+        for self._commit in past.merges:
+            self._report("", "fsck.merge", "is a merge: only one history can be true")
+        for window in _windows(past):
+            for commit, contents in self._read(window):
+                self._commit = commit.commit
+                self._check_commit(commit, contents)
+            self._before.clear()
+            done += len(window)
+            progress(done)
+            if len(self._problems) >= PROBLEM_LIMIT:
+                break
+        self._check_trees()
+        return Found(
+            workflows=frozenset(self._memory.workflows),
+            events=self._events,
+            problems=tuple(self._problems[:PROBLEM_LIMIT]),
+            archived=self._archived,
+        )
+
+    def _read(
+        self, window: list[CommitChanges]
+    ) -> Iterator[tuple[CommitChanges, dict[str, bytes]]]:
+        """Read what a window wrote, and before that what it goes on from, in one stream."""
+        wanted = self._unknown(window)
+        names = [each for pair in wanted.values() for each in pair]
+        reads = {each.commit: [*filter(_is_read, each.changes)] for each in window}
+        names += (change.new for changes in reads.values() for change in changes)
+        stream = git_stream.found(self._repo.common_dir, names)
+        for workflow in wanted:
+            record, status = next(stream), next(stream)
+            if record is not None and status is not None:
+                self._before[workflow] = (record.content, status.content)
+        for commit in window:
+            contents = {}
+            for change in reads[commit.commit]:
+                found = next(stream)
+                if found is None:
+                    raise NotFound("object", change.new)
+                contents[change.path] = found.content
+            yield commit, contents
+
+    def _unknown(self, window: list[CommitChanges]) -> dict[WorkflowId, tuple[str, str]]:
+        """Of workflows that are met here for the first time: names of their two files."""
+        wanted: dict[WorkflowId, tuple[str, str]] = {}
+        for commit in window:
+            for change in commit.changes:
+                if not (change.old and change.new and change.path.startswith("status/")):
+                    continue
+                workflow = WorkflowId(change.path.rpartition("/")[2].removesuffix(".json"))
+                if not _ID.fullmatch(workflow) or workflow in wanted:
+                    continue
+                if not self._memory.knows(workflow):
+                    path = change.path.replace("status/", "workflows/", 1).removesuffix(".json")
+                    wanted[workflow] = (f"{commit.commit}:{path}/record.json", change.old)
+        return wanted
+
+    def _check_commit(self, commit: CommitChanges, contents: dict[str, bytes]) -> None:
+        """Records come before the status files that need them."""
+        self._leaving = self._read_archived(commit, contents)
+        checks = {
+            layout.RECORDS: self._check_record,
+            layout.LOGS: self._check_log,
+            layout.STATUS: self._check_status,
+        }
+        by_top: dict[str, list[RawChange]] = {top: [] for top in checks}
+        for change in commit.changes:
+            top = change.path.partition("/")[0]
+            if top in by_top:
+                by_top[top].append(change)
+            elif change.path == layout.FORMAT and change.old:
+                self._report(change.path, "fsck.format", "changed")
+        for top, check_one in checks.items():
+            for change in by_top[top]:
+                try:
+                    check_one(change, contents.get(change.path, b""))
+                except InvalidInput as invalid:
+                    for problem in invalid.problems:
+                        self._report(change.path, problem.code, problem.message)
+
+    def _read_archived(
+        self, commit: CommitChanges, contents: dict[str, bytes]
+    ) -> dict[WorkflowId, Row]:
+        """Which workflows leave the tip in this commit, by the lists that say so."""
+        leaving: dict[WorkflowId, Row] = {}
+        for change in commit.changes:
+            if not change.path.startswith(f"{layout.ARCHIVED}/"):
+                continue
+            old = self._repo.blob(change.old) if change.old else b""
+            new = contents.get(change.path, b"")
+            if not new.startswith(old):
+                self._report(change.path, "fsck.archive", "lost or changed a line")
+                continue
+            rows = status_index.decode_archived(new[len(old) :])
+            leaving |= {row.id: row for row in rows}
+            self._archived |= {row.id: row.status_blob for row in rows}
+        return leaving
+
+    def _may_leave(self, workflow: WorkflowId, change: RawChange, blob: str = "") -> bool:
+        """Whether a file that is gone was moved to the archive as it was."""
+        return not change.new and workflow in self._leaving and blob in ("", change.old)
+
+    def _check_record(self, change: RawChange, content: bytes) -> None:
+        workflow = _id_of(change.path.split("/")[-2])
+        if change.old:
+            row = self._leaving.get(workflow)
+            is_record = change.path == layout.record(workflow)
+            if not self._may_leave(workflow, change, row.record_blob if row and is_record else ""):
+                said = "changed" if change.new else "vanished"
+                self._report(change.path, "fsck.record", f"{said}, and records never do")
+            return
+        if change.path != layout.record(workflow):
+            if change.path != layout.rendered(workflow):
+                self._report(change.path, "fsck.path", "is no file of ours")
+            return
+        known = self._memory.workflows[workflow] = Kept(id=workflow, record_blob=change.new)
+        actions, is_ours = status_codec.steps_of(content, change.path)
+        if not is_ours or status_codec.line_of(content, "id") != workflow:
+            self._report(change.path, "fsck.record", "is not as we write it")
+        self._begin(known, actions)
+        self._memory.keep(known)
+
+    def _begin(self, known: Kept, actions: list[dict[str, Any]]) -> None:
+        known.steps = self._memory.steps(
+            Step(each["task_name"], each["name"], each["worker_id"]) for each in actions
+        )
+        known.context = state_machine.begin(known.id, len(actions))
+
+    def _check_log(self, change: RawChange, _: bytes) -> None:
+        workflow = _id_of(change.path.split("/")[-2])
+        if change.old and not self._may_leave(workflow, change):
+            said = "changed" if change.new else "vanished"
+            self._report(change.path, "fsck.log", f"{said}, and logs never do")
+
+    def _check_status(self, change: RawChange, content: bytes) -> None:
+        workflow = self._paths.get(change.path)
+        if workflow is None:
+            workflow = _id_of(change.path.rpartition("/")[2].removesuffix(".json"))
+            if change.path != layout.status(workflow):
+                self._report(change.path, "fsck.path", "is no file of ours")
+                return
+            self._paths[change.path] = workflow
+        if not change.new:
+            row = self._leaving.get(workflow)
+            if row is None or not self._may_leave(workflow, change, row.status_blob):
+                self._report(change.path, "fsck.status", "vanished, and status files never do")
+            known = self._memory.of(workflow)
+            known.archived = change.old
+            if row is not None:
+                known.record_blob = row.record_blob
+        elif change.mode != FILE_MODE:
+            self._report(change.path, "fsck.path", f"has the file mode {change.mode:o}")
+        else:
+            self._check_events(self._known(workflow, change), change, content)
+
+    def _known(self, workflow: WorkflowId, change: RawChange) -> Kept:
+        """What came before this change; read again where it was let go, or never seen."""
+        known = self._memory.of(workflow)
+        if known.context is None:
+            before = self._before.pop(workflow, None)
+            record, status = before or self._read_before(known, change)
+            raw = status_codec.decode_record(record, change.path)
+            known.steps = self._memory.steps(
+                Step(each.task_name, each.name, each.worker_id) for each in raw.actions
+            )
+            known.context = state_machine.begin(workflow, len(raw.actions))
+            if status:
+                live = status_codec.decode_status(status, raw, change.path)
+                known.context = live.context
+                known.forget_events()
+                known.new_events(_event_bytes(status))
+        return known
+
+    def _read_before(self, known: Kept, change: RawChange) -> tuple[bytes, bytes]:
+        if not known.record_blob:
+            path = layout.record(known.id)
+            entry = self._repo.entry_at(self._commit, path) or self._in_archive(path)
+            if entry is None:
+                raise InvalidInput(
+                    [Problem(path=path, code="fsck.record", message="there is no record")]
+                )
+            known.record_blob = entry.id
+        known.archived = known.archived or self._archived_before(known)
+        before = change.old or known.archived
+        return self._repo.blob(known.record_blob), self._repo.blob(before) if before else b""
+
+    def _archived_before(self, known: Kept) -> str:
+        """The status file of a workflow that was in the archive when this check begins."""
+        if self._since is None or known.is_written:
+            return ""
+        lines = self._repo.blob_at(self._since, layout.archived(known.id)) or b""
+        rows = {row.id: row for row in status_index.decode_archived(lines)}
+        return rows[known.id].status_blob if known.id in rows else ""
+
+    def _in_archive(self, path: str) -> TreeEntry | None:
+        found = (self._repo.entry_at(archive, path) for archive in self._archives)
+        return next((entry for entry in found if entry is not None), None)
+
+    def _check_events(self, known: Kept, change: RawChange, content: bytes) -> None:
+        assert known.context is not None
+        events = _event_bytes(content)
+        is_new = not change.old and not known.archived
+        new = known.new_events(events)
+        if new is None or (known.is_written and is_new):
+            self._report(change.path, "fsck.history", "events that were there are gone or changed")
+            known.context = state_machine.replay(
+                state_machine.begin(known.id, known.context.total_number_of_actions),
+                _events(events, known.id, change.path),
+            )
+        else:
+            for event in _events(new, known.id, change.path):
+                self._check_event(known, event, change.path)
+        if status_codec.encode_status_with(known.context, events) != content:
+            self._report(change.path, "status.replay", "state is not what its events lead to")
+        known.is_written, known.archived = True, ""
+        self._memory.keep(known)
+
+    def _check_event(self, known: Kept, event: WorkflowEvent, path: str) -> None:
+        assert known.context is not None
+        self._events += 1
+        try:
+            allowed = state_machine.decide(known.context, known.actions, event)
+        except (Refused, IndexError) as refused:
+            self._report(path, "fsck.event", f"holds an event that was not allowed: {refused}")
+        else:
+            if allowed != (event,):
+                self._report(path, "fsck.event", "holds an event twice")
+        known.context = state_machine.evolve(known.context, event)
+        if isinstance(event, DataPushed):
+            self._check_data(known.id, event, path)
+
+    def _check_data(self, workflow: WorkflowId, event: DataPushed, path: str) -> None:
+        wanted = event.version.tree_id
+        entry = self._repo.entry_at(self._commit, layout.data(workflow))
+        if (entry.id if entry else EMPTY_TREE) != wanted:
+            version = event.version.version
+            self._report(path, "fsck.data", f"data version {version} is not what it says it is")
+        self._wanted_trees[wanted] = path
+
+    def _check_trees(self) -> None:
+        """Every tree of ephemeral data, and all that is in it, must be in the repository."""
+        wanted = {tree: path for tree, path in self._wanted_trees.items() if tree != EMPTY_TREE}
+        while wanted:
+            there = self._repo.sizes(wanted)
+            below: dict[str, str] = {}
+            for tree, path in wanted.items():
+                if tree not in there:
+                    self._report(path, "fsck.data", f"ephemeral data {tree} is missing")
+                    continue
+                found = self._repo.find_object(tree)
+                if found is not None and found.kind == "tree":
+                    below |= {entry.id: path for entry in self._repo.tree(tree)}
+            wanted = below
+
+    def _report(self, path: str, code: str, message: str) -> None:
+        text = f"in commit {self._commit[:12]}: {message}"
+        self._problems.append(Problem(path=path or self._commit, code=code, message=text))
+
+
+def _windows(past: history.History) -> Iterator[list[CommitChanges]]:
+    window: list[CommitChanges] = []
+    size = 0
+    for commit in past:
+        window.append(commit)
+        size += len(commit.changes)
+        if size > _WINDOW_BLOBS:
+            yield window
+            window, size = [], 0
+    yield window
+
+
+def _is_read(change: RawChange) -> bool:
+    """Whether the content matters: status files and new records."""
+    if not change.new or change.mode != FILE_MODE:
+        return False
+    top, _, rest = change.path.partition("/")
+    if top == layout.RECORDS:
+        return rest.endswith("/record.json")
+    return top == layout.ARCHIVED or (top == layout.STATUS and rest.endswith(".json"))
+
+
+def _id_of(text: str) -> WorkflowId:
+    try:
+        return WorkflowId(parse_uuid(text))
+    except InvalidId:
+        raise InvalidInput(
+            [Problem(path=text, code="fsck.path", message="is no file of ours")]
+        ) from None
+
+
+def _event_bytes(content: bytes) -> bytes:
+    """The lines of the events, each with a comma: what history may only add to."""
+    start = content.find(_EVENTS)
+    if start < 0 or not content.endswith(_END):
+        return b""
+    lines = content[start + len(_EVENTS) : -len(_END)]
+    return lines + b",\n" if lines else b""
+
+
+def _events(lines: bytes, workflow: WorkflowId, path: str) -> list[WorkflowEvent]:
+    if not lines:
+        return []
+    try:
+        rows = _decode(f"[{lines[:-2].decode('utf-8', 'surrogatepass')}]")
+        return [status_codec.decode_event(each, workflow) for each in rows]
+    except (ValueError, TypeError, KeyError) as error:
+        problem = Problem(path=path, code="status.format", message=f"has a bad event: {error}")
+        raise InvalidInput([problem]) from error
