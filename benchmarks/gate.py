@@ -279,6 +279,7 @@ def _measure(options: argparse.Namespace, folder: Path) -> None:
             _print_row(clients, found)
     for side in SIDES:  # anew: memory that the load left free would hide what a poll takes
         with _serving(side, options, folder / f"{side}.git") as serving:
+            serving.settle()
             load_client.drive(serving.host, serving.port, [_some_polls])
             each = uvloop.run(_idle(serving, options.idle))
             print(f"{options.idle} idle long polls, {side:7}: {each:5.1f} KiB each", flush=True)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import resource
 import tempfile
 import time
@@ -40,8 +39,6 @@ PAIRS_FROM = 900_000  # numbers of the workflows of two machines
 SECOND = 1_000_000  # added to a number: the id of its second machine
 PEER_CLIENTS = 64  # its best: with more, each scan only waits longer for one of two cores
 WARM_UP_SECONDS = 1
-SETTLE_SECONDS = 180
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def _polls(first: int, workflows: int) -> load_client.Script:
@@ -131,9 +128,9 @@ async def _idle(server: site.Server, options: argparse.Namespace) -> None:
         waiting.append((reader, writer))
     await asyncio.sleep(2)
     used = server.resident_mib - before
-    ticks = _cpu_seconds(server)
+    used_before = server.cpu_seconds
     await asyncio.sleep(5)
-    busy = (_cpu_seconds(server) - ticks) / 5 * 100
+    busy = (server.cpu_seconds - used_before) / 5 * 100
     print(
         f"{options.idle} idle long polls: {used:.1f} MiB, {used * 1024 / options.idle:.1f} KiB"
         f" each; {busy:.1f} % of a core",
@@ -193,21 +190,6 @@ async def _answer(reader: asyncio.StreamReader) -> bytes:
     return await reader.readexactly(length)
 
 
-def _settle(server: site.Server) -> None:
-    """Wait until the server has looked at all that its repository holds."""
-    for _ in range(SETTLE_SECONDS):
-        ticks = _cpu_seconds(server)
-        time.sleep(1)
-        if _cpu_seconds(server) - ticks < 0.03:
-            return
-    raise SystemExit(f"the server is still busy with itself after {SETTLE_SECONDS} s")
-
-
-def _cpu_seconds(server: site.Server) -> float:
-    fields = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workflows", type=int, default=10_000)
@@ -228,7 +210,7 @@ def main() -> None:
         if peer is not None:
             peer.load(options.workflows)
         server = stack.enter_context(site.serving(folder / "site.git"))
-        _settle(server)
+        server.settle()
         warm_up = argparse.Namespace(workflows=options.workflows, seconds=WARM_UP_SECONDS)
         _ours(server, warm_up, 1)  # what a first poll imports and reads is no poll's cost
         uvloop.run(_idle(server, options))

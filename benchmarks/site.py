@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +31,9 @@ CREATED_AT = "2026-01-01T00:00:00.000000Z"
 _START_MS = 1_767_225_600_000
 PER_DAY = 1_000
 BATCH = 1_000
+SETTLE_SECONDS = 180
+SETTLED_CPU = 0.03  # of a core; an idle server takes a tenth of it
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def worker_id(number: int) -> HardwareId:
@@ -105,6 +109,21 @@ class Server:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         found = re.search(r"VmRSS:\s+(\d+)", status)
         return int(found.group(1)) / 1024 if found else float("nan")
+
+    @property
+    def cpu_seconds(self) -> float:
+        """What the process has used so far."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS
+
+    def settle(self) -> None:
+        """Wait until the server has looked at all that its repository holds."""
+        for _ in range(SETTLE_SECONDS):
+            used = self.cpu_seconds
+            time.sleep(1)
+            if self.cpu_seconds - used < SETTLED_CPU:
+                return
+        raise SystemExit(f"the server is still busy with itself after {SETTLE_SECONDS} s")
 
 
 @contextmanager

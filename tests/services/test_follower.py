@@ -160,6 +160,7 @@ def test_a_branch_that_was_made_anew_is_read_anew(reading, writing, site):
     writer.propose(lambda view: (Reconciled(report=report),)).result(20)
     writer.close()
     repo.close()
+    reading.repo.close()  # the git process that reads has the old objects open still
     assert reading.follower.follow()
     assert not list(reading.queries.all_workflows())
 
