@@ -50,7 +50,7 @@ _PATIENCE_SECONDS = 120
 _AT = "2026-11-23T10:00:00.000000Z"
 
 
-def report(number: int, step: int) -> Proposal:
+def report(number: int, step: int, ends: State = State.SUCCESS) -> Proposal:
     """The report of a workflow's n-th step: RUNNING and SUCCESS of each action in turn."""
     created = site.created(number).record
     action = created.actions[step // 2]
@@ -63,7 +63,7 @@ def report(number: int, step: int) -> Proposal:
         action_name=action.name,
         action_index=action.index,
         attempt=1,
-        action_status=State.SUCCESS if step % 2 else State.RUNNING,
+        action_status=ends if step % 2 else State.RUNNING,
     )
 
     def proposal(view: StatusView) -> tuple[Change, ...]:
