@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from provisioner.model.ephemeral import DataVersion
 from provisioner.model.ids import HardwareId, TreeId, WorkflowId
+from provisioner.model.summary import WorkflowSummary
+from provisioner.model.views import WorkflowEntry
 from provisioner.services.metrics import Metrics
 from provisioner.services.queries import Queries
 from provisioner.services.reports import File, Reports
@@ -18,6 +20,7 @@ from provisioner.services.snapshots import Snapshots
 class StoredFiles(Protocol):
     """What is not kept in memory (store.status_store)."""
 
+    def read_summaries(self, entries: Iterable[WorkflowEntry]) -> Iterator[WorkflowSummary]: ...
     def read_rendered(self, workflow: WorkflowId) -> str: ...
     def read_data(self, tree_id: TreeId) -> tuple[File, ...]: ...
     def read_log(

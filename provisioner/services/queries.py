@@ -74,10 +74,9 @@ class Queries:
         return _found(found, "workflow", workflow_id)
 
     def all_workflows(self) -> Iterator[WorkflowEntry]:
-        """Those that are not deleted, in the order of their ids."""
+        """In the order of their ids, deleted ones too: to tell them apart is to read them."""
         for _, entry in sorted(self.snapshot.status.workflows.items()):
-            if not entry.context.is_deleted:
-                yield entry
+            yield entry
 
     def worker_ids(self, worker: str) -> tuple[HardwareId, ...]:
         """The machines that a worker's text may mean: MAC, IP address or hardware id.

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from provisioner.model.ids import TreeId, WorkflowId
+from provisioner.model.summary import WorkflowSummary
+from provisioner.model.views import WorkflowEntry
 from provisioner.services.reports import File
+from provisioner.store import summaries
 from provisioner.store.status_store import StatusStore
 
 
@@ -15,6 +19,9 @@ class StoredFiles:
 
     def read_rendered(self, workflow: WorkflowId) -> str:
         return self.store.read_rendered(workflow)
+
+    def read_summaries(self, entries: Iterable[WorkflowEntry]) -> Iterator[WorkflowSummary]:
+        return summaries.read(self.store.repo, entries)
 
     def read_data(self, tree_id: TreeId) -> tuple[File, ...]:
         return tuple(self.store.read_data_tree(tree_id))

@@ -10,6 +10,7 @@ from builders import HELLO, MACS, ONE, TWO
 from provisioner.model.ephemeral import DataFile
 from provisioner.model.ids import BlobId, CommitId, TreeId, WorkflowId
 from provisioner.model.state import State
+from provisioner.model.summary import summary_of
 from provisioner.model.views import DesiredState, Receipt, Snapshot, StatusView
 from provisioner.services.snapshots import Snapshots
 from worker import wire
@@ -99,6 +100,9 @@ class MemoryWriter:
 
     def read_data(self, tree_id):
         return self.trees[tree_id]
+
+    def read_summaries(self, entries):
+        return map(summary_of, entries)
 
     def read_rendered(self, workflow):
         return HELLO

@@ -26,6 +26,7 @@ from provisioner.model.event import (
     WorkflowTimedOut,
 )
 from provisioner.model.state import State
+from provisioner.model.summary import WorkflowSummary
 from provisioner.model.template import Template
 from provisioner.model.views import WorkflowEntry
 from provisioner.services.provisioner import Provisioner
@@ -64,7 +65,9 @@ def get_template(server: Provisioner, call: Call) -> Outcome:
 
 
 def list_workflows(server: Provisioner, call: Call) -> Outcome:
-    return json_lines(_summary(each) for each in server.queries().all_workflows())
+    """Those that are not deleted."""
+    summaries = server.stored.read_summaries(server.queries().all_workflows())
+    return json_lines(_summary(each) for each in summaries if not each.is_deleted)
 
 
 def get_workflow(server: Provisioner, call: Call) -> Outcome:
@@ -148,16 +151,15 @@ def _text(template: Template) -> Answer:
     return Answer(body=template.text.encode("utf-8", "replace"), content_type=YAML)
 
 
-def _summary(entry: WorkflowEntry) -> Mapping[str, object]:
-    record, context = entry.record, entry.context
+def _summary(summary: WorkflowSummary) -> Mapping[str, object]:
     return {
-        "id": record.id,
-        "template": record.template_id,
-        "hardware": json.dumps(dict(record.device_map), ensure_ascii=False, default=str),
-        "state": context.state,
-        "created_at": record.created_at,
-        "updated_at": context.updated_at or record.created_at,
-        "name": record.name,
+        "id": summary.id,
+        "template": summary.template_id,
+        "hardware": json.dumps(dict(summary.device_map), ensure_ascii=False, default=str),
+        "state": summary.state,
+        "created_at": summary.created_at,
+        "updated_at": summary.updated_at,
+        "name": summary.name,
     }
 
 

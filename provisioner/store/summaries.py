@@ -1,0 +1,54 @@
+"""How are all workflows listed without decoding all of them?
+
+The few values that a list shows are single lines of two files; those are read in one stream
+and the rest, actions and events, is not parsed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+from provisioner.model.state import State
+from provisioner.model.summary import WorkflowSummary, summary_of
+from provisioner.model.views import WorkflowEntry
+from provisioner.store import git_stream
+from provisioner.store.repo import GitRepo
+from provisioner.store.status_codec import line_of
+from provisioner.store.stored_workflow import StoredWorkflow
+
+AT_ONCE = 1_000  # of which the contents are held
+
+
+def read(repo: GitRepo, entries: Iterable[WorkflowEntry]) -> Iterator[WorkflowSummary]:
+    """Summarise workflows, in the order given."""
+    rest = iter(entries)
+    while group := list(islice(rest, AT_ONCE)):
+        stored = [each for each in group if isinstance(each, StoredWorkflow)]
+        found = _read_stored(repo, stored)
+        yield from (found.get(each.id) or summary_of(each) for each in group)
+
+
+def _read_stored(repo: GitRepo, stored: list[StoredWorkflow]) -> dict[str, WorkflowSummary]:
+    if not stored:
+        return {}
+    blobs = [blob.hex() for each in stored for blob in (each.record_blob, each.status_blob)]
+    contents = git_stream.objects(repo.common_dir, blobs)
+    return {
+        each.id: _summary(each, next(contents).content, next(contents).content) for each in stored
+    }
+
+
+def _summary(stored: StoredWorkflow, record: bytes, status: bytes) -> WorkflowSummary:
+    context = line_of(status, "context")
+    created_at = line_of(record, "created_at")
+    return WorkflowSummary(
+        id=stored.id,
+        name=line_of(record, "name"),
+        template_id=line_of(record, "template_id"),
+        device_map=line_of(record, "device_map"),
+        state=State(line_of(status, "state")),
+        created_at=created_at,
+        updated_at=context.get("updated_at") or created_at,
+        is_deleted=context.get("is_deleted", False),
+    )
