@@ -28,13 +28,15 @@ class ShardMap(Mapping[K, V], Generic[K, V]):
         for key, value in (items or {}).items():
             cells.setdefault(hash(key) & _PLACES, {})[key] = value
         empty: dict[K, V] = {}  # shared: a cell is copied before it is written
+        # Lists, because a list is copied and changed in one copy, a tuple in two; none is
+        # changed after its map is handed out.
         self._rows = (
-            tuple(
-                tuple(cells.get(outer | inner << _BITS, empty) for inner in range(_WIDTH))
+            [
+                [cells.get(outer | inner << _BITS, empty) for inner in range(_WIDTH)]
                 for outer in range(_WIDTH)
-            )
+            ]
             if cells
-            else ((empty,) * _WIDTH,) * _WIDTH
+            else [[empty] * _WIDTH] * _WIDTH
         )
         self._size = len(items or {})
 
@@ -74,11 +76,11 @@ class ShardMap(Mapping[K, V], Generic[K, V]):
         return self._with_cell(place, cell, self._size - 1)
 
     def _with_cell(self, place: int, cell: dict[K, V], size: int) -> ShardMap[K, V]:
-        rows = list(self._rows)
-        row = list(rows[place & _MASK])
+        rows = self._rows.copy()
+        row = rows[place & _MASK].copy()
         row[(place >> _BITS) & _MASK] = cell
-        rows[place & _MASK] = tuple(row)
+        rows[place & _MASK] = row
         new: ShardMap[K, V] = object.__new__(ShardMap)
-        new._rows = tuple(rows)
+        new._rows = rows
         new._size = size
         return new

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from provisioner.model.event import ActionReported, DataPushed, WorkflowDeleted
 from provisioner.model.ids import CommitId, WorkflowId
 from provisioner.model.views import Change, Reconciled, StatusView, WorkflowCreated, WorkflowEntry
-from provisioner.store import layout, status_codec
+from provisioner.store import layout, pack, status_codec
 from provisioner.store.group import FileChange
 
 _KEPT_WORKFLOWS = 20_000  # live workflows whose events stay encoded: 100 MB at 20 events each
@@ -43,8 +43,11 @@ class EventLines:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupFiles:
+    """`finished` holds the changed workflows that have ended, with the ids of their files."""
+
     changes: tuple[FileChange, ...]
     changed_ids: tuple[WorkflowId, ...]
+    finished: tuple[tuple[WorkflowEntry, bytes], ...]
     message: str
 
 
@@ -68,13 +71,17 @@ def files_of(
             continue
         touched[change.workflow_id] = None
         files += _files_beside(change)
+    finished: list[tuple[WorkflowEntry, bytes]] = []
     for workflow in touched:
         entry = view.workflows[workflow]
         content = status_codec.encode_status(entry.context, lines.of(entry))
         files.append(FileChange(path=layout.status(workflow), content=content))
+        if entry.context.is_final:
+            finished.append((entry, pack.object_id("blob", content)))
     return GroupFiles(
         changes=tuple(files),
         changed_ids=tuple(touched),
+        finished=tuple(finished),
         message=_message(view, changes, writer),
     )
 

@@ -22,10 +22,10 @@ from provisioner.model.event import ActionReported, DataPushed
 from provisioner.model.ids import CommitId, TreeId, WorkflowId
 from provisioner.model.views import (
     Change,
-    LiveWorkflow,
     Proposal,
     Receipt,
     StatusView,
+    WorkflowEntry,
 )
 from provisioner.store import archiving, checkpoint, group_files, pack, status_codec
 from provisioner.store.archiving import Archiving
@@ -65,6 +65,7 @@ class _Group:
     outcomes: list[tuple[Change, ...] | Exception] = field(default_factory=list)
     view: StatusView
     changed_ids: tuple[WorkflowId, ...] = ()
+    finished: tuple[tuple[WorkflowEntry, bytes], ...] = ()
     staged: Staged | None = None
 
 
@@ -97,7 +98,8 @@ class StatusWriter:
             self._exits = exits.pop_all()
         self._next = self._view  # what the next group is built on
         self._lines = EventLines()
-        self._finished: deque[WorkflowId] = deque()  # to be kept as object ids from now on
+        # To be kept as object ids from now on, with those of their status files.
+        self._finished: deque[tuple[WorkflowEntry, bytes]] = deque()
         # One lock guards these.  Each thread has a condition of its own: a wake-up for nothing
         # costs as much as a report, and there would be one for each report.
         lock = threading.RLock()
@@ -260,7 +262,7 @@ class StatusWriter:
                 (*files.changes, *moved), message, at_seconds=int(self._clock())
             )
             group.view = group.view.at(group.staged.commit)
-            group.changed_ids = files.changed_ids
+            group.changed_ids, group.finished = files.changed_ids, files.finished
         self._next = group.view
         return group
 
@@ -276,24 +278,18 @@ class StatusWriter:
     def _keep_as_ids(self, view: StatusView) -> StatusView:
         """Hold the workflows that ended in published groups as object ids."""
         while self._finished:
-            workflow = self._finished.popleft()
-            entry = view.workflows.get(workflow)
-            if isinstance(entry, LiveWorkflow) and entry.context.is_final:
-                stored = self._as_ids(entry)
-                view = replace(view, workflows=view.workflows.set(workflow, stored))
+            entry, status_blob = self._finished.popleft()
+            if view.workflows.get(entry.id) is entry:  # else it went on in a group since
+                record = status_codec.encode_record(entry.record)
+                stored = StoredWorkflow(
+                    self.store.reader,
+                    entry.id,
+                    record_blob=pack.object_id("blob", record),
+                    status_blob=status_blob,
+                    state=entry.context.state,
+                )
+                view = replace(view, workflows=view.workflows.set(entry.id, stored))
         return view
-
-    def _as_ids(self, entry: LiveWorkflow) -> StoredWorkflow:
-        lines = [status_codec.encode_event(each) for each in entry.events]
-        status = status_codec.encode_status(entry.context, lines)
-        record = status_codec.encode_record(entry.record)
-        return StoredWorkflow(
-            self.store.reader,
-            entry.id,
-            record_blob=pack.object_id("blob", record),
-            status_blob=pack.object_id("blob", status),
-            state=entry.context.state,
-        )
 
     # The publishing thread.
 
@@ -335,6 +331,7 @@ class StatusWriter:
         else:
             if group.staged is not None:
                 self._swap(group.view, group.changed_ids)
+                self._finished.extend(group.finished)
             _answer(group)
 
     def _run_again(self, group: _Group, moved: RefMoved) -> None:
@@ -350,9 +347,6 @@ class StatusWriter:
 
     def _swap(self, view: StatusView, changed: tuple[WorkflowId, ...]) -> None:
         self._view = view
-        self._finished.extend(
-            each for each in changed if isinstance(view.workflows[each], LiveWorkflow)
-        )
         if self._on_published is None:
             return
         try:
