@@ -29,7 +29,7 @@ from provisioner.store.repo import GitRepo
 from provisioner.store.status_store import StatusStore
 from provisioner.store.tree import TreeEditor
 
-SEGMENT_COMMITS = 2_000  # fewer are not worth a process
+SEGMENT_COMMITS = 250  # of up to some hundred events each; fewer are not worth a process
 
 Progress = Callable[[int, int], None]  # commits done, commits in all
 

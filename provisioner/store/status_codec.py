@@ -60,6 +60,8 @@ _EVENT_FIELDS: Mapping[type, tuple[tuple[str, object], ...]] = {
     for kind in EVENT_KINDS.values()
 }
 
+_STEP_NAMES = ("task_name", "name", "worker_id")
+
 T = TypeVar("T")
 
 
@@ -115,9 +117,13 @@ def steps_of(content: bytes, path: str) -> tuple[list[Any], bool]:
         names = [_NAMES[WorkflowRecord], *(_NAMES[Action] for _ in raw["actions"])]
         names += (_NAMES[WorkerAddress] for _ in raw["workers"])
         parts = [raw, *raw["actions"], *raw["workers"]]
-        is_whole = all(set(part) == set(each) for part, each in zip(parts, names, strict=True))
-        ours = is_whole and _lines({name: raw[name] for name in _NAMES[WorkflowRecord]}) == content
-        return raw["actions"], ours
+        for part, known in zip(parts, names, strict=True):
+            if set(part) != set(known):
+                raise ValueError("a field is missing or unknown")
+        for action in raw["actions"]:
+            if not all(isinstance(action[name], str) for name in _STEP_NAMES):
+                raise ValueError("the name or the worker of an action is no text")
+        return raw["actions"], _lines({name: raw[name] for name in names[0]}) == content
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise _broken(path, f"is not a workflow record: {error}") from error
 

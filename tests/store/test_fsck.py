@@ -100,6 +100,27 @@ def test_a_changed_record_is_found(repo):
     assert codes(repo) == ["fsck.record"]
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"name": "action_0"', b'"name": ["action_0"]'),
+        (b'"name": "action_0"', b'"title": "action_0"'),
+        (b'"actions": [{', b'"actions": ["x", {'),
+        (b'"actions": [{', b'"actions":  [{'),
+        (b'"id": "', b'"id": "0'),
+        (b"}\n", b""),
+        (b"{\n", b"[\n"),
+        (b"\n", b"\xff\n"),
+    ],
+)
+def test_a_record_that_is_not_as_we_write_it_is_found(repo, old, new):
+    content = status_codec.encode_record(sites.record(4))
+    assert old in content
+    changed = content.replace(old, new, 1)
+    tamper(repo, FileChange(path=layout.record(workflow_id(4)), content=changed))
+    assert codes(repo) in (["fsck.record"], ["status.format"])
+
+
 @pytest.mark.parametrize("path", [layout.record, layout.rendered, layout.status])
 def test_a_vanished_file_is_found(repo, path):
     tamper(repo, FileChange(path=path(workflow_id(3))))
