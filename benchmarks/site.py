@@ -31,7 +31,8 @@ CREATED_AT = "2026-01-01T00:00:00.000000Z"
 _START_MS = 1_767_225_600_000
 PER_DAY = 1_000
 BATCH = 1_000
-SETTLE_SECONDS = 180
+SETTLE_SECONDS = 300
+QUIET_SECONDS = 3  # in a row: between two of its tasks it may pause
 SETTLED_CPU = 0.03  # of a core; an idle server takes a tenth of it
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -118,10 +119,12 @@ class Server:
 
     def settle(self) -> None:
         """Wait until the server has looked at all that its repository holds."""
+        quiet = 0
         for _ in range(SETTLE_SECONDS):
             used = self.cpu_seconds
             time.sleep(1)
-            if self.cpu_seconds - used < SETTLED_CPU:
+            quiet = quiet + 1 if self.cpu_seconds - used < SETTLED_CPU else 0
+            if quiet == QUIET_SECONDS:
                 return
         raise SystemExit(f"the server is still busy with itself after {SETTLE_SECONDS} s")
 
