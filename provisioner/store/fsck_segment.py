@@ -10,13 +10,13 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from provisioner.errors import NotFound, Refused
 from provisioner.model import state_machine
 from provisioner.model.event import DataPushed, WorkflowEvent
 from provisioner.model.ids import CommitId, InvalidId, WorkflowId, parse_uuid
 from provisioner.model.problem import InvalidInput, Problem
+from provisioner.model.state_machine import WorkflowContext
 from provisioner.store import git_stream, history, layout, status_codec, status_index
 from provisioner.store.fsck_kept import Kept, Memory, Step
 from provisioner.store.history import CommitChanges, RawChange
@@ -178,17 +178,15 @@ class Segment:
                 self._report(change.path, "fsck.path", "is no file of ours")
             return
         known = self._memory.workflows[workflow] = Kept(id=workflow, record_blob=change.new)
-        actions, is_ours = status_codec.steps_of(content, change.path)
+        is_ours = status_codec.is_as_written(content, change.path)
         if not is_ours or status_codec.line_of(content, "id") != workflow:
             self._report(change.path, "fsck.record", "is not as we write it")
-        self._begin(known, actions)
+        self._begin(known, _steps(content, change.path))
         self._memory.keep(known)
 
-    def _begin(self, known: Kept, actions: list[dict[str, Any]]) -> None:
-        known.steps = self._memory.steps(
-            Step(each["task_name"], each["name"], each["worker_id"]) for each in actions
-        )
-        known.context = state_machine.begin(known.id, len(actions))
+    def _begin(self, known: Kept, steps: list[Step]) -> None:
+        known.steps = self._memory.steps(steps)
+        known.context = state_machine.begin(known.id, len(steps))
 
     def _check_log(self, change: RawChange, _: bytes) -> None:
         workflow = _id_of(change.path.split("/")[-2])
@@ -223,16 +221,12 @@ class Segment:
         if known.context is None:
             before = self._before.pop(workflow, None)
             record, status = before or self._read_before(known, change)
-            raw = status_codec.decode_record(record, change.path)
-            known.steps = self._memory.steps(
-                Step(each.task_name, each.name, each.worker_id) for each in raw.actions
-            )
-            known.context = state_machine.begin(workflow, len(raw.actions))
-            if status:
-                live = status_codec.decode_status(status, raw, change.path)
-                known.context = live.context
-                known.forget_events()
-                known.new_events(_event_bytes(status))
+            self._begin(known, _steps(record, change.path))
+            lines = _event_bytes(status)
+            known.forget_events()
+            known.new_events(lines)
+            events = _events(lines, workflow, change.path)
+            known.context = state_machine.replay(_begun(known), events)
         return known
 
     def _read_before(self, known: Kept, change: RawChange) -> tuple[bytes, bytes]:
@@ -267,10 +261,8 @@ class Segment:
         new = known.new_events(events)
         if new is None or (known.is_written and is_new):
             self._report(change.path, "fsck.history", "events that were there are gone or changed")
-            known.context = state_machine.replay(
-                state_machine.begin(known.id, known.context.total_number_of_actions),
-                _events(events, known.id, change.path),
-            )
+            again = _events(events, known.id, change.path)
+            known.context = state_machine.replay(_begun(known), again)
         else:
             for event in _events(new, known.id, change.path):
                 self._check_event(known, event, change.path)
@@ -341,6 +333,20 @@ def _is_read(change: RawChange) -> bool:
     if top == layout.RECORDS:
         return rest.endswith("/record.json")
     return top == layout.ARCHIVED or (top == layout.STATUS and rest.endswith(".json"))
+
+
+def _begun(known: Kept) -> WorkflowContext:
+    return state_machine.begin(known.id, len(known.actions))
+
+
+def _steps(record: bytes, path: str) -> list[Step]:
+    """What is to be done, of a record that was checked before."""
+    try:
+        raw = status_codec.line_of(record, "actions")
+        return [Step(each["task_name"], each["name"], each["worker_id"]) for each in raw]
+    except (ValueError, TypeError, KeyError) as error:
+        message = f"has a bad record: {error}"
+        raise InvalidInput([Problem(path=path, code="status.format", message=message)]) from error
 
 
 def _id_of(text: str) -> WorkflowId:

@@ -107,8 +107,8 @@ def encode_record(record: WorkflowRecord) -> bytes:
     )
 
 
-def steps_of(content: bytes, path: str) -> tuple[list[Any], bool]:
-    """The actions of a record, raw, and whether it is to the byte as we write it.
+def is_as_written(content: bytes, path: str) -> bool:
+    """Whether a record is to the byte as we write it; refuse what is no record at all.
 
     A third of the time of `decode_record` and `encode_record`.
     """
@@ -123,7 +123,7 @@ def steps_of(content: bytes, path: str) -> tuple[list[Any], bool]:
         for action in raw["actions"]:
             if not all(isinstance(action[name], str) for name in _STEP_NAMES):
                 raise ValueError("the name or the worker of an action is no text")
-        return raw["actions"], _lines({name: raw[name] for name in names[0]}) == content
+        return _lines({name: raw[name] for name in names[0]}) == content
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise _broken(path, f"is not a workflow record: {error}") from error
 
