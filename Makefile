@@ -11,7 +11,7 @@ SHELL := /bin/sh
 PYTHON ?= $(shell command -v python3.11 || echo python3)
 VENV := .venv
 BIN := $(VENV)/bin
-BENCHMARKS ?= reports polls create growth fleet documents render store
+BENCHMARKS ?= reports polls gate create growth fleet documents render store
 PYTEST_ARGS ?= -n 2 --dist loadfile
 
 .PHONY: demo test check bench lock packages clean

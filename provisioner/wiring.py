@@ -55,6 +55,7 @@ from provisioner.store.upkeep import Upkeep
 # The writer lets go of the interpreter for each hash and each compression, and must wait
 # for it after; at Python's 5 ms 256 workers got a third to a half less through.
 SWITCH_SECONDS = 0.0005
+SIGNAL_LOOK_SECONDS = 0.5
 DATA_THREADS = 2  # each holds up to three copies of 10 MB
 
 _LOG = logging.getLogger(__name__)
@@ -259,7 +260,10 @@ def serve(
         server = Server(settings, open_face, open_readers)
         try:
             ready(server)
-            ending.wait()
+            # The kernel may hand the signal to another thread, and the interpreter runs the
+            # handler in this one only: without a limit it was seen to wait for ever.
+            while not ending.wait(SIGNAL_LOOK_SECONDS):
+                pass
         finally:
             for each, handler in before.items():
                 signal.signal(each, handler)

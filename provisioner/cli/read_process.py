@@ -55,7 +55,8 @@ def main(words: Sequence[str]) -> None:
         ),
     )
     try:
-        ending.wait()
+        while not ending.wait(wiring.SIGNAL_LOOK_SECONDS):
+            pass  # a signal may come to another thread; see wiring.serve
     finally:
         serving.close()
 

@@ -13,11 +13,13 @@ import fcntl
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+UNMOUNT_SECONDS = 20.0
 _FICLONE = 0x40049409
 _CLONE_NEWNS = 0x00020000
 _DISK_BYTES = 320 * 1024 * 1024  # xfs takes no less than 300 MB
@@ -59,7 +61,16 @@ def mounted(image: Path, folder: Path) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        subprocess.run(["umount", str(folder)], check=True)
+        _unmount(folder)
+
+
+def _unmount(folder: Path) -> None:
+    """The git processes of a killed writer may hold the mount for a moment longer."""
+    give_up = time.monotonic() + UNMOUNT_SECONDS
+    while subprocess.run(["umount", str(folder)], check=False, capture_output=True).returncode:
+        if time.monotonic() > give_up:
+            subprocess.run(["umount", str(folder)], check=True)
+        time.sleep(0.1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
