@@ -73,6 +73,7 @@ def _measure(workflows: int, options: argparse.Namespace) -> None:
             site.serving(folder / "site.git", extra_environment=environment) as server,
         ):
             peer.load(workflows)
+            server.settle()
             numbers = iter(range(workflows))
             for clients in options.clients:
                 ours, theirs = [], []
