@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from datetime import UTC, datetime
 
 import click
 
@@ -30,8 +31,16 @@ def stats(*, form: str) -> None:
     if form != "table":
         printing.print_data(found, form)
         return
-    rows = [(name.replace("_", " ").capitalize(), value) for name, value in found.items()]
+    shown = found | {"last_maintenance_at": _moment(found["last_maintenance_at"])}
+    rows = [(name.replace("_", " ").capitalize(), value) for name, value in shown.items()]
     click.echo(table.draw(table.columns("Field Name", "Value"), rows), nl=False)
+
+
+def _moment(at: object) -> str:
+    """A Unix time as people read it; 0 is never."""
+    if not isinstance(at, float) or not at:
+        return "never"
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 @status_branch.command

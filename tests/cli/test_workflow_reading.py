@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shutil
 import threading
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.store import maintenance
 from provisioner.store.lock import WriterLock
 from provisioner.store.repo import GitRepo
 from tests.cli.repository import EXAMPLES, HELLO, N1, git
@@ -296,7 +298,17 @@ def test_fsck_tells_of_a_branch_that_was_tampered_with(stand, written, tmp_path,
 def test_stats_count_what_the_branch_holds(stand):
     told = json.loads(stand("status-branch", "stats", "-o", "json").out)
     assert (told["workflows"], told["events"]) == (2, 4)
-    assert "| Workflows " in stand("status-branch", "stats").out
+    shown = stand("status-branch", "stats").out
+    assert "| Workflows " in shown
+    assert re.search(r"\| Last maintenance at +\| never ", shown)
+
+
+def test_stats_tell_when_the_last_maintenance_was(stand, written, tmp_path):
+    copy = shutil.copytree(written.site, tmp_path / "copy")
+    with closing(GitRepo(copy)) as repo:
+        maintenance.run(repo, now=1_767_225_600.0)
+    shown = stand("--repo", str(copy), "status-branch", "stats").out
+    assert re.search(r"\| Last maintenance at +\| 2026-01-01T00:00:00Z ", shown)
 
 
 @pytest.fixture
