@@ -105,7 +105,7 @@ def update(*, ids: tuple[str, ...], path: Path | None, name: str | None) -> None
                 hint="a template's id follows from its name; for a new name: tink template create",
             )
         target = old.source.path
-        if not old.strict:
+        if old.is_kubernetes:
             raise UserError(
                 f"{target} is a Kubernetes document",
                 hint="change it with an editor, and commit it",

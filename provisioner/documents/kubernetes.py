@@ -212,6 +212,7 @@ def _template(
         text=body,
         source=source,
         first_line=first_line,
+        is_kubernetes=True,
         indent=indent,
     )
     told = template_text.check_early(template)

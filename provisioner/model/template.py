@@ -22,4 +22,5 @@ class Template:
     source: Source
     first_line: int = 1
     indent: int = 0
-    strict: bool = True  # False: Kubernetes-era, where rendering comes before any check
+    strict: bool = True  # False: a field that nobody knows is a warning
+    is_kubernetes: bool = False  # the text is a part of its file, not all of it

@@ -117,3 +117,19 @@ def test_delete_tells_the_fate_of_each(tink, home):
     assert result.out == f"Deleted\t{HELLO}\n"
     assert result.err.endswith("Error\tnobody\tnot found\n")
     assert tink("template", "list", "-q").out == ""
+
+
+def test_update_never_replaces_a_kubernetes_document(tink, home):
+    indented = "".join(f"    {line}\n" for line in OTHER.splitlines())
+    document = (
+        "apiVersion: tinkerbell.org/v1alpha1\nkind: Template\nmetadata:\n  name: other\n"
+        f"spec:\n  data: |\n{indented}"
+    )
+    path = home / "templates" / "dump.yaml"
+    path.write_text(document)
+    git(home, "add", "-A")
+    git(home, "commit", "-q", "-m", "Add a dump")
+    result = tink("template", "update", "other", piped=OTHER)
+    assert result.code == 1
+    assert "templates/dump.yaml is a Kubernetes document" in result.err
+    assert path.read_text() == document
