@@ -21,7 +21,6 @@ from docker.utils import parse_repository_tag
 
 ENGINE_ANSWER_SECONDS = 60
 PULL_ANSWER_SECONDS = 300  # between two words of the engine while it pulls
-STREAM_BYTES = 65_536
 # The engine of a machine that is being installed often has its files in memory.
 LOG_FILE_LIMIT = {"max-size": "8m", "max-file": "2"}
 

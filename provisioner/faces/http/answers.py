@@ -66,13 +66,12 @@ View: TypeAlias = Callable[[Provisioner, Call], Outcome]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """`rule` in Flask's spelling.  `is_slow`: it reads git, so not on the event loop."""
+    """`rule` in Flask's spelling."""
 
     method: str
     rule: str
     view: View
     body_limit: int = 0
-    is_slow: bool = False
 
     @property
     def name(self) -> str:

@@ -27,7 +27,6 @@ Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-LARGEST_BODY = max(route.body_limit for _, routes in flask_app.BLUEPRINTS for route in routes)
 # Ten megabytes each, with what is made of them: so many are taken in at once, others wait.
 LARGE_BODIES = 8
 _LARGE_BODY = 1_048_576

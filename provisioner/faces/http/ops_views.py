@@ -37,6 +37,6 @@ def version(server: Provisioner, call: Call) -> Outcome:
 ROUTES = (
     Route(method="GET", rule="/healthz", view=healthz),
     Route(method="GET", rule="/readyz", view=readyz),
-    Route(method="GET", rule="/metrics", view=metrics, is_slow=True),
+    Route(method="GET", rule="/metrics", view=metrics),
     Route(method="GET", rule="/version", view=version),
 )

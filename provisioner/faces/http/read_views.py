@@ -117,7 +117,7 @@ def get_log(server: Provisioner, call: Call) -> Outcome:
 
 
 ROUTES = (
-    Route(method="GET", rule="/v1/hardware", view=list_hardware, is_slow=True),
+    Route(method="GET", rule="/v1/hardware", view=list_hardware),
     Route(method="GET", rule="/v1/hardware/<hardware>", view=get_hardware),
     Route(
         method="POST",
@@ -131,18 +131,17 @@ ROUTES = (
         view=hardware_by_ip,
         body_limit=LOOK_UP_LIMIT_BYTES,
     ),
-    Route(method="GET", rule="/v1/templates", view=list_templates, is_slow=True),
+    Route(method="GET", rule="/v1/templates", view=list_templates),
     Route(method="GET", rule="/v1/templates/<template>", view=get_template),
     Route(method="GET", rule="/v1/templates/name/<template>", view=get_template),
-    Route(method="GET", rule="/v1/workflows", view=list_workflows, is_slow=True),
-    Route(method="GET", rule="/v1/workflows/<workflow>", view=get_workflow, is_slow=True),
-    Route(method="GET", rule="/v1/workflows/<workflow>/state", view=get_state, is_slow=True),
-    Route(method="GET", rule="/v1/workflows/<workflow>/events", view=get_events, is_slow=True),
+    Route(method="GET", rule="/v1/workflows", view=list_workflows),
+    Route(method="GET", rule="/v1/workflows/<workflow>", view=get_workflow),
+    Route(method="GET", rule="/v1/workflows/<workflow>/state", view=get_state),
+    Route(method="GET", rule="/v1/workflows/<workflow>/events", view=get_events),
     Route(
         method="GET",
         rule="/v1/workflows/<workflow>/logs/<action_index>/<attempt>",
         view=get_log,
-        is_slow=True,
     ),
 )
 

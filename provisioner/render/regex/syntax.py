@@ -55,8 +55,6 @@ class Repeat:
 
 Tree = Set | Place | Sequence | Choice | Group | Repeat
 
-EMPTY = Sequence(())
-
 
 @dataclass(frozen=True, slots=True)
 class Flags:
