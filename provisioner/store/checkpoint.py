@@ -3,6 +3,9 @@
 The file names the commit it was made of and a checksum of itself; what the branch has
 besides is read from the difference of the two trees.  A file that does not fit is thrown
 away, and everything is read from the branch as if there had been none.
+
+It is three parts, each a line: a head, the columns that a view is made of, and the times,
+which only the next checkpoint needs and a start does not decode.
 """
 
 from __future__ import annotations
@@ -11,18 +14,23 @@ import gc
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from provisioner.errors import TinkError
 from provisioner.model.ids import CommitId
-from provisioner.model.state import State
 from provisioner.model.views import StatusView
-from provisioner.store import bulk, durable, status_index
-from provisioner.store.status_index import Row, WorkerRow
+from provisioner.store import bulk, durable, status_columns
+from provisioner.store.status_columns import Columns, Times
+from provisioner.store.status_index import Row
 from provisioner.store.status_store import StatusStore
 
-_VERSION = 1
-_STATES = {each.value: each for each in State}
+_VERSION = 2
+
+
+class _Found(NamedTuple):
+    commit: CommitId
+    columns: Columns
+    times: bytes
 
 
 def load(store: StatusStore) -> StatusView:
@@ -39,10 +47,11 @@ def _load(store: StatusStore) -> StatusView:
     found = _read(_path(store)) if tip else None
     if found is None:
         return store.load(tip)
-    commit, rows = found
     try:
-        report = store.read_reconcile(commit)
-        view = status_index.view_of(rows, store.reader, commit=commit, report=report)
+        report = store.read_reconcile(found.commit)
+        view = status_columns.view_of(
+            found.columns, store.reader, commit=found.commit, report=report
+        )
         return store.catch_up(view, tip)
     except TinkError:
         return store.load(tip)  # the checkpoint's commit is not in this repository
@@ -54,15 +63,18 @@ def save(store: StatusStore) -> CommitId | None:
     if tip is None:
         return None
     known = _read(_path(store))
-    if known is not None and known[0] == tip:
+    if known is not None and known.commit == tip:
         return tip
-    rows = None
-    if known is not None:
-        rows = store.update_rows(known[1], known[0], tip)
+    rows = _updated(store, known, tip) if known is not None else None
     if rows is None:
         rows = store.read_rows(tip)
     _write(_path(store), tip, rows)
     return tip
+
+
+def _updated(store: StatusStore, known: _Found, tip: CommitId) -> list[Row] | None:
+    times = Times(*json.loads(known.times))
+    return store.update_rows(status_columns.rows_of(known.columns, times), known.commit, tip)
 
 
 def _path(store: StatusStore) -> Path:
@@ -71,9 +83,8 @@ def _path(store: StatusStore) -> Path:
 
 
 def _write(path: Path, commit: CommitId, rows: list[Row]) -> None:
-    body = json.dumps(rows, ensure_ascii=False, separators=(",", ":")).encode(
-        "utf-8", "surrogatepass"
-    )
+    columns, times = status_columns.columns_of(rows)
+    body = b"%s\n%s" % (_encode(columns), _encode(times))
     head = {
         "version": _VERSION,
         "commit": commit,
@@ -85,30 +96,20 @@ def _write(path: Path, commit: CommitId, rows: list[Row]) -> None:
     temporary.replace(path)
 
 
-def _read(path: Path) -> tuple[CommitId, list[Row]] | None:
+def _read(path: Path) -> _Found | None:
     try:
         head_line, _, body = path.read_bytes().partition(b"\n")
         head = json.loads(head_line)
         if head["version"] != _VERSION or head["sha256"] != hashlib.sha256(body).hexdigest():
             return None
-        rows = [_row(each) for each in json.loads(body.decode("utf-8", "surrogatepass"))]
-        return CommitId(head["commit"]), rows
+        columns, _, times = body.partition(b"\n")
+        raw = json.loads(columns.decode("utf-8", "surrogatepass"))
+        return _Found(CommitId(head["commit"]), Columns(*raw), times)
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         return None
 
 
-def _row(raw: list[Any]) -> Row:
-    *texts, state, workers, is_deleted = raw
-    id, record_blob, status_blob, path, digest, created_at, claimed_at = texts
-    return Row(
-        id=id,
-        record_blob=record_blob,
-        status_blob=status_blob,
-        request_path=path,
-        request_digest=digest,
-        created_at=created_at,
-        claimed_at=claimed_at,
-        state=_STATES[state],
-        workers=tuple(WorkerRow(each, tuple(addresses)) for each, addresses in workers),
-        is_deleted=is_deleted,
-    )
+def _encode(columns: Columns | Times) -> bytes:
+    """As one JSON list; column by column, so that no other thread waits for all of it."""
+    parts = [json.dumps(each, ensure_ascii=False, separators=(",", ":")) for each in columns]
+    return f"[{','.join(parts)}]".encode("utf-8", "surrogatepass")

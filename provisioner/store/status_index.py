@@ -1,20 +1,17 @@
 """What must be known of every workflow at once, to look one up: one row each.
 
-A `StatusView` is made from the rows; they are what the checkpoint file holds, so that a
-start reads one file and not 200,000 objects.
+A `StatusView` is made from the rows (see status_columns.py); they are what the checkpoint
+file holds, so that a start reads one file and not 200,000 objects.
 """
 
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from provisioner.model.ids import CommitId, HardwareId, WorkflowId
-from provisioner.model.shard_map import ShardMap
+from provisioner.model.ids import HardwareId, WorkflowId
 from provisioner.model.state import State
-from provisioner.model.views import ReconcileReport, StatusView, WorkflowEntry
 from provisioner.store import git_stream, status_codec
 from provisioner.store.repo import GitRepo
 from provisioner.store.stored_workflow import StoredWorkflow, WorkflowReader, is_final
@@ -77,40 +74,10 @@ def read_rows(repo: GitRepo, workflows: Iterable[Blobs]) -> Iterator[Row]:
         yield _row(row, next(contents).content, next(contents).content)
 
 
-def view_of(
-    rows: Iterable[Row], reader: WorkflowReader, *, commit: CommitId | None, report: ReconcileReport
-) -> StatusView:
-    """Make the view that applying every change in turn would have made."""
-    rows = sorted(rows, key=lambda row: (row.created_at, row.id))
-    workflows: dict[WorkflowId, WorkflowEntry] = {}
-    by_digest: dict[str, tuple[WorkflowId, ...]] = {}
-    queues: dict[HardwareId, list[WorkflowId]] = defaultdict(list)
-    addresses: dict[str, list[HardwareId]] = defaultdict(list)
-    for row in rows:
-        workflows[row.id] = entry_of(row, reader)
-        if not row.is_deleted:
-            by_digest[row.request_digest] = (*by_digest.get(row.request_digest, ()), row.id)
-        for worker in row.workers:
-            queues[worker.id].append(row.id)
-            for address in worker.addresses:
-                if worker.id not in addresses[address]:
-                    addresses[address].append(worker.id)
-    rows.sort(key=lambda row: row.claimed_at)
-    return StatusView(
-        commit=commit,
-        workflows=ShardMap(workflows),
-        queues=ShardMap({worker: tuple(queue) for worker, queue in queues.items()}),
-        live_addresses=ShardMap({address: tuple(ids) for address, ids in addresses.items()}),
-        requests=ShardMap({row.request_path: row.id for row in rows if not row.is_deleted}),
-        by_digest=ShardMap(by_digest),
-        reconcile=report,
-    )
-
-
 def entry_of(row: Row, reader: WorkflowReader) -> StoredWorkflow:
     return StoredWorkflow(
-        reader,
-        row.id,
+        reader=reader,
+        id=row.id,
         record_blob=bytes.fromhex(row.record_blob),
         status_blob=bytes.fromhex(row.status_blob),
         state=row.state,

@@ -21,7 +21,15 @@ from provisioner.model.views import (
     WorkflowEntry,
     path_of,
 )
-from provisioner.store import data_names, git_stream, layout, status_codec, status_index, tree
+from provisioner.store import (
+    data_names,
+    git_stream,
+    layout,
+    status_codec,
+    status_columns,
+    status_index,
+    tree,
+)
 from provisioner.store.object_reader import TreeEntry
 from provisioner.store.repo import GitRepo
 from provisioner.store.status_index import Blobs, Row
@@ -55,10 +63,9 @@ class StatusStore:
         commit = commit or self.tip()
         if commit is None:
             return StatusView()
+        columns, _ = status_columns.columns_of(self.read_rows(commit))
         report = self.read_reconcile(commit)
-        return status_index.view_of(
-            self.read_rows(commit), self.reader, commit=commit, report=report
-        )
+        return status_columns.view_of(columns, self.reader, commit=commit, report=report)
 
     def catch_up(self, view: StatusView, commit: CommitId | None = None) -> StatusView:
         """Bring a view to a commit (the tip); costs what changed, not what is there."""

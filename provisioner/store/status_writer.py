@@ -282,8 +282,8 @@ class StatusWriter:
             if view.workflows.get(entry.id) is entry:  # else it went on in a group since
                 record = status_codec.encode_record(entry.record)
                 stored = StoredWorkflow(
-                    self.store.reader,
-                    entry.id,
+                    reader=self.store.reader,
+                    id=entry.id,
                     record_blob=pack.object_id("blob", record),
                     status_blob=status_blob,
                     state=entry.context.state,

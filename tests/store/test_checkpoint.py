@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -71,7 +72,7 @@ def test_a_damaged_checkpoint_is_as_good_as_none(repo, harm):
             "cut": content[:-10],
             "flipped": content.replace(b"STATE_FAILED", b"STATE_SUCCES"),
             "empty": b"",
-            "other version": content.replace(b'"version": 1', b'"version": 2'),
+            "other version": content.replace(b'"version": 2', b'"version": 1'),
             "not json": b"\xff\n\xff",
         }[harm]
     )
@@ -105,3 +106,32 @@ def test_a_checkpoint_of_another_repository_is_not_believed(repo, tmp_path):
 def test_an_empty_repository_needs_none(repo):
     assert checkpoint.save(StatusStore(repo)) is None
     assert checkpoint.load(StatusStore(repo)).commit is None
+
+
+def test_requests_that_mean_the_same_are_all_found_by_their_digest(repo):
+    with closing(StatusWriter(repo)) as writer:
+        records = [sites.record(each) for each in range(3)]
+        twins = (records[0], replace(records[1], request_digest=records[0].request_digest))
+        result(writer.propose(create(*twins, records[2])))
+        expected = dict(writer.view.by_digest)
+    checkpoint.save(StatusStore(repo))
+    view = checkpoint.load(StatusStore(repo))
+    assert dict(view.by_digest) == expected
+    assert sorted(map(len, expected.values())) == [1, 2]
+
+
+def test_a_path_belongs_to_the_last_that_took_it(repo):
+    with closing(StatusWriter(repo)) as writer:
+        result(writer.propose(create(*map(sites.record, range(3)))))
+        taken = writer.view.workflows[workflow_id(2)].record.request_path
+        moved = RequestMoved(
+            workflow_id=workflow_id(0),
+            at="2027-01-01T00:00:00.000000Z",
+            desired_commit=builders.COMMIT,
+            request_path=taken,
+        )
+        result(writer.propose(sites.tell(moved)))
+        assert writer.view.requests[taken] == workflow_id(0)
+    checkpoint.save(StatusStore(repo))
+    sites.same_content(checkpoint.load(StatusStore(repo)), StatusStore(repo).load())
+    assert checkpoint.load(StatusStore(repo)).requests[taken] == workflow_id(0)
