@@ -17,7 +17,7 @@ from provisioner.model.shard_map import ShardMap
 from provisioner.model.state import State
 from provisioner.model.views import ReconcileReport, StatusView, WorkflowEntry
 from provisioner.store.status_index import Row, WorkerRow
-from provisioner.store.stored_workflow import StoredWorkflow, WorkflowReader
+from provisioner.store.stored_workflow import StoredWorkflow, WorkflowReader, is_final
 
 _ID_BYTES = 20
 _ID_DIGITS = 2 * _ID_BYTES
@@ -71,7 +71,7 @@ def columns_of(rows: Iterable[Row]) -> tuple[Columns, Times]:
         digests=[row.request_digest for row in rows],
         deleted=deleted,
         pathless=sorted(set(range(len(rows))).difference(owners.values())),
-        workers=[(place, row.workers) for place, row in enumerate(rows) if row.workers],
+        workers=[(place, row.workers) for place, row in enumerate(rows) if not is_final(row.state)],
     )
     times = Times([row.created_at for row in rows], [row.claimed_at for row in rows])
     return columns, times

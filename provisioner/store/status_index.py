@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from provisioner.model.ids import HardwareId, WorkflowId
 from provisioner.model.state import State
+from provisioner.model.workflow import WorkflowRecord
 from provisioner.store import git_stream, status_codec
 from provisioner.store.repo import GitRepo
 from provisioner.store.stored_workflow import StoredWorkflow, WorkflowReader, is_final
@@ -23,7 +24,10 @@ class WorkerRow(NamedTuple):
 
 
 class Row(NamedTuple):
-    """`claimed_at` is when the workflow took the path of its request; `workers` only if live."""
+    """`claimed_at` is when the workflow took the path of its request.
+
+    `workers` counts only while it is live; of others it may be empty.
+    """
 
     id: WorkflowId
     record_blob: str
@@ -63,7 +67,9 @@ def decode_archived(content: bytes) -> list[Row]:
     return rows
 
 
-def read_rows(repo: GitRepo, workflows: Iterable[Blobs]) -> Iterator[Row]:
+def read_rows(
+    repo: GitRepo, workflows: Iterable[Blobs], *, with_workers_of_final: bool = False
+) -> Iterator[Row]:
     """Read the rows of workflows from their files, in one stream."""
     blobs = list(workflows)
     if not blobs:
@@ -71,7 +77,8 @@ def read_rows(repo: GitRepo, workflows: Iterable[Blobs]) -> Iterator[Row]:
     wanted = [each for row in blobs for each in (row.record, row.status)]
     contents = git_stream.objects(repo.common_dir, wanted)
     for row in blobs:
-        yield _row(row, next(contents).content, next(contents).content)
+        record, status = next(contents).content, next(contents).content
+        yield _row(row, record, status, with_workers_of_final=with_workers_of_final)
 
 
 def entry_of(row: Row, reader: WorkflowReader) -> StoredWorkflow:
@@ -84,7 +91,11 @@ def entry_of(row: Row, reader: WorkflowReader) -> StoredWorkflow:
     )
 
 
-def _row(blobs: Blobs, record: bytes, status: bytes) -> Row:
+def workers_of(record: WorkflowRecord) -> tuple[WorkerRow, ...]:
+    return tuple(WorkerRow(each.id, (*each.macs, *each.ips)) for each in record.workers)
+
+
+def _row(blobs: Blobs, record: bytes, status: bytes, *, with_workers_of_final: bool) -> Row:
     state = State(status_codec.line_of(status, "state"))
     created_at = status_codec.line_of(record, "created_at")
     path, claimed_at = status_codec.line_of(record, "request_path"), created_at
@@ -93,7 +104,8 @@ def _row(blobs: Blobs, record: bytes, status: bytes) -> Row:
             if line.startswith(b'{"kind": "request_moved"'):
                 moved = json.loads(line.rstrip(b","))
                 path, claimed_at = moved["request_path"], moved["at"]
-    workers = () if is_final(state) else status_codec.line_of(record, "workers")
+    has_workers = with_workers_of_final or not is_final(state)
+    workers = status_codec.line_of(record, "workers") if has_workers else ()
     return Row(
         id=blobs.id,
         record_blob=blobs.record,

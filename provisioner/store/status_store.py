@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
 
 from provisioner.errors import NotFound
 from provisioner.model.ephemeral import DataVersion
@@ -18,13 +17,12 @@ from provisioner.model.views import (
     LiveWorkflow,
     ReconcileReport,
     StatusView,
-    WorkflowEntry,
-    path_of,
 )
 from provisioner.store import (
     data_names,
     git_stream,
     layout,
+    row_changes,
     status_codec,
     status_columns,
     status_index,
@@ -33,7 +31,7 @@ from provisioner.store import (
 from provisioner.store.object_reader import TreeEntry
 from provisioner.store.repo import GitRepo
 from provisioner.store.status_index import Blobs, Row
-from provisioner.store.stored_workflow import WorkflowReader, is_final
+from provisioner.store.stored_workflow import StoredWorkflow, WorkflowReader
 from provisioner.store.tree import EMPTY_TREE, EXECUTABLE_MODE
 
 
@@ -74,12 +72,12 @@ class StatusStore:
             return self.load(commit)
         if commit == view.commit:
             return view
-        rows = self._changed_rows(view.commit, commit)
+        rows = self._changed_rows(view.commit, commit, _known_record(view))
         if rows is None:
             return self.load(commit)
         view = replace(view, commit=commit, reconcile=self.read_reconcile(commit))
-        for row in sorted(rows, key=lambda row: (row.created_at, row.id)):
-            view = self._with_row(view, row)
+        for row in sorted(rows.values(), key=lambda row: (row.created_at, row.id)):
+            view = row_changes.with_row(view, row, self.reader)
         return view
 
     def read_rows(self, commit: CommitId) -> list[Row]:
@@ -105,40 +103,58 @@ class StatusStore:
 
     def update_rows(self, rows: list[Row], old: CommitId, new: CommitId) -> list[Row] | None:
         """Bring rows from one commit to another; None when only a fresh reading helps."""
+        known = {row.id: row for row in rows}
+
+        def record_of(workflow: WorkflowId) -> str | None:
+            return known[workflow].record_blob if workflow in known else None
+
         try:
-            changed = self._changed_rows(old, new)
+            changed = self._changed_rows(old, new, record_of)
         except NotFound:
             return None
-        if changed is None:
-            return None
-        return list(({row.id: row for row in rows} | {row.id: row for row in changed}).values())
+        return None if changed is None else list((known | changed).values())
 
-    def _changed_rows(self, old: CommitId, new: CommitId) -> list[Row] | None:
-        """Read the rows that differ; None when some vanished: history was rewritten."""
+    def _changed_rows(
+        self, old: CommitId, new: CommitId, record_of: Callable[[WorkflowId], str | None]
+    ) -> dict[WorkflowId, Row] | None:
+        """Read the rows that differ; None when some vanished: history was rewritten.
+
+        `record_of` is asked for the blob of a record that did not change.
+        """
         self._check_format(new)
         trees = (self.repo.commit(each).tree for each in (old, new))
-        changed: dict[WorkflowId, None] = {}
+        records: dict[WorkflowId, str] = {}
+        statuses: dict[WorkflowId, str] = {}
         gone: set[WorkflowId] = set()
         for change in tree.compare(self.repo.tree, *trees):
-            path = PurePosixPath(change.path)
-            if path.parts[0] == layout.STATUS and path.suffix == ".json":
+            folder, _, rest = change.path.partition("/")
+            name = rest.rpartition("/")[2]
+            if folder == layout.STATUS and name.endswith(".json"):
                 if change.new is None:
-                    gone.add(WorkflowId(path.stem))
+                    gone.add(WorkflowId(name.removesuffix(".json")))
                 else:
-                    changed[WorkflowId(path.stem)] = None
-            elif path.name == "record.json" and change.old is not None:
-                if change.new is not None:
+                    statuses[WorkflowId(name.removesuffix(".json"))] = change.new.id
+            elif folder == layout.RECORDS and name == "record.json":
+                workflow = WorkflowId(rest.split("/")[-2])
+                if change.old is None and change.new is not None:
+                    records[workflow] = change.new.id
+                elif change.new is not None:
                     return None
-                gone.add(WorkflowId(path.parent.name))
+                else:
+                    gone.add(workflow)
         archived = {row.id: row for row in self.read_archived(new)} if gone else {}
         if not gone <= archived.keys():
             return None
-        try:
-            blobs = [self._blobs(new, each) for each in changed]
-        except NotFound:
-            return None
-        moved = [archived[each] for each in gone if each not in changed]
-        return [*moved, *status_index.read_rows(self.repo, blobs)]
+        blobs = []
+        for each, status in statuses.items():
+            record = records.get(each) or record_of(each)
+            try:
+                blobs.append(Blobs(each, record, status) if record else self._blobs(new, each))
+            except NotFound:
+                return None
+        moved = {each: archived[each] for each in gone if each not in statuses}
+        found = status_index.read_rows(self.repo, blobs, with_workers_of_final=True)
+        return moved | {row.id: row for row in found}
 
     def read_reconcile(self, commit: CommitId | None = None) -> ReconcileReport:
         content = self._find_blob(commit, layout.RECONCILE)
@@ -220,30 +236,6 @@ class StatusStore:
             status = next(contents).content
             yield status_codec.decode_status(status, record, layout.status(row.id))
 
-    def _with_row(self, view: StatusView, row: Row) -> StatusView:
-        entry = status_index.entry_of(row, self.reader)
-        old = view.workflows.get(row.id)
-        requests, by_digest = view.requests, view.by_digest
-        if old is not None:
-            if requests.get(path_of(old)) == row.id:
-                requests = requests.without(path_of(old))
-            if old.id in _waiting(view, old):
-                view = view.without_live(old)
-        same = by_digest.get(row.request_digest) or ()
-        if row.is_deleted:
-            same = tuple(each for each in same if each != row.id)
-        else:
-            same = same if row.id in same else (*same, row.id)
-            requests = requests.set(row.request_path, row.id)
-        digests = by_digest.set(row.request_digest, same)
-        view = replace(
-            view,
-            workflows=view.workflows.set(row.id, entry),
-            requests=requests,
-            by_digest=digests if same else digests.without(row.request_digest),
-        )
-        return view if is_final(row.state) else view.with_live(entry)
-
     def _check_format(self, commit: CommitId) -> None:
         status_codec.check_format(self.repo.blob_at(commit, layout.FORMAT))
 
@@ -312,6 +304,9 @@ class StatusStore:
         ]
 
 
-def _waiting(view: StatusView, entry: WorkflowEntry) -> tuple[WorkflowId, ...]:
-    workers = entry.record.workers
-    return tuple(each for worker in workers for each in view.queues.get(worker.id) or ())
+def _known_record(view: StatusView) -> Callable[[WorkflowId], str | None]:
+    def record_of(workflow: WorkflowId) -> str | None:
+        entry = view.workflows.get(workflow)
+        return entry.record_blob.hex() if isinstance(entry, StoredWorkflow) else None
+
+    return record_of

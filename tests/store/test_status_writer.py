@@ -17,7 +17,7 @@ from provisioner.store import layout
 from provisioner.store.data_writer import NewFile
 from provisioner.store.status_store import StatusStore
 from provisioner.store.status_writer import StatusWriter
-from provisioner.store.stored_workflow import StoredWorkflow
+from provisioner.store.stored_workflow import StoredWorkflow, WorkflowReader
 from tests import builders
 from tests.store import sites
 from tests.store.load import SINKS
@@ -249,6 +249,24 @@ def test_a_workflow_that_has_ended_is_let_go_of_and_still_answers(writer):
     assert again.changes == () and again.commit == writer.view.commit
     with pytest.raises(Refused, match="has ended"):
         result(writer.propose(report(1, 0, State.FAILED)))
+
+
+def test_catching_up_with_reports_of_another_server_decodes_no_workflow(writer, monkeypatch):
+    result(writer.propose(create(*map(sites.record, range(9)))))
+    before = writer.store.load()
+    for number in range(6):
+        result(writer.propose(report(number, 0, State.RUNNING)))
+    for number in range(3):
+        result(writer.propose(report(number, 0, State.SUCCESS)))
+    result(writer.propose(create(sites.record(9, builders.TWO))))
+
+    def read(*_):
+        raise AssertionError("a workflow was decoded")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(WorkflowReader, "read", read)
+        after = writer.store.catch_up(before)
+    sites.same_content(after, writer.store.load())
 
 
 def test_events_may_follow_the_end_of_a_workflow(writer, repo):

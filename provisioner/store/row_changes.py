@@ -1,0 +1,96 @@
+"""How does a view take in the rows that changed, when somebody else moved the branch?
+
+A report of another server changes a state and nothing else: no workflow is decoded for it,
+and only the indexes that change are written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TypeVar
+
+from provisioner.model.ids import WorkflowId
+from provisioner.model.shard_map import ShardMap
+from provisioner.model.views import StatusView, WorkflowEntry, path_of
+from provisioner.store import status_index
+from provisioner.store.status_index import Row
+from provisioner.store.stored_workflow import WorkflowReader, is_final
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+def with_row(view: StatusView, row: Row, reader: WorkflowReader) -> StatusView:
+    """Return the view after a change; rows come in the order of their creation."""
+    old = view.workflows.get(row.id)
+    view = replace(
+        view,
+        workflows=view.workflows.set(row.id, status_index.entry_of(row, reader)),
+        requests=_requests(view, row, old),
+        by_digest=_by_digest(view, row),
+    )
+    if not is_final(row.state):
+        return _with_queued(view, row)
+    return _without_queued(view, row, old) if old is not None else view
+
+
+def _requests(view: StatusView, row: Row, old: WorkflowEntry | None) -> ShardMap[str, WorkflowId]:
+    requests = view.requests
+    if requests.get(row.request_path) == row.id:
+        return requests.without(row.request_path) if row.is_deleted else requests
+    if old is not None and requests.get(path_of(old)) == row.id:
+        requests = requests.without(path_of(old))
+    return requests if row.is_deleted else requests.set(row.request_path, row.id)
+
+
+def _by_digest(view: StatusView, row: Row) -> ShardMap[str, tuple[WorkflowId, ...]]:
+    if row.is_deleted:
+        return _without(view.by_digest, row.request_digest, row.id)
+    return _with(view.by_digest, row.request_digest, row.id)
+
+
+def _with_queued(view: StatusView, row: Row) -> StatusView:
+    queues, addresses = view.queues, view.live_addresses
+    for worker in row.workers:
+        waiting = queues.get(worker.id) or ()
+        if row.id in waiting:
+            continue
+        if waiting:
+            waiting = tuple(sorted((*waiting, row.id), key=lambda each: _order(view, each)))
+        queues = queues.set(worker.id, waiting or (row.id,))
+        for address in worker.addresses:
+            addresses = _with(addresses, address, worker.id)
+    if queues is view.queues:
+        return view
+    return replace(view, queues=queues, live_addresses=addresses)
+
+
+def _without_queued(view: StatusView, row: Row, old: WorkflowEntry) -> StatusView:
+    queues, addresses = view.queues, view.live_addresses
+    # A row of the archive's lists does not tell its workers.
+    for worker in row.workers or status_index.workers_of(old.record):
+        if row.id not in (queues.get(worker.id) or ()):
+            continue
+        queues = _without(queues, worker.id, row.id)
+        for address in worker.addresses if worker.id not in queues else ():
+            addresses = _without(addresses, address, worker.id)
+    if queues is view.queues:
+        return view
+    return replace(view, queues=queues, live_addresses=addresses)
+
+
+def _with(bags: ShardMap[K, tuple[V, ...]], key: K, value: V) -> ShardMap[K, tuple[V, ...]]:
+    bag = bags.get(key) or ()
+    return bags if value in bag else bags.set(key, (*bag, value))
+
+
+def _without(bags: ShardMap[K, tuple[V, ...]], key: K, value: V) -> ShardMap[K, tuple[V, ...]]:
+    bag = bags.get(key) or ()
+    rest = tuple(each for each in bag if each != value)
+    if len(rest) == len(bag):
+        return bags
+    return bags.set(key, rest) if rest else bags.without(key)
+
+
+def _order(view: StatusView, workflow: WorkflowId) -> tuple[str, str]:
+    return (view.workflows[workflow].record.created_at, workflow)
