@@ -123,7 +123,8 @@ class _Planning:
                     self._create(key, request)
                 return
             self._move(workflow, key)
-        if self._status.workflows[workflow].record.request_digest != request.digest:
+        # By the index: to ask each record would be to decode all of them, at each start.
+        if workflow not in (self._status.by_digest.get(request.digest) or ()):
             raise _invalid(
                 request,
                 code="workflow.immutable",
