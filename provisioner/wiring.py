@@ -139,7 +139,6 @@ class Server:
         upkeep = Upkeep(writer.store, time.time, retain=retain)
         _run(stack, "upkeep", upkeep.run, upkeep.close)
         snapshots.start(Snapshot(desired=DesiredState(), status=writer.view))
-        _run(stack, "timeouts", lambda: timeouts.run(writer), timeouts.close)
         threads = ThreadPoolExecutor(DATA_THREADS, thread_name_prefix="data")
         stack.callback(threads.shutdown)
         self.reconciler = Reconciler(
@@ -159,14 +158,6 @@ class Server:
             self.reconciler.close()
             watcher.wake()
 
-        _run(
-            stack,
-            "reconcile",
-            lambda: self.reconciler.run(watcher, settings.poll_seconds),
-            stop_reconciling,
-        )
-        if sync is not None:
-            self._fetch_regularly(stack, sync, settings.fetch_seconds, watcher.wake)
         self.provisioner = Provisioner(
             snapshots=snapshots,
             reports=Reports(
@@ -185,6 +176,16 @@ class Server:
         )
         self.face = open_face(self.provisioner, settings)
         stack.callback(self.face.close)
+        # Last, because they take the processor for a while, and workers are answered without.
+        _run(stack, "timeouts", lambda: timeouts.run(writer), timeouts.close)
+        _run(
+            stack,
+            "reconcile",
+            lambda: self.reconciler.run(watcher, settings.poll_seconds),
+            stop_reconciling,
+        )
+        if sync is not None:
+            self._fetch_regularly(stack, sync, settings.fetch_seconds, watcher.wake)
 
     def _fetch_regularly(
         self, stack: ExitStack, sync: RemoteSync, seconds: float, wake: Callable[[], None]

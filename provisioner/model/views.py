@@ -25,6 +25,7 @@ from provisioner.model.ids import (
 )
 from provisioner.model.problem import Problem
 from provisioner.model.shard_map import ShardMap
+from provisioner.model.state import State
 from provisioner.model.state_machine import WorkflowContext
 from provisioner.model.template import Template
 from provisioner.model.workflow import WorkflowRecord, WorkflowRequest
@@ -79,12 +80,14 @@ class DesiredState:
 class WorkflowEntry(Protocol):
     """One workflow as the status branch holds it.
 
-    Live ones are `LiveWorkflow` values; finished ones may be kept as bytes by the store
-    and decoded when somebody asks.
+    Those that changed lately are `LiveWorkflow` values; others may be kept by the store as
+    the ids of their objects, and decoded when somebody asks.
     """
 
     @property
     def id(self) -> WorkflowId: ...
+    @property
+    def state(self) -> State: ...  # known without decoding
     @property
     def record(self) -> WorkflowRecord: ...
     @property
@@ -99,6 +102,10 @@ class LiveWorkflow:
     record: WorkflowRecord
     context: WorkflowContext
     events: tuple[WorkflowEvent, ...] = ()
+
+    @property
+    def state(self) -> State:
+        return self.context.state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,7 +207,7 @@ class StatusView:
         return view.without_live(entry) if now.is_final and not was.is_final else view
 
     def with_live(self, entry: WorkflowEntry) -> StatusView:
-        """Queue a workflow for each of its workers (also used when a branch is loaded)."""
+        """Queue a workflow for each of its workers."""
         queues, addresses = self.queues, self.live_addresses
         for worker in entry.record.workers:
             waiting = (*(queues.get(worker.id) or ()), entry.id)

@@ -17,7 +17,7 @@ import heapq
 import logging
 import math
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol
@@ -80,12 +80,33 @@ class Timeouts:
         self._is_closed = False
 
     def watch_all(self) -> None:
-        """Begin with the live workflows, in slices: each has to be read first."""
-        live = sorted({each for queue in self._view().queues.values() for each in queue})
-        for first in range(0, len(live), _SLICE):
-            if self._is_closed:
-                return
-            self.published(self._view(), live[first : first + _SLICE])
+        """Begin with the live workflows, in slices; read only those that are under way.
+
+        A workflow that waits for its first report needs no look before the least time to
+        start is over, and one that waits behind another none at all.
+        """
+        queues = self._view().queues
+        first = {queue[0] for queue in queues.values()}
+        behind = {each for queue in queues.values() for each in queue[1:]}
+        for some in _slices(sorted(first - behind)):
+            self.published(self._view(), self._watch_waiting(some))
+        for some in _slices(sorted(first & behind)):  # of several workers: one waits
+            self.published(self._view(), () if self._is_closed else some)
+
+    def _watch_waiting(self, workflows: Iterable[WorkflowId]) -> list[WorkflowId]:
+        """Begin with workflows that could start; return those that have to be read."""
+        begun = []
+        with self._condition:
+            view, now = self._view(), self._clock.now()
+            at = now + LEAST_TIME_TO_START_SECONDS + self._grace
+            for workflow in () if self._is_closed else workflows:
+                if view.workflows[workflow].state is not State.PENDING:
+                    begun.append(workflow)
+                    continue
+                self._due[workflow] = _Due(action_index=0, since=now)
+                self._next_of[workflow] = at
+                heapq.heappush(self._moments, (at, workflow))
+        return begun
 
     def published(self, view: StatusView, changed: Iterable[WorkflowId]) -> None:
         """Look again at what changed, and at what is next in the queues it left."""
@@ -129,6 +150,7 @@ class Timeouts:
                     self._sleeps_until = -math.inf
                     continue
             for workflow in due:
+                self.expiry(self._view(), workflow)  # read here, not by the writer's thread
                 writer.propose(self.proposal(workflow)).add_done_callback(
                     lambda future, workflow=workflow: self._settled(workflow, future)  # type: ignore[misc]  # bound now
                 )
@@ -268,6 +290,10 @@ class Timeouts:
                 self._next_of[workflow] = at
                 heapq.heappush(self._moments, (at, workflow))
                 self._condition.notify()
+
+
+def _slices(workflows: list[WorkflowId]) -> Iterator[list[WorkflowId]]:
+    return (workflows[at : at + _SLICE] for at in range(0, len(workflows), _SLICE))
 
 
 def _running_since(entry: WorkflowEntry) -> float:

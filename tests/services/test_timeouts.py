@@ -17,10 +17,20 @@ GRACE = 120.0
 RUNNING, SUCCESS = State.RUNNING, State.SUCCESS
 
 
+class Unread:
+    """A workflow that is on the disk."""
+
+    def __init__(self, entry):
+        self.id, self.state = entry.id, entry.state
+
+
 class Site:
-    def __init__(self, *records):
+    def __init__(self, *records, is_unread=False):
         self.clock = HandClock()
-        self.writer = MemoryWriter(status(*records))
+        view = status(*records)
+        for entry in view.workflows.values() if is_unread else ():
+            view = replace(view, workflows=view.workflows.set(entry.id, Unread(entry)))
+        self.writer = MemoryWriter(view)
         self.timeouts = self.started()
 
     def started(self):
@@ -114,6 +124,24 @@ def test_a_machine_that_never_comes_gets_an_hour_and_the_grace():
 def test_a_machine_with_long_actions_gets_as_long_to_come():
     site = Site(a_record(ONE, seconds=20_000))
     assert site.after(20_000 + GRACE - 1) is State.PENDING
+    assert site.after(2) is State.TIMEOUT
+
+
+def test_what_waits_for_its_first_report_is_not_read_when_a_server_starts():
+    later = a_record(ONE, workflow=SECOND, created_at="2026-11-24T10:00:00.000000Z")
+    site = Site(a_record(ONE), later, is_unread=True)
+    site.clock.pass_seconds(LEAST_TIME_TO_START_SECONDS + GRACE - 1)
+    assert site.timeouts.pop_due() == []
+    site.clock.pass_seconds(1)
+    assert site.timeouts.pop_due() == [FIRST], "the other waits behind it"
+
+
+def test_a_workflow_of_two_machines_of_which_one_is_busy_is_watched_too():
+    busy = a_record(
+        TWO, workflow=SECOND, seconds=9 * 3_600, created_at="2026-11-22T10:00:00.000000Z"
+    )
+    site = Site(busy, a_record(ONE, TWO))
+    assert site.after(LEAST_TIME_TO_START_SECONDS + GRACE - 1) is State.PENDING
     assert site.after(2) is State.TIMEOUT
 
 
