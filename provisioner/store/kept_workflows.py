@@ -1,0 +1,69 @@
+"""Which of the workflows that the writer changed does it go on holding decoded?
+
+Those that it changed last: what is under way is at hand, and 100,000 machines that wait
+are not a gigabyte of values.  The others are held as the ids of their objects.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Iterable
+from dataclasses import replace
+
+from provisioner.model.ids import WorkflowId
+from provisioner.model.views import StatusView, WorkflowEntry
+from provisioner.store import pack, status_codec
+from provisioner.store.group_files import EventLines
+from provisioner.store.stored_workflow import StoredWorkflow, WorkflowReader
+
+# 60 to 150 MB.  A report of a workflow that was let go of takes 300 µs more, once.
+KEPT = 10_000
+
+
+class KeptWorkflows:
+    """`published` is called by the publishing thread, `let_go` by the building one."""
+
+    def __init__(self, reader: WorkflowReader, lines: EventLines) -> None:
+        self._reader = reader
+        self._lines = lines
+        self._published: deque[tuple[StatusView, StatusView, Iterable[WorkflowId]]] = deque()
+        # The longest unchanged first, with the id of its record if that is known.
+        self._decoded: OrderedDict[WorkflowId, tuple[WorkflowEntry, bytes | None]] = OrderedDict()
+
+    def published(
+        self, before: StatusView, view: StatusView, changed: Iterable[WorkflowId]
+    ) -> None:
+        """Note what changed between two durable views."""
+        self._published.append((before, view, changed))
+
+    def let_go(self, view: StatusView) -> StatusView:
+        """Hold as ids the live workflows to which nothing happened for longest."""
+        while self._published:
+            before, after, changed = self._published.popleft()
+            for workflow in changed:
+                self._note(before, after, workflow)
+        while len(self._decoded) > KEPT:
+            workflow, (entry, record_blob) = self._decoded.popitem(last=False)
+            if view.workflows.get(workflow) is entry:  # else it went on in a group since
+                stored = self._stored(entry, record_blob)
+                view = replace(view, workflows=view.workflows.set(workflow, stored))
+        return view
+
+    def _note(self, before: StatusView, after: StatusView, workflow: WorkflowId) -> None:
+        _, record_blob = self._decoded.pop(workflow, (None, None))
+        old, new = before.workflows.get(workflow), after.workflows[workflow]
+        if isinstance(old, StoredWorkflow):
+            record_blob = old.record_blob
+        if not new.context.is_final:
+            self._decoded[workflow] = (new, record_blob)
+
+    def _stored(self, entry: WorkflowEntry, record_blob: bytes | None) -> StoredWorkflow:
+        record = record_blob or pack.object_id("blob", status_codec.encode_record(entry.record))
+        status = status_codec.encode_status(entry.context, self._lines.of(entry))
+        return StoredWorkflow(
+            reader=self._reader,
+            id=entry.id,
+            record_blob=record,
+            status_blob=pack.object_id("blob", status),
+            state=entry.state,
+        )
