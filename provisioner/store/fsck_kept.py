@@ -15,9 +15,11 @@ from typing import Any, NamedTuple, cast
 from provisioner.model.ids import HardwareId, WorkflowId
 from provisioner.model.state_machine import WorkflowContext
 from provisioner.model.workflow import Action
+from provisioner.store import fsck_course
+from provisioner.store.fsck_course import DIGEST_BYTES, ActionText, Course
+from provisioner.store.fsck_shapes import Likeness
 
 KEPT_WORKFLOWS = 150_000  # some 2 KB each; what was let go of is read again
-_DIGEST_BYTES = 20
 
 
 class Step(NamedTuple):
@@ -29,13 +31,26 @@ class Step(NamedTuple):
 
 
 class _Steps:
-    """Stands for the actions of a record; of many workflows alike, the names are kept once."""
+    """Stands for the actions of a record; of many workflows alike, the names are kept once.
 
-    __slots__ = ("names", "workers")
+    `texts` is empty, or what a file says of each action, and `quoted` of each worker.
+    """
 
-    def __init__(self, names: tuple[tuple[str, str], ...], workers: tuple[HardwareId, ...]) -> None:
+    __slots__ = ("names", "quoted", "texts", "workers")
+
+    def __init__(
+        self,
+        names: tuple[tuple[str, str], ...],
+        workers: tuple[HardwareId, ...],
+        texts: tuple[ActionText, ...],
+    ) -> None:
         self.names = names
         self.workers = workers
+        try:
+            self.quoted = tuple(map(fsck_course.quoted, workers))
+            self.texts = texts
+        except ValueError:
+            self.quoted = self.texts = ()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -54,7 +69,8 @@ class Kept:
     is_written: bool = False
     archived: str = ""  # the status file, when it was moved to the archive
     steps: _Steps | None = None
-    context: WorkflowContext | None = None
+    context: WorkflowContext | None = None  # None while the course or the events tell it
+    course: Course | None = None
     checked: int = 0  # bytes of events
     digest: bytes = b""
 
@@ -66,26 +82,52 @@ class Kept:
     def new_events(self, events: bytes) -> bytes | None:
         """Take up the events of a newer version; return what was added, None if others changed."""
         old = memoryview(events)[: self.checked]
-        hasher = blake2b(old, digest_size=_DIGEST_BYTES)
+        hasher = blake2b(old, digest_size=DIGEST_BYTES)
         is_same = len(events) >= self.checked and hasher.digest() == (self.digest or _EMPTY)
         new = events[self.checked :]
         if is_same:
             hasher.update(new)
         else:
-            hasher = blake2b(events, digest_size=_DIGEST_BYTES)
+            hasher = blake2b(events, digest_size=DIGEST_BYTES)
         self.checked, self.digest = len(events), hasher.digest()
         return new if is_same else None
 
+    def follow(self, content: bytes) -> int:
+        """Go on by the reports that a file adds; 0 when it takes the full check to tell."""
+        if self.course is None or self.steps is None:
+            return 0
+        followed = fsck_course.follow(
+            self.course,
+            content,
+            workflow=self.id,
+            actions=self.steps.texts,
+            workers=self.steps.quoted,
+            checked=self.checked,
+            digest=self.digest,
+        )
+        if followed is None:
+            return 0
+        events, self.checked, self.digest, self.course = followed
+        self.context = None
+        return events
+
+    def set_course(self) -> None:
+        """After a full check: let what follows be told from the course, if that can be."""
+        if self.context is not None and self.steps is not None and self.steps.texts:
+            self.course = fsck_course.course_of(self.context)
+            if self.course is not None:
+                self.context = None
+
     def forget(self) -> None:
         """Drop what can be read again."""
-        self.steps = self.context = None
+        self.steps = self.context = self.course = None
         self.forget_events()
 
     def forget_events(self) -> None:
         self.checked, self.digest = 0, b""
 
 
-_EMPTY = blake2b(digest_size=_DIGEST_BYTES).digest()
+_EMPTY = blake2b(digest_size=DIGEST_BYTES).digest()
 
 
 class Memory:
@@ -95,6 +137,7 @@ class Memory:
         self.workflows: dict[WorkflowId, Kept] = {}
         self._recent: OrderedDict[WorkflowId, Kept] = OrderedDict()
         self._alike: dict[object, Any] = {}
+        self._texts: dict[object, tuple[ActionText, ...]] = {}
 
     def of(self, workflow: WorkflowId) -> Kept:
         known = self.workflows.get(workflow)
@@ -105,15 +148,28 @@ class Memory:
     def knows(self, workflow: str) -> bool:
         """Whether nothing need be read to go on with a workflow."""
         known = self.workflows.get(WorkflowId(workflow))
-        return known is not None and known.context is not None
+        return known is not None and known.steps is not None
 
     def steps(self, actions: Iterable[Step]) -> _Steps:
         given = tuple(actions)
         names = tuple((each.task_name, each.name) for each in given)
         workers = tuple(each.worker_id for each in given)
-        if len(set(workers)) == 1:
-            workers = workers[:1]
-        return _Steps(self._once(names), self._once(workers) if len(workers) > 1 else workers)
+        return self._steps(self._once(names), workers)
+
+    def steps_of(self, record: Likeness) -> _Steps:
+        """The same, of a record that was not parsed."""
+        names = self._alike.get(record.names)
+        if names is None:
+            names = tuple((task.decode(), name.decode()) for task, name in record.names)
+            names = self._alike[record.names] = self._once(names)
+        return self._steps(names, tuple(HardwareId(each.decode()) for each in record.workers))
+
+    def _steps(self, names: Any, workers: tuple[HardwareId, ...]) -> _Steps:
+        workers = workers[:1] if len(set(workers)) == 1 else self._once(workers)
+        texts = self._texts.get(names)
+        if texts is None:
+            texts = self._texts[names] = fsck_course.action_texts(names)
+        return _Steps(names, workers, texts)
 
     def keep(self, known: Kept) -> None:
         context = known.context

@@ -18,7 +18,9 @@ from provisioner.model.ids import CommitId, InvalidId, WorkflowId, parse_uuid
 from provisioner.model.problem import InvalidInput, Problem
 from provisioner.model.state_machine import WorkflowContext
 from provisioner.store import git_stream, history, layout, status_codec, status_index
+from provisioner.store.fsck_course import END, EVENTS
 from provisioner.store.fsck_kept import Kept, Memory, Step
+from provisioner.store.fsck_shapes import Shapes
 from provisioner.store.history import CommitChanges, RawChange
 from provisioner.store.object_reader import TreeEntry
 from provisioner.store.repo import GitRepo
@@ -29,8 +31,6 @@ from provisioner.store.tree import EMPTY_TREE, FILE_MODE
 PROBLEM_LIMIT = 1_000  # a broken branch is broken; nobody reads more
 _WINDOW_BLOBS = 4_000  # read from git together: some 10 MB
 PATHS = (layout.FORMAT, layout.RECORDS, layout.STATUS, layout.LOGS, layout.ARCHIVED)
-_EVENTS = b'\n"events": [\n'
-_END = b"\n]\n}\n"
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # has no room for a new line
 _decode = json.JSONDecoder().decode
 
@@ -50,6 +50,7 @@ class Segment:
         self._repo = repo
         self._since = since
         self._memory = Memory()
+        self._shapes = Shapes()
         self._before: dict[WorkflowId, tuple[bytes, bytes]] = {}  # record and status file
         self._paths: dict[str, WorkflowId] = {}  # of status files
         self._wanted_trees: dict[str, str] = {}  # tree id: the path that needs it
@@ -178,15 +179,21 @@ class Segment:
                 self._report(change.path, "fsck.path", "is no file of ours")
             return
         known = self._memory.workflows[workflow] = Kept(id=workflow, record_blob=change.new)
-        is_ours = status_codec.is_as_written(content, change.path)
-        if not is_ours or status_codec.line_of(content, "id") != workflow:
+        alike = self._shapes.find(content)
+        if alike is not None:
+            is_ours = alike.id == workflow.encode()
+            known.steps = self._memory.steps_of(alike)
+        else:
+            is_ours = status_codec.is_as_written(content, change.path)
+            steps = _steps(content, change.path)
+            if is_ours:
+                self._shapes.learn(content, len(steps))
+            is_ours = is_ours and status_codec.line_of(content, "id") == workflow
+            known.steps = self._memory.steps(steps)
+        if not is_ours:
             self._report(change.path, "fsck.record", "is not as we write it")
-        self._begin(known, _steps(content, change.path))
+        known.context = _begun(known)
         self._memory.keep(known)
-
-    def _begin(self, known: Kept, steps: list[Step]) -> None:
-        known.steps = self._memory.steps(steps)
-        known.context = state_machine.begin(known.id, len(steps))
 
     def _check_log(self, change: RawChange, _: bytes) -> None:
         workflow = _id_of(change.path.split("/")[-2])
@@ -218,10 +225,11 @@ class Segment:
     def _known(self, workflow: WorkflowId, change: RawChange) -> Kept:
         """What came before this change; read again where it was let go, or never seen."""
         known = self._memory.of(workflow)
-        if known.context is None:
+        if known.steps is None:
             before = self._before.pop(workflow, None)
             record, status = before or self._read_before(known, change)
-            self._begin(known, _steps(record, change.path))
+            known.steps = self._memory.steps(_steps(record, change.path))
+            known.context = _begun(known)
             lines = _event_bytes(status)
             known.forget_events()
             known.new_events(lines)
@@ -255,21 +263,34 @@ class Segment:
         return next((entry for entry in found if entry is not None), None)
 
     def _check_events(self, known: Kept, change: RawChange, content: bytes) -> None:
-        assert known.context is not None
-        events = _event_bytes(content)
         is_new = not change.old and not known.archived
+        is_again = known.is_written and is_new
+        followed = 0 if is_again else known.follow(content)
+        self._events += followed
+        if not followed:
+            self._check_in_full(known, change, content, is_again=is_again)
+        known.is_written, known.archived = True, ""
+        self._memory.keep(known)
+
+    def _check_in_full(
+        self, known: Kept, change: RawChange, content: bytes, *, is_again: bool
+    ) -> None:
+        known.course = None
+        events = _event_bytes(content)
         new = known.new_events(events)
-        if new is None or (known.is_written and is_new):
+        if new is None or is_again:
             self._report(change.path, "fsck.history", "events that were there are gone or changed")
             again = _events(events, known.id, change.path)
             known.context = state_machine.replay(_begun(known), again)
         else:
+            if known.context is None:
+                old = _events(events[: len(events) - len(new)], known.id, change.path)
+                known.context = state_machine.replay(_begun(known), old)
             for event in _events(new, known.id, change.path):
                 self._check_event(known, event, change.path)
         if status_codec.encode_status_with(known.context, events) != content:
             self._report(change.path, "status.replay", "state is not what its events lead to")
-        known.is_written, known.archived = True, ""
-        self._memory.keep(known)
+        known.set_course()
 
     def _check_event(self, known: Kept, event: WorkflowEvent, path: str) -> None:
         assert known.context is not None
@@ -360,10 +381,10 @@ def _id_of(text: str) -> WorkflowId:
 
 def _event_bytes(content: bytes) -> bytes:
     """The lines of the events, each with a comma: what history may only add to."""
-    start = content.find(_EVENTS)
-    if start < 0 or not content.endswith(_END):
+    start = content.find(EVENTS)
+    if start < 0 or not content.endswith(END):
         return b""
-    lines = content[start + len(_EVENTS) : -len(_END)]
+    lines = content[start + len(EVENTS) : -len(END)]
     return lines + b",\n" if lines else b""
 
 
