@@ -7,17 +7,17 @@ looked at it.
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
-from provisioner.errors import NotFound, Refused
+from provisioner.errors import Refused
 from provisioner.model import state_machine
 from provisioner.model.event import DataPushed, WorkflowEvent
 from provisioner.model.ids import CommitId, InvalidId, WorkflowId, parse_uuid
 from provisioner.model.problem import InvalidInput, Problem
 from provisioner.model.state_machine import WorkflowContext
-from provisioner.store import git_stream, history, layout, status_codec, status_index
+from provisioner.store import fsck_reading, history, layout, status_codec, status_index
 from provisioner.store.fsck_course import END, EVENTS
 from provisioner.store.fsck_kept import Kept, Memory, Step
 from provisioner.store.fsck_shapes import Shapes
@@ -29,9 +29,7 @@ from provisioner.store.status_store import StatusStore
 from provisioner.store.tree import EMPTY_TREE, FILE_MODE
 
 PROBLEM_LIMIT = 1_000  # a broken branch is broken; nobody reads more
-_WINDOW_BLOBS = 4_000  # read from git together: some 10 MB
 PATHS = (layout.FORMAT, layout.RECORDS, layout.STATUS, layout.LOGS, layout.ARCHIVED)
-_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # has no room for a new line
 _decode = json.JSONDecoder().decode
 
 
@@ -66,11 +64,10 @@ class Segment:
         done = 0
         for self._commit in past.merges:
             self._report("", "fsck.merge", "is a merge: only one history can be true")
-        for window in _windows(past):
-            for commit, contents in self._read(window):
-                self._commit = commit.commit
-                self._check_commit(commit, contents)
-            self._before.clear()
+        for window in fsck_reading.windows(past):
+            for read in fsck_reading.read(self._repo, window, self._memory.knows):
+                self._commit, self._before = read.commit.commit, read.before
+                self._check_commit(read.commit, read.contents)
             done += len(window)
             progress(done)
             if len(self._problems) >= PROBLEM_LIMIT:
@@ -82,43 +79,6 @@ class Segment:
             problems=tuple(self._problems[:PROBLEM_LIMIT]),
             archived=self._archived,
         )
-
-    def _read(
-        self, window: list[CommitChanges]
-    ) -> Iterator[tuple[CommitChanges, dict[str, bytes]]]:
-        """Read what a window wrote, and before that what it goes on from, in one stream."""
-        wanted = self._unknown(window)
-        names = [each for pair in wanted.values() for each in pair]
-        reads = {each.commit: [*filter(_is_read, each.changes)] for each in window}
-        names += (change.new for changes in reads.values() for change in changes)
-        stream = git_stream.found(self._repo.common_dir, names)
-        for workflow in wanted:
-            record, status = next(stream), next(stream)
-            if record is not None and status is not None:
-                self._before[workflow] = (record.content, status.content)
-        for commit in window:
-            contents = {}
-            for change in reads[commit.commit]:
-                found = next(stream)
-                if found is None:
-                    raise NotFound("object", change.new)
-                contents[change.path] = found.content
-            yield commit, contents
-
-    def _unknown(self, window: list[CommitChanges]) -> dict[WorkflowId, tuple[str, str]]:
-        """Of workflows that are met here for the first time: names of their two files."""
-        wanted: dict[WorkflowId, tuple[str, str]] = {}
-        for commit in window:
-            for change in commit.changes:
-                if not (change.old and change.new and change.path.startswith("status/")):
-                    continue
-                workflow = WorkflowId(change.path.rpartition("/")[2].removesuffix(".json"))
-                if not _ID.fullmatch(workflow) or workflow in wanted:
-                    continue
-                if not self._memory.knows(workflow):
-                    path = change.path.replace("status/", "workflows/", 1).removesuffix(".json")
-                    wanted[workflow] = (f"{commit.commit}:{path}/record.json", change.old)
-        return wanted
 
     def _check_commit(self, commit: CommitChanges, contents: dict[str, bytes]) -> None:
         """Records come before the status files that need them."""
@@ -334,28 +294,6 @@ class Segment:
         self._problems.append(Problem(path=path or self._commit, code=code, message=text))
 
 
-def _windows(past: history.History) -> Iterator[list[CommitChanges]]:
-    window: list[CommitChanges] = []
-    size = 0
-    for commit in past:
-        window.append(commit)
-        size += len(commit.changes)
-        if size > _WINDOW_BLOBS:
-            yield window
-            window, size = [], 0
-    yield window
-
-
-def _is_read(change: RawChange) -> bool:
-    """Whether the content matters: status files and new records."""
-    if not change.new or change.mode != FILE_MODE:
-        return False
-    top, _, rest = change.path.partition("/")
-    if top == layout.RECORDS:
-        return rest.endswith("/record.json")
-    return top == layout.ARCHIVED or (top == layout.STATUS and rest.endswith(".json"))
-
-
 def _begun(known: Kept) -> WorkflowContext:
     return state_machine.begin(known.id, len(known.actions))
 
@@ -370,6 +308,7 @@ def _steps(record: bytes, path: str) -> list[Step]:
         raise InvalidInput([Problem(path=path, code="status.format", message=message)]) from error
 
 
+@lru_cache(maxsize=10_000)  # each is asked for with every file of a workflow
 def _id_of(text: str) -> WorkflowId:
     try:
         return WorkflowId(parse_uuid(text))

@@ -5,10 +5,12 @@ A hundred thousand objects come at 10 Âµs each, where single questions cost 50 Â
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 
 from provisioner.errors import NotFound
@@ -17,20 +19,23 @@ from provisioner.store.git_process import GitFailed
 from provisioner.store.object_reader import GitObject
 
 _READ_BYTES = 1 << 18
+_LINES = 1_000  # written at once
 
 
 @contextmanager
 def fed(git_dir: Path, lines: Iterable[str], *words: str) -> Iterator[subprocess.Popen[bytes]]:
     """Start git and write lines to it from a thread, while its output is read here."""
     process = git_process.start(git_dir, *words, buffer_bytes=_READ_BYTES)
+    _widen(process)
     assert process.stdin is not None
     stdin = process.stdin
 
     def feed() -> None:
         # When the reader stops early, the pipe breaks: that ends the feeding, as it should.
         with suppress(BrokenPipeError, ValueError):
-            for line in lines:
-                stdin.write(line.encode())
+            rest = iter(lines)
+            while some := "".join(islice(rest, _LINES)):
+                stdin.write(some.encode())
             stdin.close()
 
     feeder = threading.Thread(target=feed, name="store-feed")
@@ -43,19 +48,18 @@ def fed(git_dir: Path, lines: Iterable[str], *words: str) -> Iterator[subprocess
         object_reader.end(process)
 
 
-def found(git_dir: Path, names: Iterable[str]) -> Iterator[GitObject | None]:
-    """Read what the names (ids, or `commit:path`) mean, in order; None for what is not there."""
-    with fed(
-        git_dir, (f"{each}\n" for each in names), "cat-file", "--batch", "--buffer"
-    ) as process:
+def found(git_dir: Path, names: Iterable[str]) -> Iterator[bytes | None]:
+    """Read what the names (ids, or `commit:path`) hold, in order; None for what is not there."""
+    lines = (f"{each}\n" for each in names)
+    with fed(git_dir, lines, "cat-file", "--batch", "--buffer") as process:
         pipe = process.stdout
         assert pipe is not None
         while header := pipe.readline():
             if header.endswith(b" missing\n"):
                 yield None
                 continue
-            _, kind, size = header.split()
-            yield GitObject(kind.decode(), pipe.read(int(size) + 1)[:-1])
+            yield pipe.read(int(header.rpartition(b" ")[2]))
+            pipe.read(1)
         check_end(process, "cat-file")
 
 
@@ -74,17 +78,25 @@ def objects(git_dir: Path, object_ids: Iterable[str]) -> Iterator[GitObject]:
         check_end(process, "cat-file")
 
 
-def tokens(process: subprocess.Popen[bytes]) -> Iterator[bytes]:
+def tokens(process: subprocess.Popen[bytes]) -> Iterator[str]:
     """Split an output at its NULs; raise `GitFailed` when git did not come to its end."""
     pipe = process.stdout
     assert pipe is not None
     rest = b""
     while chunk := pipe.read(_READ_BYTES):
-        *whole, rest = (rest + chunk).split(b"\0")
-        yield from whole
+        whole, _, rest = (rest + chunk).rpartition(b"\0")
+        if whole:
+            yield from whole.decode("utf-8", "surrogateescape").split("\0")
     if rest:
-        yield rest
+        yield rest.decode("utf-8", "surrogateescape")
     check_end(process, "diff-tree")
+
+
+def _widen(process: subprocess.Popen[bytes]) -> None:
+    """Let git write more before it waits for us: a pipe holds 64 KB, some 20 objects."""
+    with suppress(OSError, AttributeError):  # another kernel, or too much is asked for already
+        assert process.stdout is not None
+        fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, _READ_BYTES)
 
 
 def check_end(process: subprocess.Popen[bytes], command: str) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
 from provisioner.model.ids import CommitId
 from provisioner.store import git_stream
 from provisioner.store.repo import GitRepo
+from provisioner.store.tree import FILE_MODE
 
 _NONE = "0" * 40
 
@@ -67,10 +67,10 @@ class History:
             current: CommitChanges | None = None
             tokens = git_stream.tokens(process)
             for token in tokens:
-                if not token.startswith(b":"):
+                if not token.startswith(":"):
                     if current is not None:
                         yield current
-                    current = CommitChanges(commit=CommitId(token.decode()))
+                    current = CommitChanges(commit=CommitId(token))
                     continue
                 assert current is not None, "git names a commit before its changes"
                 current.changes.append(_change(token, next(tokens)))
@@ -92,16 +92,12 @@ def read(repo: GitRepo, since: CommitId | None, tip: CommitId, paths: tuple[str,
     )
 
 
-@lru_cache(maxsize=64)
-def _mode(octal: str) -> int:
-    return int(octal, 8)
-
-
-def _change(head: bytes, path: bytes) -> RawChange:
-    old_mode, mode, old, new, _ = head.decode().split(" ")
+def _change(head: str, path: str) -> RawChange:
+    """Of `:100644 100644 <old id> <new id> M`, where each word has its place."""
+    old_mode, mode, old, new = head[1:7], head[8:14], head[15:55], head[56:96]
     return RawChange(
-        path=path.decode("utf-8", "surrogateescape"),
-        mode=_mode(mode if new != _NONE else old_mode[1:]),
-        old="" if old == _NONE else old,
-        new="" if new == _NONE else new,
+        path,
+        FILE_MODE if mode == "100644" else int(mode if new != _NONE else old_mode, 8),
+        "" if old == _NONE else old,
+        "" if new == _NONE else new,
     )

@@ -317,3 +317,24 @@ def test_whatever_place_of_a_record_is_changed_it_is_judged_as_if_it_were_parsed
         files.append(FileChange(path=layout.record(each.id), content=forged))
     commit(repo, *files)
     assert len({each.path for each in problems(repo)}) > count * 0.2
+
+
+@pytest.mark.parametrize("folder", ["one\ntwo", "one\udcfftwo"])
+def test_a_folder_with_an_odd_name_does_not_confuse_the_reading(repo, folder):
+    started(repo, sites.record(1))
+    for content in (b"{}", b"{ }"):
+        commit(repo, FileChange(path=f"status/{folder}/{workflow_id(2)}.json", content=content))
+    assert [each.code for each in problems(repo)] == ["fsck.path", "fsck.path"]
+
+
+def test_a_workflow_that_is_met_in_the_middle_goes_on_from_what_was_there(repo):
+    records = [sites.record(number, *OWNERS) for number in range(3)]
+    started(repo, *records)
+    since = repo.branch("status")
+    with closing(StatusWriter(repo)) as writer:
+        for number in range(3):
+            for index in range(2):
+                result(writer.propose(sites.tell(told(index, State.SUCCESS, number))))
+                result(writer.propose(sites.tell(told(index + 1, State.RUNNING, number))))
+    found = fsck.check(repo, since=since)
+    assert (found.problems, found.workflows, found.events) == ((), 3, 12)
