@@ -11,6 +11,7 @@ import hashlib
 import ipaddress
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import NewType
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -105,6 +106,7 @@ def new_workflow_id(milliseconds: int, randomness: bytes) -> WorkflowId:
     return WorkflowId(str(UUID(bytes=bytes(octets))))
 
 
+@lru_cache(maxsize=10_000)  # each path of a workflow asks for it; a UUID takes 10 µs to take apart
 def shard(workflow: WorkflowId) -> str:
     """Return the folder of a workflow on the status branch; it follows from the id alone.
 

@@ -1,7 +1,8 @@
 """What is remembered of each workflow while its history is walked?
 
 Little: 100,000 workflows that wait for each other's turn must fit.  The events that were
-checked are kept as their length and digest; what comes after them is what is new.
+checked are held while there is room, and then kept as their length and digest; what comes
+after them is what is new.
 """
 
 from __future__ import annotations
@@ -16,10 +17,14 @@ from provisioner.model.ids import HardwareId, WorkflowId
 from provisioner.model.state_machine import WorkflowContext
 from provisioner.model.workflow import Action
 from provisioner.store import fsck_course
-from provisioner.store.fsck_course import DIGEST_BYTES, ActionText, Course
+from provisioner.store.fsck_course import END, ActionText, Course
 from provisioner.store.fsck_shapes import Likeness
 
 KEPT_WORKFLOWS = 150_000  # some 2 KB each; what was let go of is read again
+HELD_BYTES = 32_000_000  # of events: 10,000 workflows under way; digests are ten times slower
+
+
+_DIGEST_BYTES = 20
 
 
 class Step(NamedTuple):
@@ -72,7 +77,9 @@ class Kept:
     context: WorkflowContext | None = None  # None while the course or the events tell it
     course: Course | None = None
     checked: int = 0  # bytes of events
+    events: bytes | None = b""  # those bytes, or None where there is only their digest
     digest: bytes = b""
+    held: int = 0  # bytes that count as held
 
     @property
     def actions(self) -> tuple[Action, ...]:
@@ -81,16 +88,21 @@ class Kept:
 
     def new_events(self, events: bytes) -> bytes | None:
         """Take up the events of a newer version; return what was added, None if others changed."""
-        old = memoryview(events)[: self.checked]
-        hasher = blake2b(old, digest_size=DIGEST_BYTES)
-        is_same = len(events) >= self.checked and hasher.digest() == (self.digest or _EMPTY)
-        new = events[self.checked :]
-        if is_same:
-            hasher.update(new)
-        else:
-            hasher = blake2b(events, digest_size=DIGEST_BYTES)
-        self.checked, self.digest = len(events), hasher.digest()
-        return new if is_same else None
+        new = events[self.checked :] if self._stands_in(events, 0) else None
+        self.events, self.checked, self.digest = events, len(events), b""
+        return new
+
+    def _stands_in(self, content: bytes, start: int) -> bool:
+        """Whether the events that were checked are at this place."""
+        if self.events is not None:
+            return content.startswith(self.events, start)
+        old = memoryview(content)[start : start + self.checked]
+        return _digest(old) == self.digest
+
+    def let_go_of_events(self) -> None:
+        events, self.events = self.events, None
+        if events is not None:
+            self.digest = _digest(events)
 
     def follow(self, content: bytes) -> int:
         """Go on by the reports that a file adds; 0 when it takes the full check to tell."""
@@ -103,13 +115,13 @@ class Kept:
             actions=self.steps.texts,
             workers=self.steps.quoted,
             checked=self.checked,
-            digest=self.digest,
         )
-        if followed is None:
+        if followed is None or not self._stands_in(content, followed.start):
             return 0
-        events, self.checked, self.digest, self.course = followed
-        self.context = None
-        return events
+        self.course, self.context = followed.course, None
+        self.events = content[followed.start : -len(END)] + b",\n"
+        self.checked, self.digest = len(self.events), b""
+        return followed.events
 
     def set_course(self) -> None:
         """After a full check: let what follows be told from the course, if that can be."""
@@ -124,10 +136,11 @@ class Kept:
         self.forget_events()
 
     def forget_events(self) -> None:
-        self.checked, self.digest = 0, b""
+        self.checked, self.events, self.digest = 0, b"", b""
 
 
-_EMPTY = blake2b(digest_size=DIGEST_BYTES).digest()
+def _digest(events: bytes | memoryview) -> bytes:
+    return blake2b(events, digest_size=_DIGEST_BYTES).digest()
 
 
 class Memory:
@@ -136,6 +149,8 @@ class Memory:
     def __init__(self) -> None:
         self.workflows: dict[WorkflowId, Kept] = {}
         self._recent: OrderedDict[WorkflowId, Kept] = OrderedDict()
+        self._holding: OrderedDict[WorkflowId, Kept] = OrderedDict()
+        self._held_bytes = 0
         self._alike: dict[object, Any] = {}
         self._texts: dict[object, tuple[ActionText, ...]] = {}
 
@@ -176,10 +191,23 @@ class Memory:
         if context is not None and context.told and context.is_final:
             # Whatever is reported after the end is refused, told before or not.
             known.context = replace(context, told=())
+        self._hold(known)
         self._recent[known.id] = known
         self._recent.move_to_end(known.id)
         if len(self._recent) > KEPT_WORKFLOWS:
             self._recent.popitem(last=False)[1].forget()
+
+    def _hold(self, known: Kept) -> None:
+        """Keep the events of those that were met last, as far as there is room."""
+        self._held_bytes += known.checked - known.held
+        known.held = known.checked
+        self._holding[known.id] = known
+        self._holding.move_to_end(known.id)
+        while self._held_bytes > HELD_BYTES:
+            last = self._holding.popitem(last=False)[1]
+            last.let_go_of_events()
+            self._held_bytes -= last.held
+            last.held = 0
 
     def _once(self, value: Any) -> Any:
         return self._alike.setdefault(value, value)

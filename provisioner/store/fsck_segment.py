@@ -189,13 +189,20 @@ class Segment:
             before = self._before.pop(workflow, None)
             record, status = before or self._read_before(known, change)
             known.steps = self._memory.steps(_steps(record, change.path))
-            known.context = _begun(known)
-            lines = _event_bytes(status)
-            known.forget_events()
-            known.new_events(lines)
-            events = _events(lines, workflow, change.path)
-            known.context = state_machine.replay(_begun(known), events)
+            self._go_on_from(known, status, change.path)
         return known
+
+    def _go_on_from(self, known: Kept, status: bytes, path: str) -> None:
+        """Replay a status file that is trusted."""
+        known.forget_events()
+        known.context = _begun(known)
+        known.set_course()
+        if not known.follow(status):
+            lines = _event_bytes(status)
+            known.course, known.context = None, _begun(known)
+            known.new_events(lines)
+            known.context = state_machine.replay(known.context, _events(lines, known.id, path))
+            known.set_course()
 
     def _read_before(self, known: Kept, change: RawChange) -> tuple[bytes, bytes]:
         if not known.record_blob:

@@ -17,7 +17,7 @@ from provisioner.model.problem import Problem
 from provisioner.model.state import State
 from provisioner.model.state_machine import WorkflowContext
 from provisioner.model.workflow import WorkflowRecord
-from provisioner.store import fsck, fsck_course, layout, status_codec
+from provisioner.store import fsck, fsck_course, fsck_kept, layout, status_codec
 from provisioner.store.fsck_shapes import Shapes
 from provisioner.store.group import FileChange
 from provisioner.store.pack_sink import PackSink
@@ -60,9 +60,11 @@ def status_file(record: WorkflowRecord, *events: WorkflowEvent) -> FileChange:
 
 
 def problems(repo: GitRepo) -> tuple[Problem, ...]:
-    """What fsck finds; without its shortcuts it must find the same."""
+    """What fsck finds; without room for events, or without shortcuts, it must find the same."""
     found = fsck.check(repo, processes=1)
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fsck_kept, "HELD_BYTES", 0)
+        assert fsck.check(repo, processes=1) == found
         patch.setattr(fsck_course, "follow", lambda *_, **__: None)
         patch.setattr(Shapes, "find", lambda *_: None)
         assert fsck.check(repo, processes=1) == found
@@ -338,3 +340,18 @@ def test_a_workflow_that_is_met_in_the_middle_goes_on_from_what_was_there(repo):
                 result(writer.propose(sites.tell(told(index + 1, State.RUNNING, number))))
     found = fsck.check(repo, since=since)
     assert (found.problems, found.workflows, found.events) == ((), 3, 12)
+
+
+@pytest.mark.parametrize("processes", [2, 3, 5])
+def test_however_a_history_is_cut_each_commit_is_checked_once(repo, processes, monkeypatch):
+    monkeypatch.setattr(fsck, "SEGMENT_COMMITS", 1)
+    started(repo, *(sites.record(number, *OWNERS) for number in range(4)))
+    with closing(StatusWriter(repo)) as writer:
+        for number in range(4):
+            for index in range(2):
+                result(writer.propose(sites.tell(told(index, State.SUCCESS, number))))
+                result(writer.propose(sites.tell(told(index + 1, State.RUNNING, number))))
+    seen = []
+    found = fsck.check(repo, processes=processes, progress=lambda *done: seen.append(done))
+    assert (found.problems, found.workflows, found.events) == ((), 4, 20)
+    assert seen[-1] == (found.commits, found.commits)
