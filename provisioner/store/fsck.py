@@ -5,17 +5,20 @@ replay of its events, events are only ever added and were allowed when they were
 version of ephemeral data is there.  It costs what was written, and with `since` only what
 was written after that commit.
 
-A long history is cut into one stretch for each processor.  Each stretch starts from what
-the branch held at its beginning, which is what the stretch before it proves.
+A long history is cut into stretches, a long one for each processor and shorter ones for
+whichever is done first: commits differ in what they hold.  Each stretch starts from what the
+branch held at its beginning, which is what the stretch before it proves.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import accumulate
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
@@ -30,6 +33,8 @@ from provisioner.store.status_store import StatusStore
 from provisioner.store.tree import TreeEditor
 
 SEGMENT_COMMITS = 250  # of up to some hundred events each; fewer are not worth a process
+
+_WEIGHTS = (6, 1, 1)  # of the stretches of each processor
 
 Progress = Callable[[int, int], None]  # commits done, commits in all
 
@@ -69,10 +74,19 @@ def check(
     processes = processes or min(os.cpu_count() or 1, total // SEGMENT_COMMITS)
     tell = progress or (lambda done, total: None)
     if processes > 1:
-        parts = _run_all(repo, branch, past.cut(processes), lambda done: tell(done, total))
+        stretches = past.cut(_ends(total, processes))
+        parts = _run_all(repo, branch, stretches, processes, lambda done: tell(done, total))
     else:
         parts = [_run(repo, branch, past, lambda done: tell(done, total))]
     return _joined(repo, branch, tip, total, parts)
+
+
+def _ends(total: int, processes: int) -> list[int]:
+    """Where stretches end.  Each cut has its price, as what goes on beyond it is read again."""
+    weights = [weight for weight in _WEIGHTS for _ in range(processes)]
+    if total < SEGMENT_COMMITS * sum(weights):
+        weights = [1] * processes
+    return [total * done // sum(weights) for done in accumulate(weights)]
 
 
 def _run(repo: GitRepo, branch: str, past: History, progress: Callable[[int], None]) -> Found:
@@ -81,24 +95,30 @@ def _run(repo: GitRepo, branch: str, past: History, progress: Callable[[int], No
 
 
 def _run_all(
-    repo: GitRepo, branch: str, stretches: list[History], progress: Callable[[int], None]
+    repo: GitRepo,
+    branch: str,
+    stretches: list[History],
+    processes: int,
+    progress: Callable[[int], None],
 ) -> list[Found]:
-    """Check each stretch in a process of its own."""
+    """Check each stretch in a process of its own, so many at a time."""
     context = multiprocessing.get_context("fork")
+    waiting = deque(enumerate(stretches))
     done = [0] * len(stretches)
     found: dict[int, Found] = {}
     pipes: dict[Connection, int] = {}
     children = []
     try:
-        for number, past in enumerate(stretches):
-            ours, theirs = context.Pipe(duplex=False)
-            words = (repo.common_dir, branch, past, theirs)
-            child = context.Process(target=_work, args=words, daemon=True)
-            child.start()
-            theirs.close()
-            children.append(child)
-            pipes[ours] = number
-        while pipes:
+        while waiting or pipes:
+            while waiting and len(pipes) < processes:
+                number, past = waiting.popleft()
+                ours, theirs = context.Pipe(duplex=False)
+                words = (repo.common_dir, branch, past, theirs)
+                child = context.Process(target=_work, args=words, daemon=True)
+                child.start()
+                theirs.close()
+                children.append(child)
+                pipes[ours] = number
             for pipe in wait(list(pipes)):
                 assert isinstance(pipe, Connection)
                 number = pipes[pipe]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import NamedTuple
@@ -47,12 +47,11 @@ class History:
         """The same, to be read by another process."""
         return replace(self, repo=repo)
 
-    def cut(self, parts: int) -> list[History]:
-        """Cut it into stretches that follow each other."""
-        ends = [len(self.lines) * part // parts for part in range(parts + 1)]
+    def cut(self, ends: Iterable[int]) -> list[History]:
+        """Cut it, after so many commits each, into stretches that follow each other."""
         stretches = []
         since, merges = self.since, set(self.merges)
-        for start, end in pairwise(ends):
+        for start, end in pairwise((0, *ends)):
             lines = self.lines[start:end]
             commits = [CommitId(line[:40]) for line in lines]
             if commits:
