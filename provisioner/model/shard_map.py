@@ -1,13 +1,14 @@
 """How an immutable mapping of 100,000 keys is changed without copying it.
 
 A change copies two rows of 64 and one small dictionary: about 4 µs at any size, while
-copying a dictionary of 100,000 keys costs 2 ms.  Readers keep the old mapping.
+copying a dictionary of 100,000 keys costs 2 ms.  Readers keep the old mapping.  Many
+changes at once are made in an `Edit`, which copies nothing twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Generic, TypeVar
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from typing import Any, Generic, TypeAlias, TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -107,13 +108,124 @@ class ShardMap(Mapping[K, V], Generic[K, V]):
             del cell[key]
         return self._with_cell(place, cell, self._size - 1)
 
+    def with_all(self, changed: Mapping[K, V], gone: Iterable[K]) -> ShardMap[K, V]:
+        """Set and remove many keys; each row and cell that holds some is copied once."""
+        rows = self._rows.copy()
+        own_rows: dict[int, list[dict[K, V]]] = {}
+        own_cells: dict[int, dict[K, V]] = {}
+
+        def cell_of(key: K) -> dict[K, V]:
+            place = hash(key) & _PLACES
+            cell = own_cells.get(place)
+            if cell is None:
+                outer = place & _MASK
+                row = own_rows.get(outer)
+                if row is None:
+                    row = own_rows[outer] = rows[outer] = rows[outer].copy()
+                cell = own_cells[place] = row[place >> _BITS] = row[place >> _BITS].copy()
+            return cell
+
+        base, size = self._base, self._size
+        for key, value in changed.items():
+            cell = cell_of(key)
+            old = cell.get(key, _ABSENT)
+            size += key not in base if old is _ABSENT else old is _REMOVED
+            cell[key] = value
+        for key in gone:
+            if key in self:
+                size -= 1
+                if key in base:
+                    cell_of(key)[key] = _REMOVED
+                else:
+                    del cell_of(key)[key]
+        return self._with_rows(rows, size)
+
+    def edit(self) -> Edit[K, V]:
+        """Begin to make many changes; this mapping stays as it is."""
+        return Edit(self)
+
+    def result(self) -> ShardMap[K, V]:
+        """What an `Edit` has become, and this is already."""
+        return self
+
     def _with_cell(self, place: int, cell: dict[K, V], size: int) -> ShardMap[K, V]:
         rows = self._rows.copy()
         row = rows[place & _MASK].copy()
         row[(place >> _BITS) & _MASK] = cell
         rows[place & _MASK] = row
+        return self._with_rows(rows, size)
+
+    def _with_rows(self, rows: list[list[dict[K, V]]], size: int) -> ShardMap[K, V]:
         new: ShardMap[K, V] = object.__new__(ShardMap)
         new._base = self._base
         new._rows = rows
         new._size = size
         return new
+
+
+class Edit(MutableMapping[K, V]):
+    """A `ShardMap` that many changes are made to; each part of it is copied once, by `result`.
+
+    `set` and `without` change it and return it, so that code that knows `ShardMap`'s works on
+    it as well.
+    """
+
+    __slots__ = ("_changed", "_gone", "_old")
+
+    def __init__(self, old: ShardMap[K, V]) -> None:
+        self._old = old
+        self._changed: dict[K, V] = {}
+        self._gone: set[K] = set()
+
+    def __getitem__(self, key: K) -> V:
+        if key in self._changed:
+            return self._changed[key]
+        if key in self._gone:
+            raise KeyError(key)
+        return self._old[key]
+
+    def get(self, key: K, default: V | None = None) -> V | None:  # type: ignore[override]  # narrower
+        found: V = self._changed.get(key, _ABSENT)
+        if found is not _ABSENT:
+            return found
+        return default if key in self._gone else self._old.get(key, default)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._changed or (key not in self._gone and key in self._old)
+
+    def __iter__(self) -> Iterator[K]:
+        return iter(self.result())
+
+    def __len__(self) -> int:
+        return len(self.result())
+
+    def __setitem__(self, key: K, value: V) -> None:
+        self._changed[key] = value
+        self._gone.discard(key)
+
+    def __delitem__(self, key: K) -> None:
+        if key not in self:
+            raise KeyError(key)
+        self.discard(key)
+
+    def discard(self, key: K) -> None:
+        """Remove a key if it is there."""
+        self._changed.pop(key, None)
+        self._gone.add(key)
+
+    def set(self, key: K, value: V) -> Edit[K, V]:
+        self[key] = value
+        return self
+
+    def without(self, key: K) -> Edit[K, V]:
+        self.discard(key)
+        return self
+
+    def result(self) -> ShardMap[K, V]:
+        """Return the mapping as it is now; what is changed afterwards is not in it."""
+        if not self._changed and not self._gone:
+            return self._old
+        return self._old.with_all(self._changed, self._gone)
+
+
+Shards: TypeAlias = ShardMap[K, V] | Edit[K, V]

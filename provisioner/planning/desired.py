@@ -125,9 +125,9 @@ class _Updating:
 
     def __init__(self, previous: DesiredState) -> None:
         self._now = previous
-        self._files, self._claims = previous.files, previous.claims
-        self._refused, self._problems = previous.refused, previous.problems
-        self._in_force, self._paths = previous.in_force, previous.paths
+        self._files, self._claims = previous.files.edit(), previous.claims.edit()
+        self._refused, self._problems = previous.refused.edit(), previous.problems.edit()
+        self._in_force, self._paths = previous.in_force.edit(), previous.paths.edit()
         self._left: list[FileDocuments] = []  # documents that were in force
         self._came: list[str] = []  # paths whose documents came into force
         self._touched: set[Claim] = set()
@@ -138,23 +138,23 @@ class _Updating:
         last_good = {path: self._withdraw(path) for path in sorted(changed)}
         newest: list[tuple[int, str, ChangedFile]] = []
         for path in last_good:
-            self._problems = self._problems.without(path)
-            self._refused = self._refused.without(path)
-            self._in_force = self._in_force.without(path)
+            self._problems.discard(path)
+            self._refused.discard(path)
+            self._in_force.discard(path)
             file = changed[path]
             if file is None:
-                self._paths = self._paths.without(path)
+                self._paths.discard(path)
                 continue
-            self._paths = self._paths.set(path, file.blob_id)
+            self._paths[path] = file.blob_id
             if file.decoded.problems:
-                self._problems = self._problems.set(path, tuple(file.decoded.problems))
+                self._problems[path] = tuple(file.decoded.problems)
             newest.append((_rank(file, last_good[path]), path, file))
         for rank, path, file in sorted(newest, key=lambda each: each[:2]):
             documents = _documents(file)
             if rank == _BROKEN or not self._admit(path, documents):
                 self._fall_back(path, last_good[path])
                 if rank != _BROKEN:
-                    self._refused = self._refused.set(path, documents)
+                    self._refused[path] = documents
 
     def result(self, commit: CommitId | None) -> Update:
         self._admit_waiting()
@@ -171,9 +171,9 @@ class _Updating:
         documents = self._files.get(path)
         if documents is not None:
             for claim in claims_of(documents):
-                self._claims = self._claims.without(claim)
+                self._claims.discard(claim)
                 self._touched.add(claim)
-            self._files = self._files.without(path)
+            self._files.discard(path)
             self._left.append(documents)
         return documents
 
@@ -186,9 +186,9 @@ class _Updating:
 
     def _enforce(self, path: str, documents: FileDocuments) -> None:
         for claim in claims_of(documents):
-            self._claims = self._claims.set(claim, path)
+            self._claims[claim] = path
             self._touched.add(claim)
-        self._files = self._files.set(path, documents)
+        self._files[path] = documents
         self._came.append(path)
 
     def _fall_back(self, path: str, last_good: FileDocuments | None) -> None:
@@ -196,7 +196,7 @@ class _Updating:
         if last_good is not None and not any(self._conflicts(path, last_good)):
             self._enforce(path, last_good)
             blob = last_good.blob_id
-        self._in_force = self._in_force.set(path, blob)
+        self._in_force[path] = blob
 
     def _admit_waiting(self) -> None:
         """Try refused files again, until none gets what it waits for."""
@@ -207,8 +207,8 @@ class _Updating:
                 if any(self._conflicts(path, documents)):
                     continue
                 self._withdraw(path)
-                self._refused = self._refused.without(path)
-                self._in_force = self._in_force.without(path)
+                self._refused.discard(path)
+                self._in_force.discard(path)
                 self._set_problems(path, ())
                 self._enforce(path, documents)
                 progress = True
@@ -220,9 +220,9 @@ class _Updating:
         told = self._problems.get(path) or ()
         rest = tuple(each for each in told if each.code not in _CONFLICT_CODES)
         if rest or conflicts:
-            self._problems = self._problems.set(path, (*rest, *conflicts))
+            self._problems[path] = (*rest, *conflicts)
         else:
-            self._problems = self._problems.without(path)
+            self._problems.discard(path)
 
     def _conflicts(self, path: str, documents: FileDocuments) -> Iterator[Problem]:
         seen: set[Claim] = set()
@@ -255,48 +255,49 @@ class _Updating:
 
     def _indexed(self, commit: CommitId | None) -> DesiredState:
         now = self._now
-        hardware, by_mac, by_ip = now.hardware, now.hardware_by_mac, now.hardware_by_ip
-        templates, names, requests = now.templates, now.template_names, now.requests
+        hardware, requests = now.hardware.edit(), now.requests.edit()
+        by_mac, by_ip = now.hardware_by_mac.edit(), now.hardware_by_ip.edit()
+        templates, names = now.templates.edit(), now.template_names.edit()
         for documents in self._left:
             for machine in documents.hardware:
-                hardware = hardware.without(machine.id)
+                hardware.discard(machine.id)
                 for mac in machine.macs:
-                    by_mac = by_mac.without(mac)
+                    by_mac.discard(mac)
                 for address in machine.ips:
-                    by_ip = by_ip.without(address)
+                    by_ip.discard(address)
             for template in documents.templates:
-                templates = templates.without(template.name)
-                names = names.without(template.id)
+                templates.discard(template.name)
+                names.discard(template.id)
             for request in documents.requests:
-                requests = requests.without(request.source.path)
+                requests.discard(request.source.path)
         for path in self._came:
             documents = self._files[path]
             for machine in documents.hardware:
-                hardware = hardware.set(machine.id, machine)
+                hardware[machine.id] = machine
                 for mac in machine.macs:
-                    by_mac = by_mac.set(mac, machine.id)
+                    by_mac[mac] = machine.id
                 for address in machine.ips:
-                    by_ip = by_ip.set(address, machine.id)
+                    by_ip[address] = machine.id
             for template in documents.templates:
-                templates = templates.set(template.name, template)
-                names = names.set(template.id, template.name)
+                templates[template.name] = template
+                names[template.id] = template.name
             for request in documents.requests:
-                requests = requests.set(request.source.path, request)
+                requests[request.source.path] = request
         return replace(
             now,
             commit=commit,
-            hardware=hardware,
-            templates=templates,
-            requests=requests,
-            hardware_by_mac=by_mac,
-            hardware_by_ip=by_ip,
-            template_names=names,
-            problems=self._problems,
-            in_force=self._in_force,
-            paths=self._paths,
-            files=self._files,
-            refused=self._refused,
-            claims=self._claims,
+            hardware=hardware.result(),
+            templates=templates.result(),
+            requests=requests.result(),
+            hardware_by_mac=by_mac.result(),
+            hardware_by_ip=by_ip.result(),
+            template_names=names.result(),
+            problems=self._problems.result(),
+            in_force=self._in_force.result(),
+            paths=self._paths.result(),
+            files=self._files.result(),
+            refused=self._refused.result(),
+            claims=self._claims.result(),
         )
 
 

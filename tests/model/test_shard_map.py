@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provisioner.model.shard_map import ShardMap
@@ -59,3 +59,28 @@ def test_a_key_that_was_removed_from_what_it_was_made_over_is_not_there():
         made["key"]
     assert dict(made) == {"other": 2}
     assert dict(made.set("key", 4)) == {"key": 4, "other": 2}
+
+
+@settings(deadline=None)
+@given(STEPS, STEPS)
+def test_an_edit_holds_what_a_dictionary_would_hold_and_leaves_every_map_as_it_was(first, then):
+    expected = {name: number or 0 for name, number in first}
+    before = dict(expected)
+    old: ShardMap[str, int] = ShardMap(before)
+    edit = old.edit()
+    given_out = []
+    for key, value in then:
+        if value is None:
+            expected.pop(key, None)
+            edit.discard(key)
+        else:
+            expected[key] = value
+            edit[key] = value
+        assert len(edit) == len(expected) and edit.get(key) == expected.get(key)
+        assert (key in edit) == (key in expected)
+        given_out.append((edit.result(), dict(expected)))
+    assert dict(edit) == expected
+    assert dict(old) == before
+    assert all(
+        dict(made) == then_held and len(made) == len(then_held) for made, then_held in given_out
+    )
