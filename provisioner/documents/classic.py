@@ -25,6 +25,7 @@ from provisioner.model.ids import (
 from provisioner.model.problem import Problem, Severity
 from provisioner.model.workflow import WorkflowRequest
 
+_encode_meaning = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 _DUMP_HINT = "this is a dump; turn it into repository files with: tink import FILE"
 
 
@@ -207,7 +208,7 @@ def request_digest(
     meaning = {"hardware": hardware, "id": identity, "template": template}
     if hardware_ref:
         meaning["hardware_ref"] = hardware_ref
-    text = json.dumps(meaning, sort_keys=True, separators=(",", ":"))
+    text = _encode_meaning(meaning)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

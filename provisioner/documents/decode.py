@@ -132,6 +132,8 @@ def _decode_classic(kind: Kind, document: Document, *, source: Source) -> Decode
 
 def _joined(found: Iterable[Decoded], reading: Reading) -> Decoded:
     found = list(found)
+    if len(found) == 1 and not reading.problems and not found[0].problems:
+        return found[0]
     # What follows from a mistake in the YAML is not told a second time.
     broken = {each.line for each in reading.problems}
     problems = [each for one in found for each in one.problems if each.line not in broken]

@@ -24,14 +24,19 @@ class NotJson(ValueError):
 
 def load(text: str, *, on_object: Callable[[list[tuple[str, Any]]], Any] | None = None) -> object:
     """Read a JSON text, or raise `NotJson`; halves of a character become U+FFFD, as in Go."""
+    return _load(text, _decoder(on_object) if on_object else _DECODER)
+
+
+def load_strictly(text: str) -> object:
+    """As `load`, and also a key that stands twice in one object is `NotJson`."""
+    return _load(text, _STRICT_DECODER)
+
+
+def _load(text: str, decoder: json.JSONDecoder) -> object:
+    if text.startswith("\ufeff"):  # json.loads' word for it; it would make a decoder each time
+        raise NotJson("Unexpected UTF-8 BOM (decode using utf-8-sig)")
     try:
-        data = json.loads(
-            text,
-            object_pairs_hook=on_object,
-            parse_float=_finite,
-            parse_int=_short,
-            parse_constant=_refuse,
-        )
+        data = decoder.decode(text)
     except json.JSONDecodeError as error:
         raise NotJson(error.msg, error.pos) from None
     except RecursionError:
@@ -71,3 +76,25 @@ def _short(text: str) -> int:
 
 def _refuse(text: str) -> object:
     raise NotJson(f"{text} is no JSON")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise NotJson("a key stands twice")
+    return found
+
+
+def _decoder(
+    on_object: Callable[[list[tuple[str, Any]]], Any] | None = None,
+) -> json.JSONDecoder:
+    return json.JSONDecoder(
+        object_pairs_hook=on_object,
+        parse_float=_finite,
+        parse_int=_short,
+        parse_constant=_refuse,
+    )
+
+
+_DECODER = _decoder()
+_STRICT_DECODER = _decoder(_once)

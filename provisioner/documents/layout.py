@@ -31,6 +31,6 @@ def kind_of(path: str) -> Kind | None:
     kind, endings = _FOLDERS.get(folder, (None, ()))
     if kind is None or not rest.lower().endswith(endings):
         return None
-    if any(part.startswith(".") for part in rest.split("/")):
+    if rest.startswith(".") or "/." in rest:
         return None
     return kind

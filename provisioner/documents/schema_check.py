@@ -1,8 +1,7 @@
 """Does a document keep to its JSON Schema, and if not, where and what would be right?
 
-jsonschema alone is fast enough: 175 µs for a hardware document of two interfaces, so that
-a validator written in Rust (1 µs) would save two seconds in 10,000 files for one
-dependency more.
+What plainly keeps to it is accepted in 7 µs (see schema_accept.py).  jsonschema, which takes
+175 µs for a hardware document of two interfaces, looks at the rest and says what is wrong.
 """
 
 from __future__ import annotations
@@ -16,6 +15,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from provisioner import resources
+from provisioner.documents import schema_accept
+from provisioner.documents.schema_accept import Accepts
 from provisioner.documents.yaml_composer import MAX_PROBLEMS
 from provisioner.documents.yaml_reader import Document, Path
 from provisioner.model.problem import Problem, Severity
@@ -56,6 +57,8 @@ def check(
     `prefix` leads to the data in its document (an item of a List); `unknown` says how bad
     a field is that the schema does not have.
     """
+    if _accepts(name)(data):
+        return ()
     problems: list[Problem] = []
     for error in _validator(name).iter_errors(data):
         told = _explain(error, document, path=path, prefix=prefix, unknown=unknown)
@@ -106,6 +109,11 @@ def _without_echoes(problems: list[Problem]) -> Iterable[Problem]:
 
 def _missing(problem: Problem) -> str:
     return problem.message.removesuffix(" is missing").rpartition(" ")[2]
+
+
+@cache
+def _accepts(name: str) -> Accepts:
+    return schema_accept.compile_schema(schema(name))
 
 
 @cache

@@ -11,7 +11,7 @@ schema, so that `52:54:00:12:34:56` and `no` stay text.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -46,16 +46,21 @@ DUMP_LIMITS = Limits(
 )
 
 MAX_BROKEN_DOCUMENTS = 10  # after each the text is read again from the next one
+_FRAME_EVENTS = 4  # a stream and its document begin and end
 # What JSON allows and the C parser refuses: halves of a surrogate pair, and leading tabs.
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """One document: plain data, and where each part of it stands."""
+    """One document: plain data, and where each part of it stands.
+
+    `find_entry` stands in for `entry` where nobody had to know the places so far.
+    """
 
     data: object
-    entry: Entry | None
+    entry: Entry | None = None
+    find_entry: Callable[[], Entry | None] | None = None
 
     def place(self, path: Path) -> Place:
         """Return line and column of the value at a path, or of its nearest parent."""
@@ -81,7 +86,7 @@ class Document:
         return str(entry[2].style or "") if entry and entry[2] is not None else ""
 
     def _find(self, path: Path) -> tuple[Place, Place, Entry | None]:
-        entry = self.entry
+        entry = self.find_entry() if self.find_entry else self.entry
         if entry is None:
             return (0, 0), (0, 0), None
         key_event = event = entry[0]
@@ -159,10 +164,60 @@ def _next_document(text: str, begun: tuple[int, int], line: int) -> tuple[int, i
 
 
 def _read_json(text: str, *, path: str, limits: Limits) -> Reading:
-    """JSON is YAML, nearly: Python's reader settles what is JSON, ours finds the places."""
+    """JSON is YAML, nearly: Python's reader settles what is JSON, ours finds the places.
+
+    Finding them takes nine tenths of the time, so that of a plain text they are found when
+    somebody asks.
+    """
+    if _is_plain(text, limits):
+        with suppress(NotJson):
+            data = json_text.load_strictly(text)
+            return Reading(documents=(Document(data=data, find_entry=_Places(text, limits)),))
+    return _read_json_with_places(text, path=path, limits=limits)
+
+
+def _is_plain(text: str, limits: Limits) -> bool:
+    """Whether a JSON text keeps to the limits, and its keys are those that YAML sees.
+
+    A node takes a character at least.  Escapes and wide characters are where the two differ.
+    """
+    return (
+        len(text) + _FRAME_EVENTS <= limits.nodes
+        and text.count("{") + text.count("[") <= limits.depth
+        and text.isascii()
+        and "\\u" not in text
+    )
+
+
+class _Places:
+    """Finds the places of a JSON text once: a `cache` would cost as much as reading it does."""
+
+    __slots__ = ("_entry", "_limits", "_text")
+
+    def __init__(self, text: str, limits: Limits) -> None:
+        self._text: str | None = text
+        self._limits = limits
+        self._entry: Entry | None = None
+
+    def __call__(self) -> Entry | None:
+        if self._text is not None:
+            text, self._text = self._text, None
+            self._entry = _json_entry(_read_as_yaml(text, path="", limits=self._limits))
+        return self._entry
+
+
+def _read_as_yaml(text: str, *, path: str, limits: Limits) -> Reading:
     # Both replacements keep the length, so that the places stay true.
     plain = _SURROGATE.sub(r"\\u0041", text).replace("\t", " ")
-    places = _read_yaml(plain, path=path, limits=limits)
+    return _read_yaml(plain, path=path, limits=limits)
+
+
+def _json_entry(places: Reading) -> Entry | None:
+    return places.documents[0].entry if len(places.documents) == 1 else None
+
+
+def _read_json_with_places(text: str, *, path: str, limits: Limits) -> Reading:
+    places = _read_as_yaml(text, path=path, limits=limits)
     past_limit = [each for each in places.problems if each.code in LIMIT_CODES]
     if past_limit:
         return Reading(problems=tuple(past_limit))
@@ -182,9 +237,9 @@ def _read_json(text: str, *, path: str, limits: Limits) -> Reading:
             hint=_json_hint(error.message),
         )
         return Reading(problems=(problem,))
-    entry = places.documents[0].entry if len(places.documents) == 1 else None
     twice = tuple(each for each in places.problems if each.code == "yaml.duplicate")
-    return Reading(documents=(Document(data=data, entry=entry),), problems=twice)
+    document = Document(data=data, entry=_json_entry(places))
+    return Reading(documents=(document,), problems=twice)
 
 
 def _json_hint(message: str) -> str:

@@ -6,6 +6,8 @@ import json
 
 import pytest
 from document_reading import data_of, problems_of, shown
+from hypothesis import given
+from hypothesis import strategies as st
 
 from provisioner.documents import yaml_reader
 from provisioner.documents.yaml_composer import Limits
@@ -99,6 +101,48 @@ def test_a_lone_half_of_a_character_is_replaced_as_go_does():
 )
 def test_a_json_file_must_be_json(text, problem):
     assert problems_of(text, "x.json") == [problem]
+
+
+KEYS = st.sampled_from(("id", "a key", "{[", "<<", "", "&a", "null", "k" * 1100))
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(-1e9, 1e9) | KEYS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def places_in(data, document, where=()):
+    found = [(where, document.place(where), document.key_place(where), document.source(where))]
+    for step, part in data.items() if isinstance(data, dict) else ():
+        found += places_in(part, document, (*where, step))
+    for step, part in enumerate(data) if isinstance(data, list) else ():
+        found += places_in(part, document, (*where, step))
+    return found
+
+
+@given(JSON, st.sampled_from((None, 2, "\t")))
+def test_json_says_the_same_at_the_same_places_whether_it_is_plain_or_not(value, indent):
+    # A wide character at the end has the places looked for at once.
+    read = [
+        yaml_reader.read(json.dumps([value, last], indent=indent), path="x.json", as_json=True)
+        for last in ("ae", "\u00e9")
+    ]
+    plain, wide = (reading.documents[0] for reading in read)
+    assert plain.data[0] == wide.data[0] == value
+    assert places_in([value], plain) == places_in([value], wide)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('{"a": 1, "b": {"x": 2,\n "x": 3}}', "2:2 yaml.duplicate"),
+        ("[" * 65 + "]" * 65, "1:65 yaml.depth"),
+        (f"[{'1,' * 50_000}1]", "1:99996 yaml.nodes"),
+        ('{"a": 1e999}', "1:7 yaml.number"),
+    ],
+)
+def test_json_has_the_limits_of_yaml(text, problem):
+    assert problems_of(text, "x.json")[0] == problem
 
 
 def test_every_part_has_its_place():
