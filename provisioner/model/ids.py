@@ -33,6 +33,7 @@ HARDWARE_NAMESPACE = uuid5(NAMESPACE_URL, "https://tinkgit.dev/hardware")
 
 _BARE_HEX = re.compile(r"[0-9a-fA-F]+\Z")
 _OCTETS = re.compile(r"[0-9a-fA-F]{1,2}([:-])(?:[0-9a-fA-F]{1,2}\1)*[0-9a-fA-F]{1,2}\Z")
+_USUAL_MAC = re.compile(r"[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2}){5}\Z")
 _DOTTED = re.compile(r"[0-9a-fA-F]{4}(?:\.[0-9a-fA-F]{4})+\Z")
 # Go's net.ParseMAC knows 6 (Ethernet), 8 (EUI-64) and 20 octets (IP over InfiniBand).
 _MAC_OCTETS = frozenset({6, 8, 20})
@@ -49,6 +50,8 @@ def parse_mac(text: str) -> MacAddress:
 
     Returns lower-case octets joined by colons.
     """
+    if _USUAL_MAC.match(text):
+        return MacAddress(text.lower())
     if _OCTETS.match(text):
         octets = [octet.zfill(2) for octet in re.split("[:-]", text)]
     elif _DOTTED.match(text) or (_BARE_HEX.match(text) and len(text) % 2 == 0):

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from provisioner.documents.hardware_view import hardware_view
-from provisioner.documents.workflow_text import ParsedWorkflow
 from provisioner.errors import UserError
 from provisioner.model import ids
 from provisioner.model.hardware import Hardware
@@ -21,6 +20,7 @@ from provisioner.model.views import DesiredState, WorkflowCreated
 from provisioner.model.workflow import WorkerAddress, WorkflowRecord, WorkflowRequest
 from provisioner.planning.desired import file_of
 from provisioner.planning.template_cache import TemplateCache
+from provisioner.planning.text_shape import Made
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,17 +51,16 @@ def render_workflow(
         made = cache.make(template, data)
     except InvalidInput as invalid:
         raise _for_request(invalid, request) from None
-    parsed = made.parsed
-    workers = _workers(parsed, template, request, desired)
-    actions = parsed.actions_for([machine.id for machine in workers])
+    workers = _workers(made, template, request, desired)
+    actions = made.actions_for([machine.id for machine in workers])
     machines = {
         machine.id: machine
-        for task, machine in zip(parsed.tasks, workers, strict=True)
-        if task.actions
+        for task, machine in zip(made.tasks, workers, strict=True)
+        if not task.is_empty
     }
     record = WorkflowRecord(
         id=new.id,
-        name=parsed.name,
+        name=made.name,
         template_id=template.id,
         template_name=template.name,
         template_blob=ids.BlobId(template.source.blob_id),
@@ -71,7 +70,7 @@ def render_workflow(
         desired_commit=new.desired_commit,
         device_map=request.hardware,
         created_at=new.created_at,
-        global_timeout_seconds=parsed.global_timeout_seconds,
+        global_timeout_seconds=made.global_timeout_seconds,
         actions=actions,
         workers=tuple(
             WorkerAddress(id=machine.id, macs=machine.macs, ips=machine.ips)
@@ -102,8 +101,9 @@ def render_data(
 ) -> Mapping[str, object]:
     """The device map's keys; the machine's `Hardware` and `hardware` if the text asks for them."""
     data = dict(request.hardware)
-    machine = _referenced(request, desired)
-    if machine is not None and ("Hardware" in template.text or "hardware" in template.text):
+    is_shown = "Hardware" in template.text or "hardware" in template.text
+    machine = _referenced(request, desired) if is_shown or request.hardware_ref else None
+    if machine is not None and is_shown:
         for name, value in hardware_view(machine).items():
             data.setdefault(name, value)
     return data
@@ -163,17 +163,17 @@ def worker_address(text: str) -> tuple[str, str]:
 
 
 def _workers(
-    parsed: ParsedWorkflow, template: Template, request: WorkflowRequest, desired: DesiredState
+    made: Made, template: Template, request: WorkflowRequest, desired: DesiredState
 ) -> list[Hardware]:
     """The machine of each task; every one that is missing is told."""
     found: list[Hardware] = []
     problems = []
-    for task in parsed.tasks:
-        kind, name = worker_address(task.worker)
+    for task in made.tasks:
         machine = find_hardware(task.worker, desired)
         if machine is not None:
             found.append(machine)
             continue
+        kind, name = worker_address(task.worker)
         known = f"no worker found: {kind}: {name}" if kind else ""
         message = known or f"invalid worker address: {task.worker}"
         hint = "add its file to hardware/" if kind else "a worker is a MAC or an IPv4 address"
@@ -185,7 +185,7 @@ def _workers(
         )
         problems.append(problem)
     if problems:
-        raise UnknownWorkers(problems, [task.worker for task in parsed.tasks])
+        raise UnknownWorkers(problems, [task.worker for task in made.tasks])
     return found
 
 

@@ -119,6 +119,13 @@ class Evaluation:
         self.pieces.append(Piece(at, text, is_literal))
 
     def _action(self, node: nodes.Action, dot: object) -> None:
+        # Most of what a template prints is one text of the data: half the time for the same.
+        if node.field and type(dot) is dict and self._depth < self._budget.limits.depth:
+            text = dot.get(node.field)
+            if type(text) is str:
+                self._budget.spend(1)
+                self._write(node.at, text)
+                return
         value = self._pipeline(node.pipeline, dot)
         if node.pipeline.variables:
             return

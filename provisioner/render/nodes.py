@@ -102,8 +102,11 @@ Operand = Dot | Nil | Bool | Number | String | Field | Variable | Chain | Identi
 
 @dataclass(frozen=True, slots=True)
 class Action:
+    """`field` is set when it prints one field of the dot and does nothing else."""
+
     at: int
     pipeline: Pipeline
+    field: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +154,16 @@ class Call:
 
 Node = Text | Action | If | With | Range | Break | Continue | Call
 Nodes = tuple[Node, ...]
+
+
+def only_field(pipeline: Pipeline) -> str:
+    """The name of the field of the dot that a pipeline is, or nothing."""
+    if len(pipeline.commands) != 1 or pipeline.variables:
+        return ""
+    words = pipeline.commands[0].words
+    first = words[0]
+    is_field = len(words) == 1 and isinstance(first, Field) and len(first.names) == 1
+    return first.names[0] if is_field and isinstance(first, Field) else ""
 
 
 def describe(node: Operand) -> str:

@@ -89,7 +89,8 @@ class _Parser:
             unexpected(token, "the text")
         word = self._cursor.skip_space()
         if word.kind is not Kind.KEYWORD or word.text == "nil":
-            return nodes.Action(word.at, self._pipelines.pipeline("an action", Kind.RIGHT))
+            pipeline = self._pipelines.pipeline("an action", Kind.RIGHT)
+            return nodes.Action(word.at, pipeline, nodes.only_field(pipeline))
         self._cursor.next += 1
         match word.text:
             case "if":

@@ -1,0 +1,77 @@
+"""A text that is read by its shape says what it says when it is read in full."""
+
+from __future__ import annotations
+
+import pytest
+from builders import ONE, TWO, template
+
+from provisioner.documents import workflow_text
+from provisioner.planning import text_shape
+from provisioner.planning.template_cache import TemplateCache
+
+EVERYWHERE = """\
+version: "0.1"
+name: everywhere
+tasks:
+  - name: first
+    worker: {{.one}}
+    environment:
+      SERVER: {{.two}}
+      BOTH: "{{.one}} {{.two}}"
+    actions:
+      - name: plain
+        image: alpine
+      - name: told
+        image: alpine
+        command: [ping, "{{.two}}", "http://{{.two}}/x"]
+        on-timeout: ["{{.one}}"]
+        on-failure: ["say", "{{.one}}"]
+        environment:
+          SERVER: fixed
+          URL: "http://{{.two}}/{{.other}}"
+  - name: second
+    worker: "{{.two}}"
+    actions:
+      - name: plain
+        image: alpine
+        pid: host
+        volumes: ["/dev:/dev"]
+"""
+DEVICES = (
+    {"one": "02:00:00:00:00:01", "two": "10.0.0.1", "other": "x"},
+    {"one": "02:00:00:00:00:02", "two": "10.0.0.2", "other": "x"},
+    {"one": "10.0.0.3", "two": "AA:00:00:00:00:03", "other": "x"},
+    {"one": "10.0.0.4", "two": "10.0.0.4", "other": "x"},
+    {"one": "10.0.0.5", "two": "10.0.0.55", "other": "10.0.0.5"},
+    {"one": "240.255.254.0", "two": "10.0.0.6", "other": "a stand-in's own address"},
+    {"one": "02:ff:ff:ff:fe:01", "two": "02:ff:ff:ff:fe:00", "other": "x"},
+    {"one": "no address", "two": "10.0.0.7", "other": "x: y"},
+    {"one": "10.0.0.8", "two": "10.0.0.9", "other": "10.0.0.810.0.0.8"},
+)
+
+
+@pytest.mark.parametrize("first", DEVICES)
+@pytest.mark.parametrize("then", DEVICES)
+def test_what_a_text_says_does_not_depend_on_those_that_were_read_before(first, then):
+    cache = TemplateCache()
+    for devices in (first, then):
+        made = cache.make(template(EVERYWHERE), devices)
+        parsed = workflow_text.parse_workflow(made.text, path="x")
+        assert made.actions_for((ONE, TWO)) == parsed.actions_for((ONE, TWO))
+        assert [each.worker for each in made.tasks] == [each.worker for each in parsed.tasks]
+        assert (made.name, made.global_timeout_seconds) == ("everywhere", 0)
+
+
+def test_texts_that_differ_in_addresses_have_one_outline():
+    outlines = {
+        text_shape.outline_of(f'worker: "{mac}"\nurl: http://{mac}/', {"device_1": mac}).text
+        for mac in ("02:00:00:00:00:01", "02:00:00:00:00:02")
+    }
+    assert len(outlines) == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["x10.0.0.1", "10.0.0.1:80", "10.0.0.110.0.0.1", "é10.0.0.1", "10.0.0.1%eth0"]
+)
+def test_an_address_that_is_a_part_of_something_has_no_stand_in(text):
+    assert text_shape.outline_of(f"url: {text}", {"device_1": "10.0.0.1"}) is None
