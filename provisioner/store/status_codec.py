@@ -31,6 +31,7 @@ from provisioner.model.state import State
 from provisioner.model.state_machine import WorkflowContext
 from provisioner.model.views import LiveWorkflow, ReconcileReport
 from provisioner.model.workflow import Action, WorkerAddress, WorkflowRecord
+from provisioner.store import action_text
 
 FORMAT_VERSION = 1
 EVENT_KINDS: Mapping[str, type[WorkflowEvent]] = {
@@ -103,13 +104,21 @@ def check_format(content: bytes | None) -> None:
 
 
 def encode_record(record: WorkflowRecord) -> bytes:
-    return _lines(
-        {name: getattr(record, name) for name in _NAMES[WorkflowRecord]}
-        | {
-            "actions": [_fields_of(action) for action in record.actions],
-            "workers": [_fields_of(worker) for worker in record.workers],
-        }
-    )
+    raw = _fields_of(record)
+    raw["workers"] = [_fields_of(worker) for worker in record.workers]
+    texts = {name: _encode_sorted(value) for name, value in raw.items() if name != "actions"}
+    actions = ", ".join([action_text.encode(each, _action_text) for each in record.actions])
+    texts["actions"] = f"[{actions}]"
+    body = ",\n".join([f'"{name}": {texts[name]}' for name in raw])
+    try:
+        return f"{{\n{body}\n}}\n".encode()
+    except UnicodeEncodeError:
+        raw["actions"] = [_fields_of(action) for action in record.actions]
+        return _lines(raw)
+
+
+def _action_text(action: Action) -> str:
+    return _encode_sorted(_fields_of(action))
 
 
 def is_as_written(content: bytes, path: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, fields, replace
 
 import jsonschema
 import pytest
@@ -24,6 +24,7 @@ from provisioner.model.ids import BlobId, ReportId
 from provisioner.model.problem import InvalidInput, Problem, Severity
 from provisioner.model.state import State
 from provisioner.model.views import ReconcileReport
+from provisioner.model.workflow import Action
 from provisioner.store import status_codec
 from tests import builders
 
@@ -49,6 +50,13 @@ def rich_record() -> object:
     return builders.record(
         actions=(action,), device_map={"z": "1", "a": ["x"]}, hardware={builders.ONE: {"id": "x"}}
     )
+
+
+COMMA = ",\n"
+
+
+def as_json(value: object, *, ascii: bool = False) -> str:
+    return json.dumps(value, ensure_ascii=ascii, sort_keys=True)
 
 
 def all_events() -> tuple[WorkflowEvent, ...]:
@@ -92,6 +100,33 @@ def test_the_order_of_a_mapping_does_not_change_the_bytes():
     one = builders.record(device_map={"a": "1", "b": "2"})
     other = builders.record(device_map={"b": "2", "a": "1"})
     assert status_codec.encode_record(one) == status_codec.encode_record(other)
+
+
+ODD = st.one_of(
+    TEXT,
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.lists(TEXT, max_size=2).map(tuple),
+    st.lists(st.tuples(TEXT, TEXT) | TEXT, max_size=2).map(tuple),
+    st.dictionaries(TEXT, TEXT, max_size=2),
+)
+
+
+@given(st.fixed_dictionaries({}, optional={each.name: ODD for each in fields(Action)}), TEXT)
+def test_a_record_is_json_as_python_writes_it_one_key_a_line(changes, name):
+    """Also one that somebody edited, with values of other types."""
+    record = builders.record(actions=(replace(builders.action(3), **changes),), name=name)
+    raw = {each.name: getattr(record, each.name) for each in fields(record)}
+    raw["actions"] = list(map(asdict, record.actions))
+    raw["workers"] = list(map(asdict, record.workers))
+    try:
+        lines = [f'"{key}": {as_json(value)}' for key, value in raw.items()]
+        content = f"{{\n{COMMA.join(lines)}\n}}\n".encode()
+    except UnicodeEncodeError:
+        lines = [f'"{key}": {as_json(value, ascii=True)}' for key, value in raw.items()]
+        content = f"{{\n{COMMA.join(lines)}\n}}\n".encode()
+    assert status_codec.encode_record(record) == content
 
 
 @pytest.mark.parametrize("count", range(8))
