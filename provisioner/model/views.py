@@ -6,9 +6,10 @@ Changing one gives a new one, so a reader never waits and never sees half a chan
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import reduce
+from itertools import groupby
 from typing import Protocol, TypeAlias, TypeVar
 
 from provisioner.model import state_machine
@@ -24,7 +25,7 @@ from provisioner.model.ids import (
     WorkflowId,
 )
 from provisioner.model.problem import Problem
-from provisioner.model.shard_map import ShardMap
+from provisioner.model.shard_map import Edit, ShardMap
 from provisioner.model.state import State
 from provisioner.model.state_machine import WorkflowContext
 from provisioner.model.template import Template
@@ -157,14 +158,22 @@ class StatusView:
         """Return the view after an accepted change."""
         match change:
             case WorkflowCreated():
-                return self._with_created(change.record)
+                return self._with_created((change.record,))
             case Reconciled():
                 return replace(self, reconcile=change.report)
             case _:
                 return self._with_event(change)
 
     def apply_all(self, changes: Iterable[Change]) -> StatusView:
-        return reduce(StatusView.apply, changes, self)
+        """As `apply` one by one; new workflows that follow each other are taken in together."""
+        view = self
+        for is_new, run in groupby(changes, lambda each: isinstance(each, WorkflowCreated)):
+            if is_new:
+                records = (each.record for each in run if isinstance(each, WorkflowCreated))
+                view = view._with_created(records)
+            else:
+                view = reduce(StatusView.apply, run, view)
+        return view
 
     def at(self, commit: CommitId) -> StatusView:
         return replace(self, commit=commit)
@@ -174,15 +183,25 @@ class StatusView:
         queue = self.queues.get(worker)
         return queue[0] if queue else None
 
-    def _with_created(self, record: WorkflowRecord) -> StatusView:
-        context = state_machine.begin(record.id, len(record.actions))
-        entry = LiveWorkflow(id=record.id, record=record, context=context)
+    def _with_created(self, records: Iterable[WorkflowRecord]) -> StatusView:
+        workflows, requests = self.workflows.edit(), self.requests.edit()
+        by_digest = self.by_digest.edit()
+        queues, addresses = self.queues.edit(), self.live_addresses.edit()
+        for record in records:
+            context = state_machine.begin(record.id, len(record.actions))
+            entry = LiveWorkflow(id=record.id, record=record, context=context)
+            workflows[record.id] = entry
+            requests[record.request_path] = record.id
+            _add(by_digest, record.request_digest, record.id)
+            _enqueue(entry, workflows, queues, addresses)
         return replace(
             self,
-            workflows=self.workflows.set(record.id, entry),
-            requests=self.requests.set(record.request_path, record.id),
-            by_digest=_added(self.by_digest, record.request_digest, record.id),
-        ).with_live(entry)
+            workflows=workflows.result(),
+            requests=requests.result(),
+            by_digest=by_digest.result(),
+            queues=queues.result(),
+            live_addresses=addresses.result(),
+        )
 
     def _with_event(self, event: WorkflowEvent) -> StatusView:
         old = self.workflows[event.workflow_id]
@@ -207,16 +226,10 @@ class StatusView:
         return view.without_live(entry) if now.is_final and not was.is_final else view
 
     def with_live(self, entry: WorkflowEntry) -> StatusView:
-        """Queue a workflow for each of its workers."""
-        queues, addresses = self.queues, self.live_addresses
-        for worker in entry.record.workers:
-            waiting = (*(queues.get(worker.id) or ()), entry.id)
-            if len(waiting) > 1 and self._order(waiting[-2]) > self._order(entry.id):
-                waiting = tuple(sorted(waiting, key=self._order))
-            queues = queues.set(worker.id, waiting)
-            for address in (*worker.macs, *worker.ips):
-                addresses = _added(addresses, address, worker.id)
-        return replace(self, queues=queues, live_addresses=addresses)
+        """Queue a workflow for each of its workers (also used when a branch is loaded)."""
+        queues, addresses = self.queues.edit(), self.live_addresses.edit()
+        _enqueue(entry, self.workflows, queues, addresses)
+        return replace(self, queues=queues.result(), live_addresses=addresses.result())
 
     def without_live(self, entry: WorkflowEntry) -> StatusView:
         queues, addresses = self.queues, self.live_addresses
@@ -226,9 +239,6 @@ class StatusView:
                 for address in (*worker.macs, *worker.ips):
                     addresses = _removed(addresses, address, worker.id)
         return replace(self, queues=queues, live_addresses=addresses)
-
-    def _order(self, workflow: WorkflowId) -> tuple[str, str]:
-        return (self.workflows[workflow].record.created_at, workflow)
 
 
 # A pure function that the writer runs on the newest view; it may raise `Refused`.
@@ -261,9 +271,30 @@ def _freed(requests: ShardMap[str, WorkflowId], entry: WorkflowEntry) -> ShardMa
     return requests.without(path) if requests.get(path) == entry.id else requests
 
 
-def _added(bags: ShardMap[K, tuple[V, ...]], key: K, value: V) -> ShardMap[K, tuple[V, ...]]:
+def _enqueue(
+    entry: WorkflowEntry,
+    workflows: Mapping[WorkflowId, WorkflowEntry],
+    queues: Edit[HardwareId, tuple[WorkflowId, ...]],
+    addresses: Edit[str, tuple[HardwareId, ...]],
+) -> None:
+    """Queue a workflow, one of `workflows`, for each of its workers."""
+
+    def order(workflow: WorkflowId) -> tuple[str, str]:
+        return (workflows[workflow].record.created_at, workflow)
+
+    for worker in entry.record.workers:
+        waiting = (*(queues.get(worker.id) or ()), entry.id)
+        if len(waiting) > 1 and order(waiting[-2]) > order(entry.id):
+            waiting = tuple(sorted(waiting, key=order))
+        queues[worker.id] = waiting
+        for address in (*worker.macs, *worker.ips):
+            _add(addresses, address, worker.id)
+
+
+def _add(bags: Edit[K, tuple[V, ...]], key: K, value: V) -> None:
     bag = bags.get(key) or ()
-    return bags if value in bag else bags.set(key, (*bag, value))
+    if value not in bag:
+        bags[key] = (*bag, value)
 
 
 def _removed(bags: ShardMap[K, tuple[V, ...]], key: K, value: V) -> ShardMap[K, tuple[V, ...]]:

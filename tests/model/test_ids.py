@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from provisioner.model import ids
 
@@ -86,6 +89,20 @@ def test_a_new_workflow_id_is_a_uuid_of_version_7_that_tells_its_time():
 def test_a_minted_id_goes_to_the_folder_of_its_day():
     workflow = ids.new_workflow_id(1_795_435_200_123, bytes(9) + b"\xa8")
     assert ids.shard(workflow) == "2026/11/23/a8"
+
+
+@given(st.integers(0, 200_000_000_000_000), st.binary(min_size=10, max_size=10))
+def test_the_folder_is_of_the_day_in_utc_in_any_spelling(milliseconds, randomness):
+    workflow = ids.new_workflow_id(milliseconds, randomness)
+    day = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
+    assert ids.shard(workflow) == f"{day:%Y/%m/%d}/{workflow[-2:]}"
+    shouted = ids.WorkflowId(workflow.upper())
+    assert ids.shard(shouted) == f"{day:%Y/%m/%d}/{shouted[-2:]}"
+
+
+def test_what_is_no_uuid_has_no_folder():
+    with pytest.raises(ValueError, match="UUID"):
+        ids.shard(ids.WorkflowId("../x"))
 
 
 def test_any_other_uuid_goes_by_a_hash():
