@@ -99,6 +99,9 @@ class FastImportSink:
 
 def _command(change: FileChange) -> bytes:
     path = b'"%s"' % change.path.encode("utf-8", "surrogateescape").replace(b'"', b'\\"')
+    if change.files:
+        files = (FileChange(path=f"{change.path}/{name}", content=it) for name, it in change.files)
+        return b"D %s\n" % path + b"".join(map(_command, files))
     if change.content is not None:
         return b"M 100644 inline %s\ndata %d\n%s\n" % (path, len(change.content), change.content)
     if change.tree is not None and change.tree != EMPTY_TREE:

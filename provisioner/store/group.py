@@ -17,11 +17,16 @@ MACHINE = "tinkgit <tinkgit@localhost>"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileChange:
-    """A file's new content, a folder's new tree, or (neither) its removal."""
+    """A file's new content, a folder's new tree, all files of a folder, or a removal.
+
+    `files` holds names and contents: a folder that is written once and never touched again
+    need not be opened, found in its parent and kept in memory for that.
+    """
 
     path: str
     content: bytes | None = None
     tree: TreeId | None = None
+    files: tuple[tuple[str, bytes], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,7 +66,7 @@ def files_of(
             files.append(FileChange(path=layout.RECONCILE, content=content))
             continue
         if isinstance(change, WorkflowCreated):
-            files += _files_of_record(change)
+            files.append(_files_of_record(change))
             touched[change.record.id] = None
             continue
         touched[change.workflow_id] = None
@@ -86,11 +86,11 @@ def files_of(
     )
 
 
-def _files_of_record(created: WorkflowCreated) -> tuple[FileChange, FileChange]:
+def _files_of_record(created: WorkflowCreated) -> FileChange:
     record, text = created.record, created.rendered.encode("utf-8", "surrogateescape")
-    return (
-        FileChange(path=layout.record(record.id), content=status_codec.encode_record(record)),
-        FileChange(path=layout.rendered(record.id), content=text),
+    return FileChange(
+        path=layout.record_folder(record.id),
+        files=((layout.RECORD, status_codec.encode_record(record)), (layout.RENDERED, text)),
     )
 
 

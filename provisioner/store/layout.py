@@ -14,16 +14,18 @@ STATUS = "status"
 DATA = "data"
 LOGS = "logs"
 ARCHIVED = "archived"
+RECORD = "record.json"
+RENDERED = "workflow.yaml"
 
 _NAME_LIMIT = 60  # characters of an action's name in the name of its log
 
 
 def record(workflow: WorkflowId) -> str:
-    return f"{RECORDS}/{shard(workflow)}/{workflow}/record.json"
+    return f"{RECORDS}/{shard(workflow)}/{workflow}/{RECORD}"
 
 
 def rendered(workflow: WorkflowId) -> str:
-    return f"{RECORDS}/{shard(workflow)}/{workflow}/workflow.yaml"
+    return f"{RECORDS}/{shard(workflow)}/{workflow}/{RENDERED}"
 
 
 @lru_cache(maxsize=50_000)  # asked for with each report; a UUID takes 10 µs to take apart

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterable
 
 from provisioner.errors import NotFound, Unavailable
 from provisioner.model.ids import CommitId
@@ -54,6 +55,8 @@ class PackSink:
         for change in changes:
             if change.content is not None:
                 self._trees.put(change.path, FILE_MODE, builder.add("blob", change.content))
+            elif change.files:
+                self._trees.put(change.path, TREE_MODE, _add_folder(builder, change.files))
             elif change.tree is not None and change.tree != EMPTY_TREE:
                 self._trees.put(change.path, TREE_MODE, bytes.fromhex(change.tree))
             else:
@@ -101,6 +104,14 @@ class PackSink:
             raise
         self._ref.move()
         return True
+
+
+def _add_folder(builder: PackBuilder, files: Iterable[tuple[str, bytes]]) -> bytes:
+    entries = [
+        b"%o %s\0%s" % (FILE_MODE, name.encode(), builder.add("blob", content))
+        for name, content in sorted(files)
+    ]
+    return builder.add("tree", b"".join(entries))
 
 
 class _Journal:
