@@ -7,7 +7,8 @@ nothing, a new path is noted, a deleted file deletes the workflow.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from provisioner.model.event import RequestMoved, WorkflowDeleted
@@ -58,12 +59,37 @@ def plan(
     touched: frozenset[Claim] = frozenset(),
     cache: TemplateCache | None = None,
 ) -> Plan:
-    """Plan for the requests that changed, or for all (`changed_paths` None: at the start).
+    """Plan for the requests that changed, or for all (`changed_paths` None: at the start)."""
+    planning = begin(
+        desired,
+        status,
+        changed_paths=changed_paths,
+        now=now,
+        new_id=new_id,
+        pending=pending,
+        touched=touched,
+        cache=cache,
+    )
+    return planning.finish()
+
+
+def begin(
+    desired: DesiredState,
+    status: StatusView,
+    *,
+    changed_paths: Iterable[str] | None,
+    now: str,
+    new_id: NewId,
+    pending: Mapping[str, Pending] | None = None,
+    touched: frozenset[Claim] = frozenset(),
+    cache: TemplateCache | None = None,
+) -> Planning:
+    """As `plan`, but render nothing yet: the first workflows can be written before the last.
 
     `changed_paths` holds the files that changed and the requests that came or left.
     `pending` is the last plan's; of these, the ones that need a touched claim are tried too.
     """
-    planning = _Planning(desired, status, now=now, new_id=new_id, cache=cache or TemplateCache())
+    planning = Planning(desired, status, now=now, new_id=new_id, cache=cache or TemplateCache())
     old = dict(pending or {})
     if changed_paths is None:
         keys, old = [*desired.requests, *status.requests], {}
@@ -72,11 +98,12 @@ def plan(
         keys = [*changed, *(key for key in old if desired_planning.file_of(key) in changed)]
         reasons = _with_any(touched)
         keys += [key for key, each in old.items() if not reasons.isdisjoint(each.needs)]
-    return planning.run(sorted(dict.fromkeys(keys)), old)
+    planning.decide(sorted(dict.fromkeys(keys)), old)
+    return planning
 
 
-class _Planning:
-    """One plan under way."""
+class Planning:
+    """One plan under way: `decide`, then take the creations, then `finish`."""
 
     def __init__(
         self,
@@ -89,12 +116,16 @@ class _Planning:
     ) -> None:
         self._desired, self._status = desired, status
         self._now, self._new_id, self._cache = now, new_id, cache
+        self._pending: dict[str, Pending] = {}
+        self._to_create: deque[tuple[str, WorkflowRequest]] = deque()
         self._creations: list[WorkflowCreated] = []
         self._deletions: list[WorkflowDeleted] = []
         self._moves: list[RequestMoved] = []
         self._moved: set[WorkflowId] = set()
 
-    def run(self, keys: list[str], pending: dict[str, Pending]) -> Plan:
+    def decide(self, keys: list[str], pending: dict[str, Pending]) -> None:
+        """Say what happens to each request; which ones can be rendered is not known yet."""
+        self._pending = pending
         for key in keys:
             pending.pop(key, None)
             request = self._desired.requests.get(key)
@@ -103,16 +134,39 @@ class _Planning:
             try:
                 self._follow(key, request)
             except InvalidInput as invalid:
-                needs = _needs(request, self._desired, invalid)
-                pending[key] = Pending(problems=invalid.problems, needs=needs)
+                self._refuse(key, request, invalid)
         for key in keys:
             self._delete_if_gone(key)
+
+    @property
+    def moves_and_deletions(self) -> tuple[RequestMoved | WorkflowDeleted, ...]:
+        return (*self._moves, *self._deletions)
+
+    def creations(self) -> Iterator[WorkflowCreated]:
+        """Render what is still to be made, one by one."""
+        while self._to_create:
+            key, request = self._to_create.popleft()
+            try:
+                made = self._create(key, request)
+            except InvalidInput as invalid:
+                self._refuse(key, request, invalid)
+            else:
+                self._creations.append(made)
+                yield made
+
+    def finish(self) -> Plan:
+        """Render the rest and return the whole plan."""
+        deque(self.creations(), maxlen=0)
         return Plan(
             creations=tuple(self._creations),
             deletions=tuple(self._deletions),
             moves=tuple(self._moves),
-            pending=pending,
+            pending=self._pending,
         )
+
+    def _refuse(self, key: str, request: WorkflowRequest, invalid: InvalidInput) -> None:
+        needs = _needs(request, self._desired, invalid)
+        self._pending[key] = Pending(problems=invalid.problems, needs=needs)
 
     def _follow(self, key: str, request: WorkflowRequest) -> None:
         workflow = self._status.requests.get(key)
@@ -120,7 +174,7 @@ class _Planning:
             workflow = self._moved_from(request)
             if workflow is None:
                 if not request.disabled:
-                    self._create(key, request)
+                    self._to_create.append((key, request))
                 return
             self._move(workflow, key)
         # By the index: to ask each record would be to decode all of them, at each start.
@@ -174,15 +228,14 @@ class _Planning:
             )
         )
 
-    def _create(self, key: str, request: WorkflowRequest) -> None:
+    def _create(self, key: str, request: WorkflowRequest) -> WorkflowCreated:
         new = NewWorkflow(
             id=request.id or self._new_id(),
             created_at=self._now,
             desired_commit=self._commit,
             request_path=key,
         )
-        made = render_workflow.render_workflow(request, self._desired, new=new, cache=self._cache)
-        self._creations.append(made)
+        return render_workflow.render_workflow(request, self._desired, new=new, cache=self._cache)
 
     def _delete_if_gone(self, key: str) -> None:
         workflow = self._status.requests.get(key)

@@ -7,8 +7,8 @@ done again, from the states as they are then; nothing is made twice.
 
 from __future__ import annotations
 
+import itertools
 import logging
-import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -33,7 +33,7 @@ from provisioner.model.views import (
 )
 from provisioner.planning import planner, template_cache
 from provisioner.planning.desired import Update
-from provisioner.planning.planner import Pending, Plan
+from provisioner.planning.planner import Pending, Plan, Planning
 from provisioner.planning.template_cache import TemplateCache
 from provisioner.services import desired_loader
 from provisioner.services.clock import Clock, timestamp
@@ -122,7 +122,7 @@ class Reconciler:
         self._is_settled = False
         self._snapshots.swap_desired(update.state)
         self._check_templates(update)
-        plan = planner.plan(
+        planning = planner.begin(
             update.state,
             self._snapshots.current.status,
             changed_paths=None if is_full else update.changed,
@@ -132,8 +132,7 @@ class Reconciler:
             touched=update.touched,
             cache=self._cache,
         )
-        outcome = self._carry_out(plan)
-        self._pending = plan.pending
+        outcome = self._carry_out(planning)
         self._is_settled = True
         self._on_outcome(outcome)
         return outcome
@@ -167,26 +166,28 @@ class Reconciler:
         kept = {path: told for path, told in self._unparsable.items() if path not in update.changed}
         self._unparsable = kept | template_cache.unparsable(texts, self._cache)
 
-    def _carry_out(self, plan: Plan) -> Outcome:
-        desired = self._snapshots.current.desired
-        problems = [*plan.problems]
-        for each in (*desired.problems.values(), *self._unparsable.values()):
-            problems += each
-        report = ReconcileReport(
-            desired_commit=desired.commit,
-            at=timestamp(self._clock.now()),
-            problems=_bounded(problems),
-            in_force=tuple(
-                sorted((path, blob) for path, blob in desired.in_force.items() if _is_text(path))
-            ),
-        )
+    def _carry_out(self, planning: Planning) -> Outcome:
+        """Have the first workflows written while the next are rendered."""
         in_flight: deque[Future[Receipt]] = deque()
-        for proposal in _proposals(plan, report):
+
+        def propose(chunk: list[Change], report: ReconcileReport | None) -> None:
             if len(in_flight) == IN_FLIGHT:
                 in_flight.popleft().result()
-            in_flight.append(self._writer.propose(proposal))
+            in_flight.append(self._writer.propose(_proposal(chunk, report)))
+
+        changes: Iterator[Change] = itertools.chain(
+            planning.moves_and_deletions, planning.creations()
+        )
+        chunk = list(itertools.islice(changes, CHUNK))
+        while following := list(itertools.islice(changes, CHUNK)):
+            propose(chunk, None)
+            chunk = following
+        plan = planning.finish()
+        report = self._report(plan)
+        propose(chunk, report)  # the report rides with the last ones
         for future in in_flight:
             future.result()
+        self._pending = plan.pending
         return Outcome(
             report=report,
             created=len(plan.creations),
@@ -194,15 +195,19 @@ class Reconciler:
             deleted=len(plan.deletions),
         )
 
-
-def _proposals(plan: Plan, report: ReconcileReport) -> Iterator[Proposal]:
-    """Moves, creations and deletions in chunks; the report rides with the last one."""
-    changes: list[Change] = [*plan.moves, *plan.deletions, *plan.creations]
-    count = max(1, math.ceil(len(changes) / CHUNK))
-    for number in range(count):
-        chunk = changes[number * CHUNK : (number + 1) * CHUNK]
-        is_last = number == count - 1
-        yield _proposal(chunk, report if is_last else None)
+    def _report(self, plan: Plan) -> ReconcileReport:
+        desired = self._snapshots.current.desired
+        problems = [*plan.problems]
+        for each in (*desired.problems.values(), *self._unparsable.values()):
+            problems += each
+        return ReconcileReport(
+            desired_commit=desired.commit,
+            at=timestamp(self._clock.now()),
+            problems=_bounded(problems),
+            in_force=tuple(
+                sorted((path, blob) for path, blob in desired.in_force.items() if _is_text(path))
+            ),
+        )
 
 
 def _proposal(chunk: list[Change], report: ReconcileReport | None) -> Proposal:

@@ -26,7 +26,7 @@ TWO_WORKERS = (
           MAC: {{.device_2}}
 """
 )
-A, B = "workflows/a.yaml", "workflows/b.yaml"
+A, B, C = "workflows/a.yaml", "workflows/b.yaml", "workflows/c.yaml"
 
 
 class Site:
@@ -296,3 +296,31 @@ def test_the_path_of_a_moved_workflow_is_its_newest():
     story.commit(request(B), gone=[A])
     [entry] = story.status.workflows.values()
     assert path_of(entry) == B
+
+
+def test_workflows_can_be_written_before_the_rest_of_a_plan_is_rendered():
+    story = site()
+    unknown = request("workflows/b.yaml", template="unknown")
+    update = desired_planning.update(
+        story.desired,
+        {each.source.path: file(each, blob="new") for each in (request(A), unknown, request(C))},
+        commit=COMMIT,
+    )
+    made = []
+
+    def new_id():
+        made.append(story.new_id())
+        return made[-1]
+
+    planning = planner.begin(
+        update.state, story.status, changed_paths=update.changed, now=AT, new_id=new_id
+    )
+    assert made == []
+    creations = planning.creations()
+    first = next(creations)
+    assert made == [first.record.id]
+    plan = planning.finish()
+    assert [each.record.request_path for each in plan.creations] == [A, C]
+    assert plan.creations[0] is first
+    assert codes(plan) == ["workflow.template-unknown"]
+    assert list(plan.pending) == ["workflows/b.yaml"]
