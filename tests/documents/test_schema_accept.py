@@ -6,7 +6,7 @@ import copy
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
@@ -56,6 +56,7 @@ def documents(inner):
     return st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3)
 
 
+@settings(deadline=None)
 @given(st.recursive(RULES, nested, max_leaves=6), st.recursive(VALUES, documents, max_leaves=6))
 def test_a_yes_is_a_yes_of_jsonschema_too(schema, value):
     if compile_schema(schema)(value):

@@ -6,7 +6,7 @@ import json
 
 import pytest
 from document_reading import data_of, problems_of, shown
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provisioner.documents import yaml_reader
@@ -120,6 +120,7 @@ def places_in(data, document, where=()):
     return found
 
 
+@settings(deadline=None)
 @given(JSON, st.sampled_from((None, 2, "\t")))
 def test_json_says_the_same_at_the_same_places_whether_it_is_plain_or_not(value, indent):
     # A wide character at the end has the places looked for at once.

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provisioner.model import ids
@@ -91,6 +91,7 @@ def test_a_minted_id_goes_to_the_folder_of_its_day():
     assert ids.shard(workflow) == "2026/11/23/a8"
 
 
+@settings(deadline=None)
 @given(st.integers(0, 200_000_000_000_000), st.binary(min_size=10, max_size=10))
 def test_the_folder_is_of_the_day_in_utc_in_any_spelling(milliseconds, randomness):
     workflow = ids.new_workflow_id(milliseconds, randomness)

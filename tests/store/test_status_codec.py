@@ -113,6 +113,7 @@ ODD = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(st.fixed_dictionaries({}, optional={each.name: ODD for each in fields(Action)}), TEXT)
 def test_a_record_is_json_as_python_writes_it_one_key_a_line(changes, name):
     """Also one that somebody edited, with values of other types."""
