@@ -64,3 +64,16 @@ def test_without_hints_the_wait_just_ends(site):
     watcher.close()
     site("commit", "-q", "--allow-empty", "-m", "one")
     watcher.wait(0.01)
+
+
+def test_hints_go_on_while_another_branch_moves_all_the_time(site, watcher):
+    commits = site("rev-parse", "main").split()
+    for _ in range(60):
+        site("update-ref", "refs/heads/other", commits[0])
+        site("update-ref", "-d", "refs/heads/other")
+    assert hinted(watcher), "that it is looked at from now on"
+    site("commit", "-q", "--allow-empty", "-m", "one")
+    assert hinted(watcher)
+    watcher.wait(2)  # nothing moves: it is watched again
+    site("commit", "-q", "--allow-empty", "-m", "two")
+    assert hinted(watcher)
