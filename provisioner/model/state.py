@@ -13,6 +13,8 @@ class State(StrEnum):
     TIMEOUT = "STATE_TIMEOUT"
     CANCELLED = "STATE_CANCELLED"
 
+    __hash__ = str.__hash__  # Enum's own is a Python function: ten calls of it for each report
+
 
 # What ends an action badly ends its workflow.
 ENDED_BADLY = frozenset({State.FAILED, State.TIMEOUT, State.CANCELLED})

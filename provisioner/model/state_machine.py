@@ -69,7 +69,12 @@ class WorkflowContext:
 
     @property
     def is_final(self) -> bool:
-        return self.state in ENDED_BADLY or self.state is State.SUCCESS
+        if self.ended is not None:
+            return True
+        now = self.current_action_state
+        if now is State.SUCCESS:
+            return self.is_at_last_action
+        return now in ENDED_BADLY
 
     @property
     def due_index(self) -> int | None:
@@ -86,7 +91,10 @@ class WorkflowContext:
 
     def event_of(self, report_id: ReportId) -> int | None:
         """The number of the event that this report became, if it was told before."""
-        return next((number for told, number in self.told if told == report_id), None)
+        for told, number in self.told:
+            if told == report_id:
+                return number
+        return None
 
 
 def begin(workflow_id: WorkflowId, total_number_of_actions: int) -> WorkflowContext:

@@ -6,10 +6,8 @@ Changing one gives a new one, so a reader never waits and never sees half a chan
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from functools import reduce
-from itertools import groupby
 from typing import Protocol, TypeAlias, TypeVar
 
 from provisioner.model import state_machine
@@ -25,7 +23,7 @@ from provisioner.model.ids import (
     WorkflowId,
 )
 from provisioner.model.problem import Problem
-from provisioner.model.shard_map import Edit, ShardMap
+from provisioner.model.shard_map import Edit, ShardMap, Shards
 from provisioner.model.state import State
 from provisioner.model.state_machine import WorkflowContext
 from provisioner.model.template import Template
@@ -147,33 +145,61 @@ class StatusView:
     """
 
     commit: CommitId | None = None
-    workflows: ShardMap[WorkflowId, WorkflowEntry] = field(default_factory=ShardMap)
-    queues: ShardMap[HardwareId, tuple[WorkflowId, ...]] = field(default_factory=ShardMap)
-    live_addresses: ShardMap[str, tuple[HardwareId, ...]] = field(default_factory=ShardMap)
-    requests: ShardMap[str, WorkflowId] = field(default_factory=ShardMap)
-    by_digest: ShardMap[str, tuple[WorkflowId, ...]] = field(default_factory=ShardMap)
+    workflows: Shards[WorkflowId, WorkflowEntry] = field(default_factory=ShardMap)
+    queues: Shards[HardwareId, tuple[WorkflowId, ...]] = field(default_factory=ShardMap)
+    live_addresses: Shards[str, tuple[HardwareId, ...]] = field(default_factory=ShardMap)
+    requests: Shards[str, WorkflowId] = field(default_factory=ShardMap)
+    by_digest: Shards[str, tuple[WorkflowId, ...]] = field(default_factory=ShardMap)
     reconcile: ReconcileReport = field(default_factory=ReconcileReport)
 
     def apply(self, change: Change) -> StatusView:
         """Return the view after an accepted change."""
         match change:
             case WorkflowCreated():
-                return self._with_created((change.record,))
+                return self._with_created(change.record)
             case Reconciled():
                 return replace(self, reconcile=change.report)
             case _:
                 return self._with_event(change)
 
     def apply_all(self, changes: Iterable[Change]) -> StatusView:
-        """As `apply` one by one; new workflows that follow each other are taken in together."""
-        view = self
-        for is_new, run in groupby(changes, lambda each: isinstance(each, WorkflowCreated)):
-            if is_new:
-                records = (each.record for each in run if isinstance(each, WorkflowCreated))
-                view = view._with_created(records)
-            else:
-                view = reduce(StatusView.apply, run, view)
-        return view
+        view = self.draft()
+        for change in changes:
+            view = view.apply(change)
+        return view if self.is_draft else view.settled()
+
+    @property
+    def is_draft(self) -> bool:
+        return isinstance(self.workflows, Edit)
+
+    def draft(self) -> StatusView:
+        """A view that `apply` changes in place: for one owner, who hands out what is settled.
+
+        A group of 256 reports copies each part of the maps once, and not for each report.
+        """
+        if self.is_draft:
+            return self
+        return StatusView(
+            commit=self.commit,
+            workflows=Edit(self.workflows.result()),
+            queues=Edit(self.queues.result()),
+            live_addresses=Edit(self.live_addresses.result()),
+            requests=Edit(self.requests.result()),
+            by_digest=Edit(self.by_digest.result()),
+            reconcile=self.reconcile,
+        )
+
+    def settled(self) -> StatusView:
+        """The immutable view that a draft has become."""
+        return StatusView(
+            commit=self.commit,
+            workflows=self.workflows.result(),
+            queues=self.queues.result(),
+            live_addresses=self.live_addresses.result(),
+            requests=self.requests.result(),
+            by_digest=self.by_digest.result(),
+            reconcile=self.reconcile,
+        )
 
     def at(self, commit: CommitId) -> StatusView:
         return replace(self, commit=commit)
@@ -183,53 +209,61 @@ class StatusView:
         queue = self.queues.get(worker)
         return queue[0] if queue else None
 
-    def _with_created(self, records: Iterable[WorkflowRecord]) -> StatusView:
-        workflows, requests = self.workflows.edit(), self.requests.edit()
-        by_digest = self.by_digest.edit()
-        queues, addresses = self.queues.edit(), self.live_addresses.edit()
-        for record in records:
-            context = state_machine.begin(record.id, len(record.actions))
-            entry = LiveWorkflow(id=record.id, record=record, context=context)
-            workflows[record.id] = entry
-            requests[record.request_path] = record.id
-            _add(by_digest, record.request_digest, record.id)
-            _enqueue(entry, workflows, queues, addresses)
-        return replace(
-            self,
-            workflows=workflows.result(),
-            requests=requests.result(),
-            by_digest=by_digest.result(),
-            queues=queues.result(),
-            live_addresses=addresses.result(),
-        )
+    def _with_created(self, record: WorkflowRecord) -> StatusView:
+        view = self.draft()
+        context = state_machine.begin(record.id, len(record.actions))
+        entry = LiveWorkflow(id=record.id, record=record, context=context)
+        view.workflows.set(record.id, entry)
+        view.requests.set(record.request_path, record.id)
+        _added(view.by_digest, record.request_digest, record.id)
+        view._enqueue(entry)
+        return view if self.is_draft else view.settled()
+
+    def _enqueue(self, entry: WorkflowEntry) -> None:
+        """Of a draft."""
+
+        def order(workflow: WorkflowId) -> tuple[str, str]:
+            return (self.workflows[workflow].record.created_at, workflow)
+
+        for worker in entry.record.workers:
+            waiting = (*(self.queues.get(worker.id) or ()), entry.id)
+            if len(waiting) > 1 and order(waiting[-2]) > order(entry.id):
+                waiting = tuple(sorted(waiting, key=order))
+            self.queues.set(worker.id, waiting)
+            for address in (*worker.macs, *worker.ips):
+                _added(self.live_addresses, address, worker.id)
 
     def _with_event(self, event: WorkflowEvent) -> StatusView:
         old = self.workflows[event.workflow_id]
         was = old.context
         now = state_machine.evolve(was, event)
         entry = LiveWorkflow(id=old.id, record=old.record, context=now, events=(*old.events, event))
+        workflows = self.workflows.set(entry.id, entry)
         requests, by_digest = self.requests, self.by_digest
         if now.moved_to != was.moved_to:
             requests = _freed(requests, old).set(now.moved_to, entry.id)
         if now.is_deleted and not was.is_deleted:
             requests = _freed(requests, old)
             by_digest = _removed(by_digest, old.record.request_digest, old.id)
+        is_ended = now.is_final and not was.is_final
+        if workflows is self.workflows and not is_ended:
+            return self  # a draft
         view = StatusView(  # spelt out: `replace` takes twice as long, per report
             commit=self.commit,
-            workflows=self.workflows.set(entry.id, entry),
+            workflows=workflows,
             queues=self.queues,
             live_addresses=self.live_addresses,
             requests=requests,
             by_digest=by_digest,
             reconcile=self.reconcile,
         )
-        return view.without_live(entry) if now.is_final and not was.is_final else view
+        return view.without_live(entry) if is_ended else view
 
     def with_live(self, entry: WorkflowEntry) -> StatusView:
-        """Queue a workflow for each of its workers (also used when a branch is loaded)."""
-        queues, addresses = self.queues.edit(), self.live_addresses.edit()
-        _enqueue(entry, self.workflows, queues, addresses)
-        return replace(self, queues=queues.result(), live_addresses=addresses.result())
+        """Queue a workflow for each of its workers."""
+        view = self.draft()
+        view._enqueue(entry)
+        return view if self.is_draft else view.settled()
 
     def without_live(self, entry: WorkflowEntry) -> StatusView:
         queues, addresses = self.queues, self.live_addresses
@@ -265,38 +299,17 @@ def path_of(entry: WorkflowEntry) -> str:
     return entry.context.moved_to or entry.record.request_path
 
 
-def _freed(requests: ShardMap[str, WorkflowId], entry: WorkflowEntry) -> ShardMap[str, WorkflowId]:
+def _freed(requests: Shards[str, WorkflowId], entry: WorkflowEntry) -> Shards[str, WorkflowId]:
     """Free the path of a workflow's request, unless another one has it by now."""
     path = path_of(entry)
     return requests.without(path) if requests.get(path) == entry.id else requests
 
 
-def _enqueue(
-    entry: WorkflowEntry,
-    workflows: Mapping[WorkflowId, WorkflowEntry],
-    queues: Edit[HardwareId, tuple[WorkflowId, ...]],
-    addresses: Edit[str, tuple[HardwareId, ...]],
-) -> None:
-    """Queue a workflow, one of `workflows`, for each of its workers."""
-
-    def order(workflow: WorkflowId) -> tuple[str, str]:
-        return (workflows[workflow].record.created_at, workflow)
-
-    for worker in entry.record.workers:
-        waiting = (*(queues.get(worker.id) or ()), entry.id)
-        if len(waiting) > 1 and order(waiting[-2]) > order(entry.id):
-            waiting = tuple(sorted(waiting, key=order))
-        queues[worker.id] = waiting
-        for address in (*worker.macs, *worker.ips):
-            _add(addresses, address, worker.id)
-
-
-def _add(bags: Edit[K, tuple[V, ...]], key: K, value: V) -> None:
+def _added(bags: Shards[K, tuple[V, ...]], key: K, value: V) -> Shards[K, tuple[V, ...]]:
     bag = bags.get(key) or ()
-    if value not in bag:
-        bags[key] = (*bag, value)
+    return bags if value in bag else bags.set(key, (*bag, value))
 
 
-def _removed(bags: ShardMap[K, tuple[V, ...]], key: K, value: V) -> ShardMap[K, tuple[V, ...]]:
+def _removed(bags: Shards[K, tuple[V, ...]], key: K, value: V) -> Shards[K, tuple[V, ...]]:
     rest = tuple(each for each in bags.get(key) or () if each != value)
     return bags.set(key, rest) if rest else bags.without(key)

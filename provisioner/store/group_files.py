@@ -23,18 +23,21 @@ class EventLines:
     """The encoded events of workflows that were written lately."""
 
     def __init__(self) -> None:
-        self._lines: dict[WorkflowId, list[bytes]] = {}
+        self._lines: dict[WorkflowId, tuple[int, bytes]] = {}  # how many, and they
 
-    def of(self, entry: WorkflowEntry) -> list[bytes]:
+    def of(self, entry: WorkflowEntry) -> bytes:
+        """All events of a workflow, each with a comma and a line's end."""
         events = entry.events
-        lines = self._lines.setdefault(entry.id, [])
-        if len(lines) > len(events):
-            lines.clear()
-        lines.extend(status_codec.encode_event(each) for each in events[len(lines) :])
+        count, lines = self._lines.get(entry.id) or (0, b"")
+        if count > len(events):
+            count, lines = 0, b""
+        lines += b"".join(status_codec.encode_event(each) + b",\n" for each in events[count:])
         if entry.context.is_final:
-            del self._lines[entry.id]
-        elif len(self._lines) > _KEPT_WORKFLOWS:
-            del self._lines[next(iter(self._lines))]
+            self._lines.pop(entry.id, None)
+        else:
+            self._lines[entry.id] = len(events), lines
+            if len(self._lines) > _KEPT_WORKFLOWS:
+                del self._lines[next(iter(self._lines))]
         return lines
 
     def clear(self) -> None:
@@ -74,7 +77,7 @@ def files_of(
     finished: list[tuple[WorkflowEntry, bytes]] = []
     for workflow in touched:
         entry = view.workflows[workflow]
-        content = status_codec.encode_status(entry.context, lines.of(entry))
+        content = status_codec.encode_status_with(entry.context, lines.of(entry))
         files.append(FileChange(path=layout.status(workflow), content=content))
         if entry.context.is_final:
             finished.append((entry, pack.object_id("blob", content)))
@@ -112,8 +115,9 @@ def _files_beside(event: Change) -> tuple[FileChange, ...]:
 def _message(view: StatusView, changes: tuple[Change, ...], writer: str) -> str:
     created = [each for each in changes if isinstance(each, WorkflowCreated)]
     events = [each for each in changes if not isinstance(each, (WorkflowCreated, Reconciled))]
-    lines = [_line(view, each) for each in changes if not isinstance(each, Reconciled)]
-    if len(lines) == 1:
+    told = [each for each in changes if not isinstance(each, Reconciled)]
+    lines = [_line(view, each) for each in told[:_LISTED]]
+    if len(told) == 1:
         subject = lines[0]
     else:
         parts = [_count(len(created), "workflow created", "workflows created")] * bool(created)
@@ -121,9 +125,9 @@ def _message(view: StatusView, changes: tuple[Change, ...], writer: str) -> str:
             workflows = _count(len({each.workflow_id for each in events}), "workflow", "workflows")
             parts.append(f"{_count(len(events), 'event', 'events')} in {workflows}")
         subject = ", ".join(parts) or "reconciled"
-    listed = lines[:_LISTED] if len(lines) > 1 else []
-    if len(lines) > _LISTED:
-        listed.append(f"and {len(lines) - _LISTED} more")
+    listed = lines if len(told) > 1 else []
+    if len(told) > _LISTED:
+        listed.append(f"and {len(told) - _LISTED} more")
     body = "".join(f"{line}\n" for line in listed)
     trailers = "".join(f"{each}\n" for each in _trailers(changes, writer))
     return f"{subject}\n\n{body}\n{trailers}" if body else f"{subject}\n\n{trailers}"

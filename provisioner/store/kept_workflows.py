@@ -21,7 +21,7 @@ KEPT = 10_000
 
 
 class KeptWorkflows:
-    """`published` is called by the publishing thread, `let_go` by the building one."""
+    """One thread at a time uses it."""
 
     def __init__(self, reader: WorkflowReader, lines: EventLines) -> None:
         self._reader = reader
@@ -59,7 +59,7 @@ class KeptWorkflows:
 
     def _stored(self, entry: WorkflowEntry, record_blob: bytes | None) -> StoredWorkflow:
         record = record_blob or pack.object_id("blob", status_codec.encode_record(entry.record))
-        status = status_codec.encode_status(entry.context, self._lines.of(entry))
+        status = status_codec.encode_status_with(entry.context, self._lines.of(entry))
         return StoredWorkflow(
             reader=self._reader,
             id=entry.id,

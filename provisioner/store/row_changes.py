@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from provisioner.model.ids import WorkflowId
-from provisioner.model.shard_map import ShardMap
+from provisioner.model.shard_map import Shards
 from provisioner.model.views import StatusView, WorkflowEntry, path_of
 from provisioner.store import status_index
 from provisioner.store.status_index import Row
@@ -34,7 +34,7 @@ def with_row(view: StatusView, row: Row, reader: WorkflowReader) -> StatusView:
     return _without_queued(view, row, old) if old is not None else view
 
 
-def _requests(view: StatusView, row: Row, old: WorkflowEntry | None) -> ShardMap[str, WorkflowId]:
+def _requests(view: StatusView, row: Row, old: WorkflowEntry | None) -> Shards[str, WorkflowId]:
     requests = view.requests
     if requests.get(row.request_path) == row.id:
         return requests.without(row.request_path) if row.is_deleted else requests
@@ -43,7 +43,7 @@ def _requests(view: StatusView, row: Row, old: WorkflowEntry | None) -> ShardMap
     return requests if row.is_deleted else requests.set(row.request_path, row.id)
 
 
-def _by_digest(view: StatusView, row: Row) -> ShardMap[str, tuple[WorkflowId, ...]]:
+def _by_digest(view: StatusView, row: Row) -> Shards[str, tuple[WorkflowId, ...]]:
     if row.is_deleted:
         return _without(view.by_digest, row.request_digest, row.id)
     return _with(view.by_digest, row.request_digest, row.id)
@@ -79,12 +79,12 @@ def _without_queued(view: StatusView, row: Row, old: WorkflowEntry) -> StatusVie
     return replace(view, queues=queues, live_addresses=addresses)
 
 
-def _with(bags: ShardMap[K, tuple[V, ...]], key: K, value: V) -> ShardMap[K, tuple[V, ...]]:
+def _with(bags: Shards[K, tuple[V, ...]], key: K, value: V) -> Shards[K, tuple[V, ...]]:
     bag = bags.get(key) or ()
     return bags if value in bag else bags.set(key, (*bag, value))
 
 
-def _without(bags: ShardMap[K, tuple[V, ...]], key: K, value: V) -> ShardMap[K, tuple[V, ...]]:
+def _without(bags: Shards[K, tuple[V, ...]], key: K, value: V) -> Shards[K, tuple[V, ...]]:
     bag = bags.get(key) or ()
     rest = tuple(each for each in bag if each != value)
     if len(rest) == len(bag):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import fields
 from functools import lru_cache
 from sys import intern
@@ -172,12 +173,31 @@ def _shared(value: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def encode_event(event: WorkflowEvent) -> bytes:
     """One line, without its end."""
+    if type(event) is ActionReported:
+        with suppress(UnicodeEncodeError):
+            return _report_text(event).encode()
     raw: dict[str, object] = {"kind": _KIND_OF[type(event)]}
     for name, default in _EVENT_FIELDS[type(event)]:
         value = getattr(event, name)
         if value != default:
             raw[name] = _fields_of(value) if name == "version" else value
     return _utf8(_encode(raw), raw)
+
+
+def _report_text(event: ActionReported) -> str:
+    """As JSON; spelt out, a fifth of the time: it is most of what is ever written."""
+    rest = f', "seconds": {event.seconds}' if event.seconds else ""
+    if event.message:
+        rest += f', "message": {_quote(event.message)}'
+    if event.exit_code is not None:
+        rest += f', "exit_code": {event.exit_code}'
+    return (
+        f'{{"kind": "action_reported", "at": {_quote(event.at)},'
+        f' "report_id": {_quote(event.report_id)}, "worker_id": {_quote(event.worker_id)},'
+        f' "task_name": {_quote(event.task_name)}, "action_name": {_quote(event.action_name)},'
+        f' "action_index": {event.action_index}, "attempt": {event.attempt},'
+        f' "action_status": "{event.action_status}"{rest}}}'
+    )
 
 
 def kind_of(event: WorkflowEvent) -> str:

@@ -117,21 +117,29 @@ class TreeEditor:
         self._read = read
         self._root = self._load(root)
         self._loaded = 1
+        self._changing: dict[str, _Folder] = {}  # by path; all above them know of the change
 
     def put(self, path: str, mode: int, id: bytes) -> None:
         """Set a file, or a whole folder when the mode is a tree's."""
-        *folders, name = _parts(path)
-        folder = self._root
-        for part in folders:
-            folder.changed.add(part)
-            folder = self._child(folder, part)
-        folder.children.pop(name, None)
-        folder.changed.discard(name)
+        place, _, name_text = path.rpartition("/")
+        folder = self._changing.get(place)
+        if folder is None:
+            folder = self._root
+            for part in _parts(place) if place else ():
+                folder.changed.add(part)
+                folder = self._child(folder, part)
+            self._changing[place] = folder
+        name = name_text.encode("utf-8", "surrogateescape")
+        if folder.children:
+            folder.children.pop(name, None)
+            folder.changed.discard(name)
+            self._changing = {place: folder}  # what was below it is another's now
         folder.put(name, mode, id)
 
     def remove(self, path: str) -> None:
         """Remove a path, if it is there, and the folders that it leaves empty."""
         *folders, name = _parts(path)
+        self._changing.clear()
         trail = [self._root]
         for part in folders:
             if not self._is_folder(trail[-1], part):
@@ -157,6 +165,7 @@ class TreeEditor:
 
     def write(self, write: WriteTree) -> bytes:
         """Write the folders that changed, deepest first; return the id of the root."""
+        self._changing.clear()
         root = _write(self._root, write)
         if self._loaded > _LOADED_LIMIT:
             self._root = _Folder(self._root.content())

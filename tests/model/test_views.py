@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from builders import AT, COMMIT, IPS, MACS, ONE, TWO, record, report, status
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -130,3 +132,26 @@ def test_a_created_workflow_is_found_by_request_and_by_meaning():
     view = StatusView().apply(WorkflowCreated(record=made, rendered=""))
     assert view.requests["workflows/a.yaml"] == FIRST
     assert view.by_digest["d"] == (FIRST,)
+
+
+def test_a_draft_becomes_what_applying_one_by_one_gives_and_leaves_the_old_view_alone():
+    old = status(record(ONE, TWO, workflow=FIRST), record(workflow=SECOND))
+    changes = [
+        report(0, State.RUNNING, workflow=FIRST),
+        report(0, State.SUCCESS, workflow=FIRST),
+        WorkflowCreated(record=record(TWO, workflow=WorkflowId(FIRST[:-1] + "3")), rendered=""),
+        report(1, State.RUNNING, workflow=FIRST, worker=TWO),
+        report(1, State.FAILED, workflow=FIRST, worker=TWO),
+        RequestMoved(workflow_id=SECOND, at=AT, desired_commit=COMMIT, request_path="w/new.yaml"),
+        WorkflowDeleted(workflow_id=SECOND, at=AT, desired_commit=COMMIT, message=""),
+    ]
+    before = replace(old)
+    one_by_one = old
+    for change in changes:
+        one_by_one = one_by_one.apply(change)
+    draft = old.draft()
+    for change in changes:
+        draft = draft.apply(change)
+        assert draft.is_draft
+    assert draft.settled() == one_by_one == old.apply_all(changes)
+    assert old == before and not one_by_one.is_draft

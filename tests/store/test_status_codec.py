@@ -241,3 +241,30 @@ def test_the_context_is_json_as_python_writes_it(name, task):
         assert known.items() <= json.loads(line).items()
         if len(events) == 1:
             assert json.loads(line).get("current_action", "") == name
+
+
+@settings(deadline=None)
+@given(
+    TEXT,
+    TEXT,
+    st.none() | st.integers(-(2**31), 2**31 - 1),
+    st.integers(0, 2**31 - 1),
+    st.sampled_from(sorted(State)),
+)
+def test_a_report_that_is_spelt_out_is_what_the_encoder_writes(name, message, code, seconds, state):
+    told = builders.report(
+        3, state, action_name=name, message=message, exit_code=code, seconds=seconds
+    )
+    empty = {"seconds": 0, "message": "", "exit_code": None}
+    values = {each.name: getattr(told, each.name) for each in fields(told)}
+    raw = {"kind": "action_reported"} | {
+        name: value
+        for name, value in values.items()
+        if name not in ("workflow_id", "log_tail") and (name not in empty or value != empty[name])
+    }
+    text = json.dumps(raw, ensure_ascii=False)
+    try:
+        expected = text.encode()
+    except UnicodeEncodeError:
+        expected = json.dumps(raw).encode()
+    assert status_codec.encode_event(told) == expected
