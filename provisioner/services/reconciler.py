@@ -50,7 +50,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class Proposer(Protocol):
-    def propose(self, proposal: Proposal) -> Future[Receipt]: ...
+    def propose(self, proposal: Proposal, *, is_bulk: bool = False) -> Future[Receipt]: ...
 
 
 class Hints(Protocol):
@@ -173,7 +173,7 @@ class Reconciler:
         def propose(chunk: list[Change], report: ReconcileReport | None) -> None:
             if len(in_flight) == IN_FLIGHT:
                 in_flight.popleft().result()
-            in_flight.append(self._writer.propose(_proposal(chunk, report)))
+            in_flight.append(self._writer.propose(_proposal(chunk, report), is_bulk=True))
 
         changes: Iterator[Change] = itertools.chain(
             planning.moves_and_deletions, planning.creations()

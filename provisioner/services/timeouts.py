@@ -32,6 +32,8 @@ from provisioner.services.clock import Clock, seconds_of, timestamp
 GRACE_SECONDS = 120.0  # four times what a worker takes between two signs of life
 LEAST_TIME_TO_START_SECONDS = 3600.0  # a machine has to boot first
 
+# Workflows that are read after a start: as many as stay decoded when they were only read.
+READ_AHEAD = 4_000
 _SLICE = 50  # workflows looked at while a writer that publishes may have to wait
 
 _LOG = logging.getLogger(__name__)
@@ -58,7 +60,7 @@ class Expiry:
 
 
 class Timeouts:
-    """`published` is called by the writer's thread, `contact` by any, `run` by its own."""
+    """`published` is called by who takes the writer's turn, `contact` by any, `run` by its own."""
 
     def __init__(
         self,
@@ -92,6 +94,13 @@ class Timeouts:
             self.published(self._view(), self._watch_waiting(some))
         for some in _slices(sorted(first & behind)):  # of several workers: one waits
             self.published(self._view(), () if self._is_closed else some)
+
+    def _read_ahead(self) -> None:
+        """Read what machines will ask for first, so that none of them has to wait for it."""
+        first = sorted({queue[0] for queue in self._view().queues.values()})
+        for some in _slices(first[:READ_AHEAD]):
+            if not self._is_closed:
+                tuple(self._view().workflows[each].record for each in some)
 
     def _watch_waiting(self, workflows: Iterable[WorkflowId]) -> list[WorkflowId]:
         """Begin with workflows that could start; return those that have to be read."""
@@ -137,6 +146,7 @@ class Timeouts:
     def run(self, writer: Proposer) -> None:
         """Propose time-outs until closed."""
         self.watch_all()
+        self._read_ahead()
         while True:
             with self._condition:
                 if self._is_closed:
@@ -150,7 +160,7 @@ class Timeouts:
                     self._sleeps_until = -math.inf
                     continue
             for workflow in due:
-                self.expiry(self._view(), workflow)  # read here, not by the writer's thread
+                self.expiry(self._view(), workflow)  # read here, not in the writer's turn
                 writer.propose(self.proposal(workflow)).add_done_callback(
                     lambda future, workflow=workflow: self._settled(workflow, future)  # type: ignore[misc]  # bound now
                 )

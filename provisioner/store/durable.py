@@ -22,7 +22,7 @@ EDITOR_TEMPORARY = "tmp_edit_"
 
 
 @contextmanager
-def opened(path: Path, flags: int = os.O_RDONLY) -> Iterator[int]:
+def opened(path: Path | str, flags: int = os.O_RDONLY) -> Iterator[int]:
     handle = os.open(path, flags | os.O_CLOEXEC, 0o644)
     try:
         yield handle
@@ -30,13 +30,13 @@ def opened(path: Path, flags: int = os.O_RDONLY) -> Iterator[int]:
         os.close(handle)
 
 
-def sync(path: Path) -> None:
+def sync(path: Path | str) -> None:
     """Wait until a file, or the entries of a directory, are on the disk."""
     with opened(path) as handle:
         os.fsync(handle)
 
 
-def sync_all(pool: ThreadPoolExecutor, paths: Iterable[Path]) -> None:
+def sync_all(pool: ThreadPoolExecutor, paths: Iterable[Path | str]) -> None:
     """Sync several paths at once: as long as the slowest, not as all."""
     first, *others = paths
     waiting = [pool.submit(sync, path) for path in others]
@@ -54,11 +54,14 @@ def sync_file_system(path: Path) -> None:
             raise OSError(number, os.strerror(number), str(path))
 
 
-def write_file(path: Path, content: bytes) -> None:
+def write_file(path: Path | str, content: bytes) -> None:
     with opened(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as handle:
         rest = memoryview(content)
         while rest:
             rest = rest[os.write(handle, rest) :]
+
+
+_Pair = tuple[str, str]  # of a pack and its index
 
 
 class PackFiles:
@@ -111,20 +114,17 @@ class PackFiles:
             path.unlink()
         return size
 
-    def _paths(self, pack: Pack) -> tuple[tuple[Path, Path], tuple[Path, Path]]:
+    def _paths(self, pack: Pack) -> tuple[_Pair, _Pair]:
         # git takes whatever ends in .idx for an index, even with a temporary name.
         temporary = f"{self.directory}/{self._temporary}{pack.name}"
         final = f"{self.directory}/pack-{pack.name}"
-        return (
-            (Path(f"{temporary}_pack"), Path(f"{temporary}_idx")),
-            (Path(f"{final}.pack"), Path(f"{final}.idx")),
-        )
+        return (f"{temporary}_pack", f"{temporary}_idx"), (f"{final}.pack", f"{final}.idx")
 
-    def _rename(self, temporary: tuple[Path, Path], final: tuple[Path, Path]) -> None:
+    def _rename(self, temporary: _Pair, final: _Pair) -> None:
         # The index last: it is what git looks for.
         for old, new in zip(temporary, final, strict=True):
-            old.rename(new)
+            os.rename(old, new)  # noqa: PTH104  # past pathlib, for each group
 
-    def _remove(self, *paths: Path) -> None:
+    def _remove(self, *paths: str) -> None:
         for path in reversed(paths):
-            path.unlink(missing_ok=True)
+            Path(path).unlink(missing_ok=True)

@@ -49,7 +49,10 @@ class FastImportSink:
         self._tip = staged.commit
         return staged
 
-    def publish(self, staged: Staged) -> None:
+    def begin(self, staged: Staged) -> None:
+        pass
+
+    def sync(self, staged: Staged) -> None:
         self._ref.take(expected=staged.parent, new=staged.commit)
         try:
             durable.sync(self._files.directory)
@@ -59,6 +62,9 @@ class FastImportSink:
         except BaseException:
             self._ref.release()
             raise
+
+    def end(self, staged: Staged) -> None:
+        pass
 
     def close(self) -> None:
         self._stop()

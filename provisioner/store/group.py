@@ -1,7 +1,8 @@
 """What one commit of the status branch is made of, whoever writes it.
 
-A `Sink` turns groups into commits in two steps, so that the next group is built while
-this one becomes durable: `stage` is work for the processor, `publish` waits for the disk.
+A `Sink` turns groups into commits in steps, of which only `sync` waits for the disk: so the
+next group is built while this one becomes durable, and a thread that has others to answer
+can take all other steps.
 """
 
 from __future__ import annotations
@@ -42,8 +43,17 @@ class Sink(Protocol):
     def stage(self, changes: tuple[FileChange, ...], message: str, *, at_seconds: int) -> Staged:
         """Build a commit on top of the one staged last."""
 
-    def publish(self, staged: Staged) -> None:
-        """Make it durable and move the ref; raise `RefMoved`, or OSError with nothing done."""
+    def begin(self, staged: Staged) -> None:
+        """Start to publish it; what would have to wait is left to `sync`.
+
+        Raises `RefMoved`, or OSError with nothing done; so do the two steps that follow.
+        """
+
+    def sync(self, staged: Staged) -> None:
+        """Make it durable; may be called by another thread than the rest."""
+
+    def end(self, staged: Staged) -> None:
+        """Let everybody see it: the ref is there afterwards."""
 
     def reset(self, tip: CommitId | None) -> None:
         """Forget what was staged and go on from `tip`."""

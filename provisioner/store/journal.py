@@ -20,6 +20,7 @@ from pathlib import Path
 from provisioner.model.ids import CommitId
 
 SIZE_BYTES = 4 * 1024 * 1024
+SIZE_LIMIT_BYTES = 64 * 1024 * 1024
 _BLOCK = 4096  # records never share a block: writing one can't tear another
 _HEAD = struct.Struct(">8sQQ40s40sL")  # magic, number, length, old, new, crc of the rest
 _MAGIC = b"TINKJRN1"
@@ -44,13 +45,21 @@ class JournalFile:
         self._path = path
         self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._at = 0
+        self.size_bytes = os.fstat(self._handle).st_size
 
-    def prepare(self) -> None:
-        """Give the file all its blocks, empty and on the disk, and start at its beginning."""
-        if os.fstat(self._handle).st_size < SIZE_BYTES:
-            os.pwrite(self._handle, bytes(SIZE_BYTES), 0)
-        else:
-            os.pwrite(self._handle, bytes(_BLOCK), 0)
+    def prepare(self, size_bytes: int = SIZE_BYTES) -> None:
+        """Give the file all its blocks, empty and on the disk, and start at its beginning.
+
+        It never shrinks, and grows as far as the disk lets it, but has `SIZE_BYTES`.
+        """
+        os.pwrite(self._handle, bytes(_BLOCK), 0)
+        try:
+            while self.size_bytes < size_bytes:
+                some = bytes(min(SIZE_BYTES, size_bytes - self.size_bytes))
+                self.size_bytes += os.pwrite(self._handle, some, self.size_bytes)
+        except OSError:
+            if self.size_bytes < SIZE_BYTES:
+                raise
         os.fsync(self._handle)
         directory = os.open(self._path.parent, os.O_RDONLY | os.O_CLOEXEC)
         try:
@@ -60,16 +69,17 @@ class JournalFile:
         self._at = 0
 
     def has_room(self, pack_bytes: int) -> bool:
-        return self._at + _HEAD.size + pack_bytes <= SIZE_BYTES
+        return self._at + _HEAD.size + pack_bytes + _BLOCK <= self.size_bytes
 
     def append(self, record: Record) -> None:
         """Write a record and wait until it is on the disk."""
         body = _encode(record)
         padded = body + bytes(-len(body) % _BLOCK)
         try:
-            if os.pwrite(self._handle, padded, self._at) != len(padded):
+            # One call, as `pwrite` and `fdatasync` in turn: between two this thread would have
+            # to wait for the interpreter.
+            if os.pwritev(self._handle, [padded], self._at, os.RWF_DSYNC) != len(padded):
                 raise JournalFailed("short write to the journal")
-            os.fdatasync(self._handle)
         except OSError as failure:
             raise JournalFailed(*failure.args) from failure
         self._at += len(padded)
@@ -81,7 +91,7 @@ class JournalFile:
             if len(head) < _HEAD.size:
                 return
             magic, number, length, old, new, crc = _HEAD.unpack(head)
-            if magic != _MAGIC or number <= last or length > SIZE_BYTES:
+            if magic != _MAGIC or number <= last or length > self.size_bytes:
                 return
             pack = os.pread(self._handle, length, at + _HEAD.size)
             if len(pack) != length or crc != zlib.crc32(pack, zlib.crc32(head[:-4])):

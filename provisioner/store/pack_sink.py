@@ -9,30 +9,36 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from provisioner.errors import NotFound, Unavailable
 from provisioner.model.ids import CommitId
 from provisioner.store import durable, pack
 from provisioner.store.group import FileChange, Staged, commit_text
-from provisioner.store.journal import JournalFailed, JournalFile, Record
+from provisioner.store.journal import SIZE_LIMIT_BYTES, JournalFailed, JournalFile, Record
 from provisioner.store.pack import Pack, PackBuilder
 from provisioner.store.ref_lock import RefLock
 from provisioner.store.repo import GitRepo
 from provisioner.store.tree import EMPTY_TREE, FILE_MODE, TREE_MODE, TreeEditor
 
+# Syncing a file system takes seconds where others write to it as well.  Journals that are
+# full sooner grow, so that nobody waits for that.
+_SHORT_TURN_SECONDS = 20.0
+
 
 class PackSink:
-    """Only for the holder of the writer's lock.  `stage` and `publish` may be two threads'."""
+    """Only for the holder of the writer's lock.  `sync` may be another thread's than the rest."""
 
     def __init__(self, repo: GitRepo, ref: str, *, journal: bool = True) -> None:
         """Repair what a power cut or a kill left behind, and go on from the ref."""
         self._repo = repo
         self._files = durable.PackFiles(repo.objects_dir)
         self._files.remove_temporary()
-        self._ref = RefLock(repo.common_dir, ref)
+        self._ref = RefLock(repo.common_dir, ref, spares=repo.own_dir if journal else None)
         self._ref.clear_stale()
         self._is_unsynced = False
+        self._is_begun = self._is_moved = False  # how far the group is that is published now
         self._journal: _Journal | None = None
         try:
             if journal:
@@ -43,6 +49,7 @@ class PackSink:
             raise
 
     def reset(self, tip: CommitId | None) -> None:
+        self._ref.release()
         if tip is not None:
             # Somebody else's commit: git left its directories unsynced.
             durable.sync_file_system(self._files.directory)
@@ -68,20 +75,37 @@ class PackSink:
         self._tip = commit
         return staged
 
-    def publish(self, staged: Staged) -> None:
-        assert staged.pack is not None
-        self._ref.take(expected=staged.parent, new=staged.commit)
-        try:
-            if not self._by_journal(staged, staged.pack):
+    def begin(self, staged: Staged) -> None:
+        """Take the ref and put the files in place, if nobody has to be waited for."""
+        content = _pack_of(staged)
+        journal = self._journal
+        self._is_begun = (
+            journal is not None
+            and journal.has_room(content)
+            and self._ref.try_take(expected=staged.parent, new=staged.commit)
+        )
+        if self._is_begun:
+            with self._releasing():
+                self._files.add(content)
+
+    def sync(self, staged: Staged) -> None:
+        content = _pack_of(staged)
+        if not self._is_begun:
+            self._ref.take(expected=staged.parent, new=staged.commit)
+        with self._releasing():
+            self._is_moved = not self._by_journal(staged, content)
+            if self._is_moved:
                 if self._is_unsynced:
                     durable.sync_file_system(self._files.directory)
                     self._is_unsynced = False
-                self._files.add_durably(staged.pack, self._ref.path)
+                self._files.add_durably(content, self._ref.path)
                 self._ref.move()
                 durable.sync(self._ref.directory)
-        except BaseException:
-            self._ref.release()
-            raise
+
+    def end(self, staged: Staged) -> None:
+        if not self._is_moved:
+            with self._releasing():
+                self._ref.move()
 
     def close(self) -> None:
         if self._journal is not None:
@@ -92,9 +116,10 @@ class PackSink:
         if self._journal is None:
             return False
         try:
-            if not self._journal.takes(content):
-                return False
-            self._files.add(content)
+            if not self._is_begun:
+                if not self._journal.takes(content):
+                    return False
+                self._files.add(content)
             self._journal.append(staged.parent, staged.commit, content)
         except JournalFailed:
             # A file whose sync failed once can't be trusted again: go on without it.
@@ -102,8 +127,21 @@ class PackSink:
             self._journal = None
             self._is_unsynced = True
             raise
-        self._ref.move()
         return True
+
+    @contextmanager
+    def _releasing(self) -> Iterator[None]:
+        """Give up the ref when something fails."""
+        try:
+            yield
+        except BaseException:
+            self._ref.release()
+            raise
+
+
+def _pack_of(staged: Staged) -> Pack:
+    assert staged.pack is not None
+    return staged.pack
 
 
 def _add_folder(builder: PackBuilder, files: Iterable[tuple[str, bytes]]) -> bytes:
@@ -129,14 +167,18 @@ class _Journal:
                 each.close()
             raise
         self._number = max(time.time_ns(), newest + 1)
+        self._size_bytes = max(each.size_bytes for each in self._journals)
+        self._turned_at = time.monotonic()
         self._freeing: threading.Thread | None = None
         self._failure: OSError | None = None
 
     def takes(self, content: Pack) -> bool:
         """Whether a pack fits; turns to the other journal when this one is full."""
-        if self._journals[0].has_room(len(content.content)):
-            return True
-        self._turn()
+        if not self.has_room(content):
+            self._turn()
+        return self.has_room(content)
+
+    def has_room(self, content: Pack) -> bool:
         return self._journals[0].has_room(len(content.content))
 
     def append(self, old: CommitId | None, new: CommitId, content: Pack) -> None:
@@ -155,13 +197,17 @@ class _Journal:
     def _turn(self) -> None:
         self._wait()
         self._journals.reverse()
+        now = time.monotonic()
+        if now - self._turned_at < _SHORT_TURN_SECONDS:
+            self._size_bytes = min(self._size_bytes * 2, SIZE_LIMIT_BYTES)
+        self._turned_at = now
         self._freeing = threading.Thread(target=self._free, name="store-journal")
         self._freeing.start()
 
     def _free(self) -> None:
         try:
             durable.sync_file_system(self._own_dir)
-            self._journals[1].prepare()
+            self._journals[1].prepare(self._size_bytes)
         except OSError as failure:
             self._failure = failure
 
@@ -195,7 +241,7 @@ def _recover(
         found = None  # the ref's file is empty: its name reached the disk before its content
         (repo.common_dir / ref).unlink()
     ours = {each for record in records for each in (record.old, record.new)}
-    if found != last.new and (found is None or found in ours or not _is_commit(repo, found)):
+    if found != last.new and (found is None or _is_behind(repo, found, last.new, ours)):
         lock.take(expected=found, new=last.new)
         lock.move()
     durable.sync_file_system(files.directory)
@@ -215,6 +261,14 @@ def _restore(files: durable.PackFiles, wanted: Pack) -> None:
     except FileNotFoundError:
         pass  # repacked, or its name never reached the disk
     files.add(wanted)
+
+
+def _is_behind(repo: GitRepo, found: CommitId, new: CommitId, ours: set[CommitId | None]) -> bool:
+    """Whether the ref is where it was before, or nowhere, and not where somebody else put it.
+
+    It may be far behind: at what the spare file held earlier that is the ref now.
+    """
+    return found in ours or not _is_commit(repo, found) or repo.is_ancestor(found, new)
 
 
 def _is_commit(repo: GitRepo, commit: CommitId) -> bool:

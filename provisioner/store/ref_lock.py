@@ -16,10 +16,12 @@ from pathlib import Path
 
 from provisioner.errors import Conflict, Unavailable
 from provisioner.model.ids import CommitId
+from provisioner.store import spare_files
 
 WAIT_SECONDS = 5.0  # for a git process that moves the same ref; it needs milliseconds
 _ID = re.compile(r"[0-9a-f]{40}\Z")
 _MODE = 0o644 | stat.S_ISVTX
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 _LINKS = 5  # a symbolic ref to a symbolic ref to …
 
 
@@ -82,13 +84,19 @@ def _packed(common_dir: Path) -> dict[str, CommitId]:
 class RefLock:
     """Holds `<ref>.lock` from `take` to `move` or `release`."""
 
-    def __init__(self, common_dir: Path, ref: str) -> None:
+    def __init__(self, common_dir: Path, ref: str, *, spares: Path | None = None) -> None:
+        """`spares` is a folder for files that take turns as lock and ref.
+
+        For the writer that is never without its journal: after a power cut such a file may
+        hold what it held a while ago.
+        """
         self.ref = ref
         self._common_dir = common_dir
         self._path = common_dir / ref
         self.path = self._path.with_name(self._path.name + ".lock")
         self.directory = self._path.parent
         self.directory.mkdir(parents=True, exist_ok=True)
+        self._spares = spare_files.prepare(spares, _MODE) if spares is not None else None
 
     def clear_stale(self) -> None:
         """Remove the lock of an earlier life; only for the one who may write the ref."""
@@ -100,37 +108,50 @@ class RefLock:
 
     def take(self, *, expected: CommitId | None, new: CommitId) -> None:
         """Lock the ref if it is at `expected`, ready to `move` to `new`."""
-        handle = self._create()
+        patience = time.monotonic() + WAIT_SECONDS
+        while not self.try_take(expected=expected, new=new):
+            if time.monotonic() > patience:
+                raise Unavailable(
+                    f"{self.path} is held by another git process",
+                    hint="if none is running, one was killed: remove that file",
+                )
+            time.sleep(0.01)
+
+    def try_take(self, *, expected: CommitId | None, new: CommitId) -> bool:
+        """Like `take`; returns False when somebody holds the lock."""
         try:
-            os.write(handle, f"{new}\n".encode())
+            self._create(f"{new}\n".encode())
+        except FileExistsError:
+            return False
+        try:
             found = read_ref(self._common_dir, self.ref)
             if found != expected:
                 raise RefMoved(self.ref, found)
         except BaseException:
             self.path.unlink()
             raise
-        finally:
-            os.close(handle)
+        return True
 
     def move(self) -> None:
         """Let the ref point to what `take` was told."""
-        self.path.rename(self._path)
+        if self._spares is None or not self._spares.exchange(self.path, self._path):
+            self.path.rename(self._path)
 
     def release(self) -> None:
         """Give up what `take` took, if it was not moved."""
         self.clear_stale()
 
-    def _create(self) -> int:
-        patience = time.monotonic() + WAIT_SECONDS
-        while True:
+    def _create(self, content: bytes) -> None:
+        if self._spares is not None:
             try:
-                return os.open(
-                    self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE
-                )
+                self._spares.put(content, self.path)
+                return
             except FileExistsError:
-                if time.monotonic() > patience:
-                    raise Unavailable(
-                        f"{self.path} is held by another git process",
-                        hint="if none is running, one was killed: remove that file",
-                    ) from None
-                time.sleep(0.01)
+                raise
+            except OSError:
+                self._spares = None  # the plain way says what is the matter, if anything
+        handle = os.open(self.path, _CREATE, _MODE)
+        try:
+            os.write(handle, content)
+        finally:
+            os.close(handle)

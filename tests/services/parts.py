@@ -69,7 +69,7 @@ class MemoryWriter:
     def view(self) -> StatusView:
         return self.snapshots.current.status
 
-    def propose(self, proposal) -> Future[Receipt]:
+    def propose(self, proposal, *, is_bulk=False) -> Future[Receipt]:
         future: Future[Receipt] = Future()
         try:
             changes = proposal(self.view)

@@ -279,7 +279,7 @@ def test_a_pass_that_broke_off_is_finished_later_and_makes_nothing_twice(site):
         def __init__(self, writer):
             self.writer, self.asked = writer, 0
 
-        def propose(self, proposal):
+        def propose(self, proposal, *, is_bulk=False):
             self.asked += 1
             if self.asked == 2:
                 return self.writer.propose(_no_space)

@@ -48,7 +48,9 @@ def started(repo: GitRepo, *records: WorkflowRecord) -> None:
 
 def commit(repo: GitRepo, *changes: FileChange) -> None:
     with closing(PackSink(repo, "refs/heads/status")) as sink:
-        sink.publish(sink.stage(changes, "by hand\n", at_seconds=1_795_000_000))
+        staged = sink.stage(changes, "by hand\n", at_seconds=1_795_000_000)
+        for step in (sink.begin, sink.sync, sink.end):
+            step(staged)
 
 
 def status_file(record: WorkflowRecord, *events: WorkflowEvent) -> FileChange:

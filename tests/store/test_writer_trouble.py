@@ -74,16 +74,13 @@ def test_nothing_is_half_done_when_the_disk_is_full_and_it_goes_on_after(repo, m
 
         def __init__(self, repo: GitRepo, ref: str) -> None:
             self._sink = make_sink(repo, ref)
-            self.stage, self.reset, self.close = (
-                self._sink.stage,
-                self._sink.reset,
-                self._sink.close,
-            )
+            for step in ("stage", "begin", "end", "reset", "close"):
+                setattr(self, step, getattr(self._sink, step))
 
-        def publish(self, staged: Staged) -> None:
+        def sync(self, staged: Staged) -> None:
             if is_full.is_set():
                 raise OSError(28, "No space left on device")
-            self._sink.publish(staged)
+            self._sink.sync(staged)
 
     with closing(StatusWriter(repo, make_sink=Full)) as writer:
         before = result(writer.propose(create(sites.record(1)))).commit
@@ -106,20 +103,17 @@ def test_what_was_built_on_a_failed_group_is_judged_again(repo, make_sink):
 
         def __init__(self, repo: GitRepo, ref: str) -> None:
             self._sink = make_sink(repo, ref)
-            self.stage, self.reset, self.close = (
-                self._sink.stage,
-                self._sink.reset,
-                self._sink.close,
-            )
+            for step in ("stage", "begin", "end", "reset", "close"):
+                setattr(self, step, getattr(self._sink, step))
             self._count = 0
 
-        def publish(self, staged: Staged) -> None:
+        def sync(self, staged: Staged) -> None:
             self._count += 1
             if self._count == 2:
                 is_publishing.set()
                 may_fail.wait(sites.PATIENCE_SECONDS)
                 raise OSError(5, "Input/output error")
-            self._sink.publish(staged)
+            self._sink.sync(staged)
 
     with closing(StatusWriter(repo, make_sink=FailsOnce)) as writer:
         result(writer.propose(create(sites.record(1), sites.record(2))))

@@ -1,0 +1,174 @@
+"""How proposals that wait become one group: their outcomes, the view after them, a commit.
+
+Work for the processor only; nothing here waits for the disk.  Groups are built one on top
+of the other, also while the one below is not durable yet.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+
+from provisioner.model.event import ActionReported, DataPushed
+from provisioner.model.ids import WorkflowId
+from provisioner.model.views import Change, Proposal, Receipt, StatusView, WorkflowEntry
+from provisioner.store import archiving, group_files, pack, status_codec
+from provisioner.store.archiving import Archiving
+from provisioner.store.group import Sink, Staged
+from provisioner.store.group_files import EventLines
+from provisioner.store.kept_workflows import KeptWorkflows
+from provisioner.store.status_index import Row
+from provisioner.store.status_store import StatusStore
+from provisioner.store.stored_workflow import StoredWorkflow
+
+GROUP_LOG_BYTES = 8 * 1024 * 1024  # logs in one commit, so that they stall nobody either
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """A proposal and who waits for it; `races` counts lost compare-and-swaps."""
+
+    proposal: Proposal
+    future: Future[Receipt]
+    is_bulk: bool = False
+    races: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class Group:
+    """Proposals and what they led to; `staged` is None when there is nothing to write."""
+
+    members: list[Waiting] = field(default_factory=list)
+    outcomes: list[tuple[Change, ...] | Exception] = field(default_factory=list)
+    view: StatusView
+    changed_ids: tuple[WorkflowId, ...] = ()
+    finished: tuple[tuple[WorkflowEntry, bytes], ...] = ()
+    staged: Staged | None = None
+
+
+class GroupBuilder:
+    """One thread at a time uses it."""
+
+    def __init__(
+        self,
+        store: StatusStore,
+        sink: Sink,
+        view: StatusView,
+        *,
+        clock: Callable[[], float],
+        writer: str,
+    ) -> None:
+        self._store = store
+        self._sink = sink
+        self._clock = clock
+        self._writer = writer
+        self._published = view
+        self._next = view  # what the next group is built on
+        self._lines = EventLines()
+        self._kept = KeptWorkflows(store.reader, self._lines)
+        # To be kept as object ids from now on, with those of their status files.
+        self._finished: deque[tuple[WorkflowEntry, bytes]] = deque()
+
+    def published(self, group: Group) -> None:
+        """Note that a group is durable and seen by all."""
+        self._kept.published(self._published, group.view, group.changed_ids)
+        self._published = group.view
+        self._finished.extend(group.finished)
+
+    def reset(self) -> tuple[StatusView, tuple[WorkflowId, ...]]:
+        """Go on from the tip of the branch, wherever it is; return the view and what changed."""
+        old = self._published
+        view = self._store.catch_up(old)
+        self._sink.reset(view.commit)
+        self._lines.clear()
+        self._published = self._next = view
+        if view is old:
+            return view, ()
+        return view, tuple(
+            each for each, entry in view.workflows.items() if old.workflows.get(each) is not entry
+        )
+
+    def build(self, members: Sequence[Waiting]) -> Group:
+        """Build a group of the first members; those that it leaves out come first next time."""
+        is_first = self._next.commit is None
+        group = Group(view=self._keep_as_ids(self._next.draft()))
+        changes: list[Change] = []
+        archived: list[Row] = []
+        pushed: set[WorkflowId] = set()
+        log_bytes = 0
+        for member in members:
+            outcome = _run(member.proposal, group.view)
+            if not isinstance(outcome, Exception):
+                pushes = [each.workflow_id for each in outcome if isinstance(each, DataPushed)]
+                log_bytes += sum(map(_log_bytes, outcome))
+                is_full = changes and log_bytes > GROUP_LOG_BYTES
+                if is_full or not pushed.isdisjoint(pushes):
+                    break  # each version needs a commit of its own
+                pushed.update(pushes)
+                changes += outcome
+                for change in outcome:
+                    group.view = group.view.apply(_without_files(change))
+            group.members.append(member)
+            group.outcomes.append(outcome)
+            if isinstance(member.proposal, Archiving):
+                archived += member.proposal.unchanged(group.view)
+        if changes or archived:
+            files = group_files.files_of(
+                group.view,
+                changes,
+                self._lines,
+                is_first=is_first,
+                writer=self._writer,
+            )
+            moved = archiving.files_of(archived, self._read_file)
+            message = files.message if changes else archiving.message(archived)
+            group.staged = self._sink.stage(
+                (*files.changes, *moved), message, at_seconds=int(self._clock())
+            )
+            group.view = group.view.at(group.staged.commit)
+            group.changed_ids, group.finished = files.changed_ids, files.finished
+        group.view = self._next = group.view.settled()
+        return group
+
+    def _read_file(self, path: str) -> bytes:
+        """Read a list of archived workflows; nothing in flight changes one (see `build`)."""
+        commit = self._published.commit
+        return (self._store.repo.blob_at(commit, path) if commit else None) or b""
+
+    def _keep_as_ids(self, view: StatusView) -> StatusView:
+        """Hold what ended in published groups, and what is quiet, as object ids."""
+        while self._finished:
+            entry, status_blob = self._finished.popleft()
+            if view.workflows.get(entry.id) is entry:  # else it went on in a group since
+                record = status_codec.encode_record(entry.record)
+                stored = StoredWorkflow(
+                    reader=self._store.reader,
+                    id=entry.id,
+                    record_blob=pack.object_id("blob", record),
+                    status_blob=status_blob,
+                    state=entry.context.state,
+                )
+                view = replace(view, workflows=view.workflows.set(entry.id, stored))
+        return self._kept.let_go(view)
+
+
+def _run(proposal: Proposal, view: StatusView) -> tuple[Change, ...] | Exception:
+    try:
+        return proposal(view)
+    except Exception as error:
+        return error
+
+
+def _without_files(change: Change) -> Change:
+    """Drop what is stored as a file: the view keeps every event of live workflows."""
+    if isinstance(change, ActionReported) and change.log_tail:
+        return replace(change, log_tail=b"")
+    if isinstance(change, DataPushed) and change.files:
+        return replace(change, files=())
+    return change
+
+
+def _log_bytes(change: Change) -> int:
+    return len(change.log_tail) if isinstance(change, ActionReported) else 0
