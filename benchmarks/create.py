@@ -75,24 +75,28 @@ def commit(repository: Path, files: Iterator[tuple[str, str]]) -> None:
     )  # fmt: skip
 
 
-def _count_records(repository: Path) -> int:
-    done = subprocess.run(
-        ["git", "-C", repository, "ls-tree", "-r", "--name-only", "status", "status/"],
-        check=False, capture_output=True,
-    )  # fmt: skip
-    return done.stdout.count(b"\n")
+def _git(repository: Path, *words: str) -> str:
+    done = subprocess.run(["git", "-C", repository, *words], check=False, capture_output=True)
+    return done.stdout.decode()
 
 
-def _await_records(repository: Path, wanted: int) -> None:
+def _await_records(repository: Path, wanted: int) -> float:
+    """Wait until the server says, on the status branch, that it has followed; return when."""
     ref = repository / "refs" / "heads" / "status"
+    tip = _git(repository, "rev-parse", "main").strip()
     seen = b""
     while True:
         told = ref.read_bytes() if ref.exists() else b""
         if told != seen:
             seen = told
-            if _count_records(repository) >= wanted:
-                return
-        time.sleep(0.002)
+            if tip in _git(repository, "show", "status:reconcile.json"):
+                break
+        time.sleep(0.005)
+    ended = time.perf_counter()
+    found = _git(repository, "ls-tree", "-r", "--name-only", "status", "status/").count("\n")
+    if found != wanted:
+        raise SystemExit(f"{found} records, not {wanted}")
+    return ended
 
 
 def main() -> None:
@@ -117,8 +121,7 @@ def main() -> None:
                 commit(repository, requests)
                 committed = time.perf_counter()
                 done += count
-                _await_records(repository, done)
-                took = time.perf_counter() - committed
+                took = _await_records(repository, done) - committed
                 print(
                     f"{count:6,} requests: {took * 1000:8.1f} ms from commit to record,"
                     f" {count / took:7,.0f} records/s (git took {committed - started:.2f} s)",

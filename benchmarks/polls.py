@@ -18,7 +18,7 @@ import math
 import resource
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -29,6 +29,7 @@ import uvloop
 
 from benchmarks import load_client, postgres_peer, site
 from benchmarks.figures import Figures, median, summarise
+from benchmarks.load import Scripts
 from provisioner.model.ids import HardwareId, WorkflowId
 from provisioner.model.views import WorkflowCreated
 from provisioner.model.workflow import WorkerAddress
@@ -40,23 +41,19 @@ PAIRS_FROM = 900_000  # numbers of the workflows of two machines
 SECOND = 1_000_000  # added to a number: the id of its second machine
 PEER_CLIENTS = 64  # its best: with more, each scan only waits longer for one of two cores
 WARM_UP_SECONDS = 1
+POLLS_OF_A_SCRIPT = 500
+MOST_POLLS_PER_SECOND = 60_000
 
 
-def _polls(first: int, workflows: int) -> load_client.Script:
-    for number in count(first):
+def _polls(workflows: int, first: int) -> Iterator[bytes]:
+    for number in range(first * POLLS_OF_A_SCRIPT, (first + 1) * POLLS_OF_A_SCRIPT):
         known = site.worker_id(number % workflows)
         worker = known if number % 2 else site.worker_id(number + 10 * SECOND)
         yield load_client.get(f"/v1/workers/{worker}/action")
 
 
-def _ours(server: site.Server, options: argparse.Namespace, connections: int) -> Figures:
-    scripts: list[Callable[[], load_client.Script]] = [
-        partial(_polls, number * 31, options.workflows) for number in range(connections)
-    ]
-    tally, took = load_client.drive(server.host, server.port, scripts, seconds=options.seconds)
-    if tally.refused:
-        raise SystemExit(f"refused: {tally.refused[0]}")
-    return summarise(tally.latencies_ms, took)
+def _scripts(options: argparse.Namespace) -> Scripts:
+    return Scripts(partial(_polls, options.workflows), count(), per_second=MOST_POLLS_PER_SECOND)
 
 
 def _busy(
@@ -66,6 +63,7 @@ def _busy(
     connections: int,
 ) -> None:
     ours, theirs = [], []
+    played = _scripts(options)
     clients = min(connections, PEER_CLIENTS)
     for _ in range(options.rounds):
         if peer is not None:
@@ -77,7 +75,9 @@ def _busy(
                     seconds=options.seconds,
                 )
             )
-        ours.append(_ours(server, options, connections))
+        ours.append(
+            played.drive(server.host, server.port, clients=connections, seconds=options.seconds)
+        )
     print(f"{connections:5} connections: {_middle(ours)}", flush=True)
     if peer is not None:
         # On a busy machine pgbench may spend a short round on opening its connections.
@@ -212,8 +212,8 @@ def main() -> None:
             peer.load(options.workflows)
         server = stack.enter_context(site.serving(folder / "site.git"))
         server.settle()
-        warm_up = argparse.Namespace(workflows=options.workflows, seconds=WARM_UP_SECONDS)
-        _ours(server, warm_up, 1)  # what a first poll imports and reads is no poll's cost
+        # What a first poll imports and reads is no poll's cost.
+        _scripts(options).drive(server.host, server.port, clients=1, seconds=WARM_UP_SECONDS)
         uvloop.run(_idle(server, options))
         for connections in map(int, options.connections.split(",")):
             _busy(server, peer, options, connections)

@@ -14,43 +14,39 @@ import argparse
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 from benchmarks import load_client, postgres_peer, site
-from benchmarks.figures import Figures, median, summarise
+from benchmarks.figures import Figures, median
+from benchmarks.load import Scripts
 from worker import wire
 
 
-def _worker(numbers: Iterator[int]) -> load_client.Script:
-    """Carry workflows through, one after the other."""
-    for number in numbers:
-        workflow = site.workflow_id(number)
-        for index in range(site.ACTIONS):
-            for status in ("STATE_RUNNING", "STATE_SUCCESS"):
-                yield load_client.post(
-                    f"/v1/workflows/{workflow}/reports",
-                    {
-                        "report_id": wire.report_id(workflow, index, 1, status),
-                        "worker": site.worker_id(number),
-                        "task_name": site.TASK,
-                        "action_name": site.action_name(index),
-                        "action_index": index,
-                        "attempt": 1,
-                        "action_status": status,
-                        "seconds": 3 if status == "STATE_SUCCESS" else 0,
-                        "message": "Started execution",
-                    },
-                )
+def _reports(number: int) -> Iterator[bytes]:
+    """Carry a workflow through."""
+    workflow = site.workflow_id(number)
+    for index in range(site.ACTIONS):
+        for status in ("STATE_RUNNING", "STATE_SUCCESS"):
+            yield load_client.post(
+                f"/v1/workflows/{workflow}/reports",
+                {
+                    "report_id": wire.report_id(workflow, index, 1, status),
+                    "worker": site.worker_id(number),
+                    "task_name": site.TASK,
+                    "action_name": site.action_name(index),
+                    "action_index": index,
+                    "attempt": 1,
+                    "action_status": status,
+                    "seconds": 3 if status == "STATE_SUCCESS" else 0,
+                    "message": "Started execution",
+                },
+            )
 
 
-def drive(server: site.Server, numbers: Iterator[int], *, clients: int, seconds: float) -> Figures:
-    scripts: list[Callable[[], load_client.Script]] = [partial(_worker, numbers)] * clients
-    tally, took = load_client.drive(server.host, server.port, scripts, seconds=seconds)
-    if tally.refused:
-        raise SystemExit(f"{len(tally.refused)} refused, the first: {tally.refused[0]}")
-    return summarise(tally.latencies_ms, took)
+def scripts(workflows: int) -> Scripts:
+    return Scripts(_reports, range(workflows))
 
 
 def _slow_disk(folder: Path, delay_ms: float) -> dict[str, str]:
@@ -74,7 +70,7 @@ def _measure(workflows: int, options: argparse.Namespace) -> None:
         ):
             peer.load(workflows)
             server.settle()
-            numbers = iter(range(workflows))
+            played = scripts(workflows)
             for clients in options.clients:
                 ours, theirs = [], []
                 for _ in range(options.rounds):
@@ -86,7 +82,11 @@ def _measure(workflows: int, options: argparse.Namespace) -> None:
                             seconds=options.seconds,
                         )
                     )
-                    ours.append(drive(server, numbers, clients=clients, seconds=options.seconds))
+                    ours.append(
+                        played.drive(
+                            server.host, server.port, clients=clients, seconds=options.seconds
+                        )
+                    )
                 _print_row(workflows, clients, ours, theirs)
             print(f"server: {server.resident_mib:.0f} MiB resident")
 

@@ -4,9 +4,10 @@ The faces are handed in from above; nothing else knows all of the parts.
 
     thread            does
     main              waits for the end
-    http (face)       answers; never waits for anything but its event loop
+    http (face)       answers, and takes the writer's turns; waits for its event loop alone
     reconcile         follows the desired branch
-    status-*          the writer (store)
+    status-turns      the writer (store): what the loop leaves to it
+    status-sync       waits for the disk
     timeouts          ends what has run out of time
     upkeep            repacks the repository, archives, writes the checkpoint
     fetch, push       only with a remote
@@ -56,10 +57,10 @@ from provisioner.store.upkeep import Upkeep
 # The writer lets go of the interpreter for each hash and each compression, and must wait
 # for it after; at Python's 5 ms 256 workers got a third to a half less through.
 SWITCH_SECONDS = 0.0005
-# Of Python's collector of cycles.  A full collection looks at every workflow that is decoded,
-# 330 ms for 10,000 of them; at Python's 700, 10, 10 there was one for each few thousand
-# reports.  What makes no cycles, as reports do, is counted out again when it goes.
-COLLECTION_THRESHOLDS = (10_000, 20, 50)
+# Of Python's collector of cycles.  At its 700, 10, 10 a third of a busy server's time went into
+# looking at what waits for its commit, and 330 ms for each full look at 10,000 decoded
+# workflows.  Requests and reports make no cycles.
+COLLECTION_THRESHOLDS = (50_000, 20, 50)
 SIGNAL_LOOK_SECONDS = 0.5
 DATA_THREADS = 2  # each holds up to three copies of 10 MB
 
@@ -177,6 +178,7 @@ class Server:
             metrics=metrics,
             threads=threads,
             version=__version__,
+            turns=writer,
             contact=timeouts.contact,
             is_ready=self.reconciler.is_ready.is_set,
         )

@@ -131,6 +131,9 @@ def report_id(workflow_id: str, action_index: int, attempt: int, what: str) -> s
     return f"{workflow_id}:{action_index}:{attempt}:{what}"
 
 
+_as_text = json.JSONEncoder(ensure_ascii=False).encode
+
+
 @cache
 def _fields_of(kind: type) -> tuple[tuple[str, str], ...]:
     """Name and type of each field; all messages of this file are dataclasses."""
@@ -140,8 +143,7 @@ def _fields_of(kind: type) -> tuple[tuple[str, str], ...]:
 def encode(message: object) -> bytes:
     # The messages are flat: `asdict`, which copies deeply, takes five times as long.
     told = {name: getattr(message, name) for name, _ in _fields_of(type(message))}  # type: ignore[arg-type]  # mypy hashes the instance
-    text = json.dumps(told, ensure_ascii=False)
-    return text.encode("utf-8", "replace")  # a file name may have brought what is no text
+    return _as_text(told).encode("utf-8", "replace")  # a file name may have brought what is no text
 
 
 def decode(kind: type[T], body: bytes) -> T:
@@ -152,7 +154,8 @@ def decode(kind: type[T], body: bytes) -> T:
         raise WireError(f"the body is not JSON: {error}") from None
     if not isinstance(told, dict):
         raise WireError("the body is not a JSON object")
-    return from_mapping(kind, told)
+    # Only an escape can spell half a character in a body that is UTF-8.
+    return from_mapping(kind, told, is_text=b"\\u" not in body)
 
 
 _KINDS: Mapping[str, tuple[type, ...]] = {
@@ -163,7 +166,8 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
 }
 
 
-def from_mapping(kind: type[T], told: Mapping[str, object]) -> T:
+def from_mapping(kind: type[T], told: Mapping[str, object], *, is_text: bool = False) -> T:
+    """Make a message; `is_text` says that all strings are known to be whole."""
     known: dict[str, Any] = {}
     for name, type_name in _fields_of(kind):  # type: ignore[arg-type]  # mypy hashes the instance
         if name not in told:
@@ -175,9 +179,11 @@ def from_mapping(kind: type[T], told: Mapping[str, object]) -> T:
             value = tuple(value)
         else:
             wanted = _KINDS[type_name]
-            if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
+            if type(value) not in wanted and (
+                not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted)
+            ):
                 raise WireError(f"{name} is not of type {type_name}")
-        if not _is_text(value):
+        if not is_text and not _is_text(value):
             raise WireError(f"{name} holds half a character (a lone surrogate)")
         known[name] = value
     try:

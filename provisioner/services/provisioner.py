@@ -28,6 +28,16 @@ class StoredFiles(Protocol):
     ) -> bytes | None: ...
 
 
+class Turns(Protocol):
+    """The work of the status branch's writer, for a thread that takes it over.
+
+    `wake` is called from any thread when a turn should be taken; see store.status_writer.
+    """
+
+    def lend(self, wake: Callable[[], None] | None) -> None: ...
+    def turn(self, *, is_busy: bool = False) -> bool: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provisioner:
     """`threads` are for what takes long: each may hold twenty megabytes of data."""
@@ -38,6 +48,7 @@ class Provisioner:
     metrics: Metrics
     threads: Executor
     version: str
+    turns: Turns | None = None
     contact: Callable[[HardwareId], None] = field(default=lambda _: None)
     is_ready: Callable[[], bool] = field(default=lambda: True)
 

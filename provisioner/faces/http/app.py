@@ -9,6 +9,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from typing import Any
 
 from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
@@ -46,10 +48,10 @@ def run_view(server: Provisioner, route: Route, call: Call) -> Outcome:
         return errors.answer_to(error)
 
 
-def finished(later: Later) -> Answer:
-    """The answer of a future that has ended."""
+def finished(future: Future[Any], finish: Callable[[Any], Answer]) -> Answer:
+    """The answer of a future that has ended (see `Later`)."""
     try:
-        return later.finish(later.future.result())
+        return finish(future.result())
     except Exception as error:
         return errors.answer_to(error)
 
@@ -112,7 +114,7 @@ def to_response(answer: Answer) -> Response:
 
 def _blocked(outcome: Later | Wait) -> Answer:
     if isinstance(outcome, Later):
-        return finished(outcome)
+        return finished(outcome.future, outcome.finish)
     woken = threading.Event()
     stop = outcome.subscribe(woken.set)
     try:

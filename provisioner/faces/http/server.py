@@ -1,25 +1,30 @@
-"""Who listens?  uvicorn, in a thread and event loop of its own."""
+"""Who listens?  An event loop in a thread of its own, which also takes the writer's turns."""
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import resource
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
-import uvicorn
 import uvloop
 
 from provisioner.errors import Unavailable
 from provisioner.faces.http import read_only, worker_views
 from provisioner.faces.http.app import create_app
+from provisioner.faces.http.connection import Connection
 from provisioner.faces.http.gate import Gate
 from provisioner.services.provisioner import Provisioner
 
 FLASK_THREADS = 4  # for reads and probes; workers' requests need none
 BACKLOG = 4_096  # a rack that is switched on asks all at once
-KEEP_ALIVE_SECONDS = 75
-SHUTDOWN_SECONDS = 10
+SHUTDOWN_SECONDS = 10.0
+_LOOK_SECONDS = 1.0  # between two looks at who is past its time
+
+_LOG = logging.getLogger(__name__)
 
 
 class HttpServer:
@@ -41,22 +46,11 @@ class HttpServer:
         self._threads = ThreadPoolExecutor(FLASK_THREADS, thread_name_prefix="flask")
         routes = worker_views.ROUTES if reads_for is None else read_only.worker_routes(reads_for)
         app = create_app(provisioner, worker_routes=routes)
-        gate = Gate(provisioner, app, self._threads, worker_routes=routes)
-        config = uvicorn.Config(
-            gate,
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,  # who asks is not told by headers
-            backlog=BACKLOG,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-        )
-        self._server = uvicorn.Server(config)
+        self._loop = uvloop.new_event_loop()
+        self._gate = Gate(provisioner, app, self._threads, self._loop, worker_routes=routes)
+        self._connections: set[Connection] = set()
+        self._coming: set[asyncio.Task[object]] = set()  # a loop holds its tasks weakly
+        self._closing = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="http")
         self._thread.start()
 
@@ -67,17 +61,65 @@ class HttpServer:
     def close(self) -> None:
         """Answer those who wait, finish what is under way, then end."""
         self._snapshots.close()
-        self._server.should_exit = True
+        with suppress(RuntimeError):  # it has ended already
+            self._loop.call_soon_threadsafe(self._closing.set)
         self._thread.join()
         self._threads.shutdown(wait=True)
         self._socket.close()
 
     def _run(self) -> None:
-        loop = uvloop.new_event_loop()
         try:
-            loop.run_until_complete(self._server.serve(sockets=[self._socket]))
+            self._loop.run_until_complete(self._serve())
         finally:
-            loop.close()
+            self._loop.close()
+
+    async def _serve(self) -> None:
+        self._gate.open()
+        self._socket.setblocking(False)
+        self._listen()
+        look = self._loop.call_later(_LOOK_SECONDS, self._look)
+        await self._closing.wait()
+        self._loop.remove_reader(self._socket)
+        for each in tuple(self._connections):
+            each.close_when_done()
+        end = self._loop.time() + SHUTDOWN_SECONDS
+        while self._connections and self._loop.time() < end:
+            await asyncio.sleep(0.01)
+        for each in tuple(self._connections):
+            each.abort()
+        look.cancel()
+        self._gate.close()
+
+    def _accept(self) -> None:
+        """Take in all who knock; uvloop's own servers take one each time around."""
+        try:
+            for _ in range(BACKLOG):
+                opened, _ = self._socket.accept()
+                coming = self._loop.create_task(
+                    self._loop.connect_accepted_socket(self._connected, opened)
+                )
+                self._coming.add(coming)
+                coming.add_done_callback(self._coming.discard)
+        except BlockingIOError:
+            return
+        except OSError as error:  # too many open files: those who have come go first
+            _LOG.warning("a connection can't be taken: %s", error.strerror)
+            self._loop.remove_reader(self._socket)
+            self._loop.call_later(_LOOK_SECONDS, self._listen)
+
+    def _listen(self) -> None:
+        if not self._closing.is_set():
+            self._loop.add_reader(self._socket, self._accept)
+
+    def _connected(self) -> Connection:
+        return Connection(self._gate, self._loop, self._connections)
+
+    def _look(self) -> None:
+        """End the connections that are past their deadline: one timer for all of them."""
+        now = self._loop.time()
+        for each in [each for each in self._connections if each.deadline < now]:
+            each.abort()
+        self._loop.call_later(_LOOK_SECONDS, self._look)
 
 
 def address(host: str, port: int) -> str:
