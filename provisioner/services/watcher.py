@@ -4,9 +4,10 @@ watchdog tells at once that something happened to the files of the refs; that is
 only (reading a ref emits events too, and some file systems tell nothing), so the one who
 waits looks at the commit ids, and looks every few seconds anyway.
 
-The status branch lies in the same folder.  While the server moves it often, each move
-would cost more to be told of than to be made (1.5 ms of processor time): then the folder
-is not watched but looked at.
+The status branch lies in the same folder.  While that moves, the folder is looked at as
+well: watchdog holds every event back for half a second behind a file that left the folder.
+And where it moves often the folder is not watched at all, since to be told of a move costs
+more than to make it (1.5 ms of processor time).
 """
 
 from __future__ import annotations
@@ -25,15 +26,13 @@ from watchdog.events import (
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver, ObservedWatch
 
-LOOK_SECONDS = 0.05  # between two looks at a folder that is not watched
-_BUSY_EVENTS = 20  # of other branches, between two waits
-_QUIET_SECONDS = 1.0  # without a move, and the folder is watched again
+LOOK_SECONDS = 0.05  # between two looks
+_BUSY_EVENTS = 20  # of other branches, in a row: from then on the folder is not watched
+_QUIET_SECONDS = 1.0  # without a move, and to watch it is enough again
 # How git moves and removes a ref; the kernel is asked for no more.
 _TELLING: list[type[FileSystemEvent]] = [FileMovedEvent, FileDeletedEvent]
 
 _LOG = logging.getLogger(__name__)
-
-_Signature = tuple[object, ...]
 
 
 class RefWatcher(FileSystemEventHandler):
@@ -44,14 +43,14 @@ class RefWatcher(FileSystemEventHandler):
 
     def __init__(self, git_dir: Path, branch: str) -> None:
         self._hinted = threading.Event()
+        self._stirred = threading.Event()  # a hint, or the first event of another branch
         self._ref = git_dir / "refs" / "heads" / branch
         self._packed = git_dir / "packed-refs"
         self._names = frozenset({self._ref.name, self._packed.name})
-        self._other_events = 0
-        self._is_busy = False
+        self._other_events = 0  # since the folder was quiet
+        self._seen = self._signature()
         self._observer: BaseObserver | None = None
         self._watch: ObservedWatch | None = None
-        self._seen: _Signature = ()
         observer = Observer()
         try:
             for folder in (git_dir, self._ref.parent):
@@ -66,23 +65,25 @@ class RefWatcher(FileSystemEventHandler):
     def on_any_event(self, event: FileSystemEvent) -> None:
         names = {str(each).rpartition("/")[2] for each in (event.src_path, event.dest_path)}
         if not names.isdisjoint(self._names):
-            self._hinted.set()
+            self.wake()
             return
         self._other_events += 1
-        if self._other_events > _BUSY_EVENTS:
-            self._is_busy = True
-            self._hinted.set()
+        if self._other_events == 1:
+            self._stirred.set()  # whoever waits looks from now on
 
     def wake(self) -> None:
         self._hinted.set()
+        self._stirred.set()
 
     def wait(self, seconds: float) -> None:
-        self._other_events = 0
-        if self._is_busy and self._observer is not None:
-            self._look(self._observer, seconds)
-        else:
-            self._hinted.wait(seconds)
+        end = time.monotonic() + seconds
+        if not self._other_events:
+            self._stirred.wait(seconds)
+        self._stirred.clear()
+        if self._other_events and self._observer is not None:
+            self._look(self._observer, end)
         self._hinted.clear()
+        self._seen = self._signature()  # before the caller looks: what comes after is news
 
     def close(self) -> None:
         if self._observer is not None:
@@ -92,25 +93,27 @@ class RefWatcher(FileSystemEventHandler):
     def _watched(self, observer: BaseObserver, folder: Path) -> ObservedWatch:
         return observer.schedule(self, str(folder), recursive=False, event_filter=_TELLING)
 
-    def _look(self, observer: BaseObserver, seconds: float) -> None:
-        """Wait without being told of every move in the folder."""
-        if self._watch is not None:
-            observer.unschedule(self._watch)
-            self._watch = None
+    def _look(self, observer: BaseObserver, end: float) -> None:
+        """Wait for a hint, the ref to look different, or the time to be over."""
         folder, now = _stamp(self._ref.parent), time.monotonic()
-        end, moved_at = now + seconds, now
-        while self._seen == (seen := (_stamp(self._ref), _stamp(self._packed))):
-            if now >= end or self._hinted.wait(min(LOOK_SECONDS, end - now)):
+        moved_at = now
+        while now < end and not self._hinted.wait(min(LOOK_SECONDS, end - now)):
+            if self._signature() != self._seen:
                 return
+            if self._watch is not None and self._other_events > _BUSY_EVENTS:
+                observer.unschedule(self._watch)
+                self._watch = None
             last, folder, now = folder, _stamp(self._ref.parent), time.monotonic()
             if last != folder:
                 moved_at = now
-            elif now - moved_at > _QUIET_SECONDS:
-                # What happens before it is watched again is seen by the look that follows.
-                self._is_busy = False
-                self._watch = self._watched(observer, self._ref.parent)
-                return
-        self._seen = seen
+            elif self._other_events and now - moved_at > _QUIET_SECONDS:
+                self._other_events = 0
+                if self._watch is None:
+                    # What happens before it is watched again is seen by one more look.
+                    self._watch = self._watched(observer, self._ref.parent)
+
+    def _signature(self) -> tuple[object, object]:
+        return _stamp(self._ref), _stamp(self._packed)
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

@@ -71,9 +71,23 @@ def test_hints_go_on_while_another_branch_moves_all_the_time(site, watcher):
     for _ in range(60):
         site("update-ref", "refs/heads/other", commits[0])
         site("update-ref", "-d", "refs/heads/other")
-    assert hinted(watcher), "that it is looked at from now on"
     site("commit", "-q", "--allow-empty", "-m", "one")
     assert hinted(watcher)
-    watcher.wait(2)  # nothing moves: it is watched again
+    watcher.wait(2)  # nothing moves any more: it is watched again
     site("commit", "-q", "--allow-empty", "-m", "two")
     assert hinted(watcher)
+
+
+def test_a_commit_is_hinted_at_also_behind_a_file_that_left_the_folder(site, watcher):
+    heads = site.path / ".git/refs/heads"
+    for number in range(3):
+        (heads / "status.lock").write_text("x")
+        (heads / "status.lock").rename(site.path / "away")  # as the status ref's spare files do
+        site("commit", "-q", "--allow-empty", "-m", str(number))
+        commit = site("rev-parse", "main")
+        began = time.monotonic()
+        while time.monotonic() - began < 0.3:
+            watcher.wait(0.3)
+            if (heads / "main").read_text() == commit:
+                break
+        assert time.monotonic() - began < 0.3
