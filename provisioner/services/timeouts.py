@@ -33,7 +33,7 @@ GRACE_SECONDS = 120.0  # four times what a worker takes between two signs of lif
 LEAST_TIME_TO_START_SECONDS = 3600.0  # a machine has to boot first
 
 # Workflows that are read after a start: as many as stay decoded when they were only read.
-READ_AHEAD = 4_000
+READ_AHEAD = 10_000
 _SLICE = 50  # workflows looked at while a writer that publishes may have to wait
 
 _LOG = logging.getLogger(__name__)
