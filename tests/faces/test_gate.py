@@ -7,6 +7,7 @@ import json
 import socket
 import threading
 import time
+from concurrent.futures import Future
 
 import pytest
 from builders import COMMIT, MACS, ONE, TWO, report
@@ -225,6 +226,29 @@ def test_many_large_pushes_wait_for_one_another_and_all_get_through(server, clie
     assert {status for status, _, _ in answers} == {200}
     assert client.ask("GET", f"{DATA}?worker={MACS[ONE]}")[0] == 200
     for each in pushing:
+        each.close()
+
+
+def test_who_pushed_among_many_is_heard_again(inside, server, client, monkeypatch):
+    client.ask("POST", REPORTS, body=wire.encode(told(0, RUNNING)))
+    archive = wire.pack([wire.ArchivedFile(path="a", content=b"small")])
+    push, held = inside.provisioner.reports.push, []
+
+    def hold(*words):
+        held.append((Future(), words))
+        return held[-1][0]
+
+    monkeypatch.setattr(inside.provisioner.reports, "push", hold)
+    pushing = [Client(server) for _ in range(LARGE_BODIES + 2)]
+    for number, each in enumerate(pushing):
+        query = f"worker={MACS[ONE]}&action_index=0&attempt=1&report_id=p{number}"
+        each.send("PUT", f"{DATA}?{query}", body=archive)
+    eventually(lambda: len(held) == len(pushing))  # a body that came whole waits for no place
+    for future, words in reversed(held):  # first those for whom there was none
+        future.set_result(push(*words).result(20))
+    for each in pushing:
+        assert each.answer()[0] == 200
+        assert each.ask("GET", "/healthz")[0] == 200
         each.close()
 
 

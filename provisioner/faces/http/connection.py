@@ -57,6 +57,7 @@ class Connection(asyncio.Protocol):
         "_headers",
         "_is_asking",
         "_is_deaf",
+        "_is_held",
         "_is_in_turn",
         "_is_last",
         "_is_reading_body",
@@ -90,7 +91,8 @@ class Connection(asyncio.Protocol):
         self._is_last = False  # no request is taken after the one under way
         self._is_deaf = False  # what still comes is thrown away
         self._is_write_paused = False
-        self._has_large = False  # a place for a large body, or waits for one
+        self._has_large = False  # a place for a large body, or waits for one …
+        self._is_held = False  # … and is not read meanwhile
         self._is_reading_body = False
         self._head_bytes = 0
 
@@ -182,6 +184,7 @@ class Connection(asyncio.Protocol):
             self.deadline = self._loop.time() + BODY_SECONDS
             self._has_large = True
             if not self._gate.take_large(self._may_send):
+                self._is_held = True
                 self.deadline = math.inf
                 self._transport.pause_reading()
                 return
@@ -302,6 +305,7 @@ class Connection(asyncio.Protocol):
 
     def _may_send(self) -> None:
         """A place for the large body has become free."""
+        self._is_held = False
         self.deadline = self._loop.time() + BODY_SECONDS
         self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n" if self._expects() else b"")
         self._transport.resume_reading()
@@ -313,6 +317,9 @@ class Connection(asyncio.Protocol):
         if self._has_large:
             self._has_large = False
             self._gate.give_large(self._may_send)
+            if self._is_held:  # its body came with its head, so that it needed none
+                self._is_held = False
+                self._transport.resume_reading()
 
 
 def _path_of(url: bytes) -> str:
