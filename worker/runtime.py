@@ -247,6 +247,7 @@ class DockerRuntime:
         deadline = time.monotonic() + run.timeout_seconds - self._ran_seconds(begun)
         pump = LogPump(lambda follow: self._output(begun.id, follow), tail)
         was_watched = not begun.has_ended
+        was_cut_off = False  # the engine went away while it ran
         while True:
             watch.check()
             try:
@@ -270,6 +271,7 @@ class DockerRuntime:
                 watch.pause(LOOK_SECONDS)
             except EngineGone as error:
                 log.warning("%s: the engine went away: %s", run, error)
+                was_cut_off |= was_watched
                 was_watched = False
                 left = max(0.0, deadline - time.monotonic())
                 self._await_engine(watch, left + ENGINE_GONE_SECONDS)
@@ -279,8 +281,10 @@ class DockerRuntime:
             return state, True  # we killed it, and died before we could tell
         if state.exit_code == 0 or state.out_of_memory:
             return state, False
-        is_killed = state.exit_code in KILLED_CODES
-        if self._engine_ends(state, watch) if was_watched else is_killed:
+        # What answers the engine's signal with a code of its own may end after the engine's last
+        # word to us; whoever failed by itself meanwhile fails again.
+        is_ended = was_cut_off or state.exit_code in KILLED_CODES
+        if self._engine_ends(state, watch) if was_watched else is_ended:
             raise Interrupted(f"the engine ended it with exit code {state.exit_code}")
         return state, False
 
