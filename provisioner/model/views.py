@@ -215,7 +215,7 @@ class StatusView:
         entry = LiveWorkflow(id=record.id, record=record, context=context)
         view.workflows.set(record.id, entry)
         view.requests.set(record.request_path, record.id)
-        _added(view.by_digest, record.request_digest, record.id)
+        added(view.by_digest, record.request_digest, record.id)
         view._enqueue(entry)
         return view if self.is_draft else view.settled()
 
@@ -231,7 +231,7 @@ class StatusView:
                 waiting = tuple(sorted(waiting, key=order))
             self.queues.set(worker.id, waiting)
             for address in (*worker.macs, *worker.ips):
-                _added(self.live_addresses, address, worker.id)
+                added(self.live_addresses, address, worker.id)
 
     def _with_event(self, event: WorkflowEvent) -> StatusView:
         old = self.workflows[event.workflow_id]
@@ -244,7 +244,7 @@ class StatusView:
             requests = _freed(requests, old).set(now.moved_to, entry.id)
         if now.is_deleted and not was.is_deleted:
             requests = _freed(requests, old)
-            by_digest = _removed(by_digest, old.record.request_digest, old.id)
+            by_digest = removed(by_digest, old.record.request_digest, old.id)
         is_ended = now.is_final and not was.is_final
         if workflows is self.workflows and not is_ended:
             return self  # a draft
@@ -268,10 +268,10 @@ class StatusView:
     def without_live(self, entry: WorkflowEntry) -> StatusView:
         queues, addresses = self.queues, self.live_addresses
         for worker in entry.record.workers:
-            queues = _removed(queues, worker.id, entry.id)
+            queues = removed(queues, worker.id, entry.id)
             if worker.id not in queues:
                 for address in (*worker.macs, *worker.ips):
-                    addresses = _removed(addresses, address, worker.id)
+                    addresses = removed(addresses, address, worker.id)
         return replace(self, queues=queues, live_addresses=addresses)
 
 
@@ -305,11 +305,14 @@ def _freed(requests: Shards[str, WorkflowId], entry: WorkflowEntry) -> Shards[st
     return requests.without(path) if requests.get(path) == entry.id else requests
 
 
-def _added(bags: Shards[K, tuple[V, ...]], key: K, value: V) -> Shards[K, tuple[V, ...]]:
+def added(bags: Shards[K, tuple[V, ...]], key: K, value: V) -> Shards[K, tuple[V, ...]]:
     bag = bags.get(key) or ()
     return bags if value in bag else bags.set(key, (*bag, value))
 
 
-def _removed(bags: Shards[K, tuple[V, ...]], key: K, value: V) -> Shards[K, tuple[V, ...]]:
-    rest = tuple(each for each in bags.get(key) or () if each != value)
+def removed(bags: Shards[K, tuple[V, ...]], key: K, value: V) -> Shards[K, tuple[V, ...]]:
+    bag = bags.get(key) or ()
+    rest = tuple(each for each in bag if each != value)
+    if len(rest) == len(bag):
+        return bags
     return bags.set(key, rest) if rest else bags.without(key)

@@ -7,17 +7,13 @@ and only the indexes that change are written.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TypeVar
 
 from provisioner.model.ids import WorkflowId
 from provisioner.model.shard_map import Shards
-from provisioner.model.views import StatusView, WorkflowEntry, path_of
+from provisioner.model.views import StatusView, WorkflowEntry, added, path_of, removed
 from provisioner.store import status_index
 from provisioner.store.status_index import Row
 from provisioner.store.stored_workflow import WorkflowReader, is_final
-
-K = TypeVar("K")
-V = TypeVar("V")
 
 
 def with_row(view: StatusView, row: Row, reader: WorkflowReader) -> StatusView:
@@ -45,8 +41,8 @@ def _requests(view: StatusView, row: Row, old: WorkflowEntry | None) -> Shards[s
 
 def _by_digest(view: StatusView, row: Row) -> Shards[str, tuple[WorkflowId, ...]]:
     if row.is_deleted:
-        return _without(view.by_digest, row.request_digest, row.id)
-    return _with(view.by_digest, row.request_digest, row.id)
+        return removed(view.by_digest, row.request_digest, row.id)
+    return added(view.by_digest, row.request_digest, row.id)
 
 
 def _with_queued(view: StatusView, row: Row) -> StatusView:
@@ -59,7 +55,7 @@ def _with_queued(view: StatusView, row: Row) -> StatusView:
             waiting = tuple(sorted((*waiting, row.id), key=lambda each: _order(view, each)))
         queues = queues.set(worker.id, waiting or (row.id,))
         for address in worker.addresses:
-            addresses = _with(addresses, address, worker.id)
+            addresses = added(addresses, address, worker.id)
     if queues is view.queues:
         return view
     return replace(view, queues=queues, live_addresses=addresses)
@@ -71,25 +67,12 @@ def _without_queued(view: StatusView, row: Row, old: WorkflowEntry) -> StatusVie
     for worker in row.workers or status_index.workers_of(old.record):
         if row.id not in (queues.get(worker.id) or ()):
             continue
-        queues = _without(queues, worker.id, row.id)
+        queues = removed(queues, worker.id, row.id)
         for address in worker.addresses if worker.id not in queues else ():
-            addresses = _without(addresses, address, worker.id)
+            addresses = removed(addresses, address, worker.id)
     if queues is view.queues:
         return view
     return replace(view, queues=queues, live_addresses=addresses)
-
-
-def _with(bags: Shards[K, tuple[V, ...]], key: K, value: V) -> Shards[K, tuple[V, ...]]:
-    bag = bags.get(key) or ()
-    return bags if value in bag else bags.set(key, (*bag, value))
-
-
-def _without(bags: Shards[K, tuple[V, ...]], key: K, value: V) -> Shards[K, tuple[V, ...]]:
-    bag = bags.get(key) or ()
-    rest = tuple(each for each in bag if each != value)
-    if len(rest) == len(bag):
-        return bags
-    return bags.set(key, rest) if rest else bags.without(key)
 
 
 def _order(view: StatusView, workflow: WorkflowId) -> tuple[str, str]:
