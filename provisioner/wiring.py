@@ -37,6 +37,7 @@ from provisioner.model.ids import WorkflowId
 from provisioner.model.views import DesiredState, Snapshot, StatusView
 from provisioner.services import metrics as metrics_service
 from provisioner.services.clock import SystemClock, WorkflowIds
+from provisioner.services.conditions import Conditions
 from provisioner.services.follower import Follower, NoWriter
 from provisioner.services.provisioner import Provisioner
 from provisioner.services.reconciler import Outcome, Reconciler
@@ -115,8 +116,12 @@ class Server:
         gc.set_threshold(*COLLECTION_THRESHOLDS)
         clock = SystemClock()
         snapshots = Snapshots()
+        conditions = Conditions()
         metrics = metrics_service.build(
-            lambda: snapshots.current, waiting=snapshots.waiting_count, writer=settings.writer
+            lambda: snapshots.current,
+            waiting=snapshots.waiting_count,
+            writer=settings.writer,
+            conditions=lambda: conditions.current,
         )
         remote = settings.remote if _has_remote(repo, settings) else None
         sync = None
@@ -181,6 +186,7 @@ class Server:
             turns=writer,
             contact=timeouts.contact,
             is_ready=self.reconciler.is_ready.is_set,
+            conditions=conditions,
         )
         self.face = open_face(self.provisioner, settings)
         stack.callback(self.face.close)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Counter, generate_latest
@@ -10,6 +10,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from provisioner.model.views import Snapshot
+from provisioner.services.conditions import Condition
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -18,10 +19,15 @@ class _SnapshotCollector(Collector):
     """Reads the newest snapshot when somebody asks; nothing is counted meanwhile."""
 
     def __init__(
-        self, snapshot: Callable[[], Snapshot], waiting: Callable[[], int], writer: str
+        self,
+        snapshot: Callable[[], Snapshot],
+        waiting: Callable[[], int],
+        writer: str,
+        conditions: Callable[[], Iterable[Condition]],
     ) -> None:
         self._snapshot = snapshot
         self._waiting = waiting
+        self._conditions = conditions
         self._writer = writer
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
@@ -43,6 +49,12 @@ class _SnapshotCollector(Collector):
         )
         info.add_metric([self._writer, desired.commit or "", status.commit or ""], 1)
         yield info
+        standing = GaugeMetricFamily(
+            "tink_condition", "What keeps the server from its work; see /readyz.", labels=["name"]
+        )
+        for each in self._conditions():
+            standing.add_metric([each.name], 1)
+        yield standing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +68,15 @@ class Metrics:
         return generate_latest(self.registry)
 
 
-def build(snapshot: Callable[[], Snapshot], *, waiting: Callable[[], int], writer: str) -> Metrics:
+def build(
+    snapshot: Callable[[], Snapshot],
+    *,
+    waiting: Callable[[], int],
+    writer: str,
+    conditions: Callable[[], Iterable[Condition]] = tuple,
+) -> Metrics:
     registry = CollectorRegistry()
-    registry.register(_SnapshotCollector(snapshot, waiting, writer))
+    registry.register(_SnapshotCollector(snapshot, waiting, writer, conditions))
     return Metrics(
         registry=registry,
         requests=Counter(

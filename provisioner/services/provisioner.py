@@ -11,6 +11,7 @@ from provisioner.model.ephemeral import DataVersion
 from provisioner.model.ids import HardwareId, TreeId, WorkflowId
 from provisioner.model.summary import WorkflowSummary
 from provisioner.model.views import WorkflowEntry
+from provisioner.services.conditions import Conditions
 from provisioner.services.metrics import Metrics
 from provisioner.services.queries import Queries
 from provisioner.services.reports import File, Reports
@@ -51,6 +52,7 @@ class Provisioner:
     turns: Turns | None = None
     contact: Callable[[HardwareId], None] = field(default=lambda _: None)
     is_ready: Callable[[], bool] = field(default=lambda: True)
+    conditions: Conditions = field(default_factory=Conditions)
 
     def queries(self) -> Queries:
         """Questions to the newest snapshot; ask all of one request's with one of these."""

@@ -15,6 +15,7 @@ from provisioner.model.event import (
     WorkflowTimedOut,
 )
 from provisioner.model.state import State
+from provisioner.services.conditions import Condition
 
 
 def lines(answer):
@@ -157,6 +158,14 @@ def test_probes_tell_alive_from_ready(client, inside):
     inside.ready = False
     assert client.get("/healthz").status_code == 200
     assert client.get("/readyz").status_code == 503
+
+
+def test_readyz_names_what_is_in_the_way(inside, client):
+    inside.provisioner.conditions.set(Condition(name="disk-full", message="no space", hint="df"))
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json["status"]) == (503, "impaired")
+    assert answer.json["conditions"] == [{"name": "disk-full", "message": "no space", "hint": "df"}]
+    assert client.get("/healthz").status_code == 200
     assert client.get("/version").json == {"name": "tinkgit", "version": "1.2.3"}
 
 

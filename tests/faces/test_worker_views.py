@@ -14,6 +14,7 @@ from services.parts import FIRST, SECOND, told
 from provisioner.faces.http.worker_views import HEARTBEAT_LIMIT_BYTES, REPORT_LIMIT_BYTES
 from provisioner.model.event import WorkflowDeleted
 from provisioner.model.state import State
+from provisioner.services.conditions import Condition
 from worker import wire
 
 RUNNING, SUCCESS, FAILED = State.RUNNING, State.SUCCESS, State.FAILED
@@ -295,3 +296,17 @@ def test_a_poll_that_waits_without_the_gate_gets_work_when_it_comes(client, insi
     assert offer.action_index == 1
     inside.snapshots.close()
     assert client.get(action("52:54:00:ff:ff:ff", "60")).status_code == 204
+
+
+def test_nothing_is_offered_or_acknowledged_while_writing_is_stopped(inside, client):
+    tell(client, told(0, RUNNING))
+    inside.provisioner.conditions.set(
+        Condition(name="status-diverged", message="two histories", stops_writing=True)
+    )
+    for answer in (
+        client.get(action(ONE)),
+        tell(client, told(0, RUNNING)),
+        client.put(PUT, data=b""),
+    ):
+        check_error(answer, 503, "unavailable", "two histories")
+    assert not beat(client).cancel  # a container that runs goes on

@@ -13,14 +13,20 @@ def healthz(server: Provisioner, call: Call) -> Outcome:
 
 
 def readyz(server: Provisioner, call: Call) -> Outcome:
-    """The branches are read, and the desired one has been followed once."""
-    is_ready = server.is_ready()
+    """The branches are read, the desired one was followed once, and nothing is in the way."""
+    conditions = server.conditions.current
+    has_started = server.is_ready()
+    is_ready = has_started and not conditions
     snapshot = server.snapshots.current
     return json_answer(
         {
-            "status": "ready" if is_ready else "starting",
+            "status": "ready" if is_ready else "impaired" if has_started else "starting",
             "desired_commit": snapshot.desired.commit or "",
             "status_commit": snapshot.status.commit or "",
+            "conditions": [
+                {"name": each.name, "message": each.message, "hint": each.hint}
+                for each in conditions
+            ],
         },
         status=200 if is_ready else 503,
     )

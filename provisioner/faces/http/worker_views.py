@@ -37,6 +37,7 @@ def poll(server: Provisioner, call: Call) -> Outcome:
 
 
 def offer(server: Provisioner, worker: str) -> Answer | None:
+    server.conditions.check_writable()
     due = server.queries().offer(worker)
     if due is None:
         return None
@@ -46,6 +47,7 @@ def offer(server: Provisioner, worker: str) -> Answer | None:
 
 def report(server: Provisioner, call: Call) -> Outcome:
     """Take a report; it is answered when it is durable."""
+    server.conditions.check_writable()
     workflow = call.path["workflow"]
     told = wire.decode(wire.Report, call.body)
 
@@ -97,6 +99,7 @@ def get_data(server: Provisioner, call: Call) -> Outcome:
 
 def put_data(server: Provisioner, call: Call) -> Outcome:
     """Take a new version of the ephemeral data; answered when it is durable."""
+    server.conditions.check_writable()
     push = Push(
         report_id=call.query.get("report_id", ""),
         worker=_worker_of(call),
