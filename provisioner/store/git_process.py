@@ -11,16 +11,15 @@ import os
 import re
 import subprocess
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from provisioner.errors import Unavailable
+from provisioner.store import process_group
 
 TIMEOUT_SECONDS = 60  # local commands; the network has its own bound
 NETWORK_TIMEOUT_SECONDS = 300
 
-_LOWEST_PRIORITY = 19
 _CONFIG = Path(__file__).with_name("git.config")
 # What a repository's own configuration must not override.
 _PINNED = (
@@ -35,7 +34,7 @@ _PINNED = (
 )
 # How a person reaches a remote is theirs to say; nothing else of GIT_* is kept.
 _KEPT = frozenset({"GIT_SSH_COMMAND", "GIT_SSH", "GIT_ASKPASS", "GIT_SSL_CAINFO"})
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s]+@")  # up to the last @: passwords hold some
 
 
 class GitFailed(Unavailable):
@@ -75,44 +74,35 @@ def run(
     timeout_seconds: float = TIMEOUT_SECONDS,
     extra_environment: Mapping[str, str] | None = None,
     directory: Path | None = None,
-    on_start: Callable[[subprocess.Popen[bytes]], None] | None = None,
+    stop: threading.Event | None = None,
+    is_background: bool = False,
+    has_terminal: bool = False,
+    inherited: Sequence[int] = (),
 ) -> bytes:
     """Run git to its end and return what it printed.
 
-    With `on_start` it runs in the background: at the lowest priority, and the caller may
-    end it early.
+    `stop` ends it early, within `process_group.MERCY_SECONDS`; `is_background` gives it the
+    lowest priority; the rest is as `process_group.run` says.
     """
     try:
-        process = subprocess.Popen(
+        ended = process_group.run(
             command_line(git_dir, words),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment() | dict(extra_environment or {}),
-            cwd=directory,
+            stdin=stdin,
+            environment=environment() | dict(extra_environment or {}),
+            timeout_seconds=timeout_seconds,
+            directory=directory,
+            stop=stop,
+            is_background=is_background,
+            has_terminal=has_terminal,
+            inherited=inherited,
         )
     except FileNotFoundError:
         raise Unavailable("git is not installed", hint="apt-get install git") from None
-    if on_start is not None:
-        with suppress(ProcessLookupError):
-            os.setpriority(os.PRIO_PROCESS, process.pid, _LOWEST_PRIORITY)
-        on_start(process)
-    # A timer and not `communicate(timeout=…)`, which looks again every few milliseconds.
-    watchdog = threading.Timer(timeout_seconds, process.kill)
-    watchdog.start()
-    try:
-        with process:
-            stdout, stderr = process.communicate(stdin)
-    finally:
-        has_ended = watchdog.is_alive()
-        watchdog.cancel()
-    if process.returncode:
-        words_of_git = stderr.decode(errors="replace")
-        if not has_ended:
-            words_of_git = f"no answer within {timeout_seconds:g} s"
+    if ended.status or ended.cut_off:
+        reason = ended.cut_off or ended.stderr.decode(errors="replace")
         command = next(word for word in words if not word.startswith("-"))
-        raise GitFailed(command, process.returncode, words_of_git)
-    return stdout
+        raise GitFailed(command, ended.status, reason)
+    return ended.stdout
 
 
 def start(
@@ -126,4 +116,5 @@ def start(
         stderr=stderr,
         env=environment(),
         bufsize=buffer_bytes,
+        start_new_session=True,  # Ctrl-C is for us; we end it when we no longer need it
     )

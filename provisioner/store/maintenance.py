@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import json
 import struct
-import subprocess
+import threading
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -66,10 +65,11 @@ def run(
     repo: GitRepo,
     *,
     now: float,
-    on_start: Callable[[subprocess.Popen[bytes]], None] = lambda _: None,
+    stop: threading.Event | None = None,
 ) -> Maintained:
     """Join packs, renew their common index and the commit graph, remove stale files.
 
+    `stop` ends the git process that is under way, and what it started, within a second.
     Safe while the writer and any number of readers are at work.
     """
     started = time.monotonic()
@@ -77,9 +77,9 @@ def run(
     bytes_before = _size(before)
     stale = _remove_stale(repo, now)
     words = ("repack", "--quiet", "--geometric=2", "-d", "--write-midx", "--no-write-bitmap-index")
-    repo.run(*words, timeout_seconds=_REPACK_SECONDS, on_start=on_start)
+    repo.run(*words, timeout_seconds=_REPACK_SECONDS, stop=stop, is_background=True)
     graph_words = ("commit-graph", "write", "--reachable", "--split", "--no-progress")
-    repo.run(*graph_words, timeout_seconds=_REPACK_SECONDS, on_start=on_start)
+    repo.run(*graph_words, timeout_seconds=_REPACK_SECONDS, stop=stop, is_background=True)
     durable.sync(repo.objects_dir / "pack")
     after = _packs(repo)
     seconds = time.monotonic() - started

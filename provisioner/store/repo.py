@@ -6,9 +6,8 @@ Bare or not, in a linked work tree or not; owned by whomever.  GitPython opens i
 
 from __future__ import annotations
 
-import subprocess
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -166,7 +165,8 @@ class GitRepo:
         timeout_seconds: float = git_process.TIMEOUT_SECONDS,
         extra_environment: Mapping[str, str] | None = None,
         directory: Path | None = None,
-        on_start: Callable[[subprocess.Popen[bytes]], None] | None = None,
+        stop: threading.Event | None = None,
+        is_background: bool = False,
     ) -> bytes:
         """Run git in this repository; put `--end-of-options` before what came from outside."""
         return git_process.run(
@@ -176,7 +176,8 @@ class GitRepo:
             timeout_seconds=timeout_seconds,
             extra_environment=extra_environment,
             directory=directory,
-            on_start=on_start,
+            stop=stop,
+            is_background=is_background,
         )
 
     def move_ref(self, ref: str, *, expected: CommitId | None, new: CommitId) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import subprocess
 import threading
 from collections.abc import Callable
 from typing import Protocol
@@ -28,7 +27,10 @@ class Retain(Protocol):
 
 
 class Upkeep:
-    """`run` is the thread's work; `close` ends it, and the git process it waits for."""
+    """`run` is the thread's work; `close` ends it, and the git process it waits for.
+
+    What such a process leaves is stale, and removed a day later.
+    """
 
     def __init__(
         self,
@@ -43,8 +45,6 @@ class Upkeep:
         self._retain = retain
         self._interval_seconds = interval_seconds
         self._closed = threading.Event()
-        self._lock = threading.Lock()  # guards _process
-        self._process: subprocess.Popen[bytes] | None = None
 
     def run(self) -> None:
         count = 0
@@ -60,7 +60,7 @@ class Upkeep:
 
     def run_once(self, *, with_checkpoint: bool) -> None:
         if maintenance.is_due(self._store.repo):
-            done = maintenance.run(self._store.repo, now=self._clock(), on_start=self._note)
+            done = maintenance.run(self._store.repo, now=self._clock(), stop=self._closed)
             _LOG.info("joined %d packs to %d", done.packs_before, done.packs_after)
         if with_checkpoint and not self._closed.is_set():
             checkpoint.save(self._store)
@@ -73,12 +73,3 @@ class Upkeep:
 
     def close(self) -> None:
         self._closed.set()
-        with self._lock:
-            if self._process is not None:
-                self._process.kill()  # what it leaves is stale, and removed a day later
-
-    def _note(self, process: subprocess.Popen[bytes]) -> None:
-        with self._lock:
-            self._process = process
-            if self._closed.is_set():
-                process.kill()
