@@ -106,7 +106,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tinkgit-bench-") as name:
         repository = Path(name) / "site.git"
-        subprocess.run(["git", "init", "-q", "--bare", "-b", "main", repository], check=True)
+        site.new(repository).close()
         machines = ((f"hardware/n{n}.json", _hardware(n)) for n in range(options.machines))
         template = TEMPLATE + "".join(ACTION % n for n in range(site.ACTIONS))
         commit(repository, (each for each in (*machines, ("templates/install.yaml", template))))

@@ -51,7 +51,7 @@ def past(size: int, events: int) -> Iterator[Proposal]:
 def stage_fill(path: Path, words: argparse.Namespace) -> Row:
     """Make the workflows, then their past; what each took on the disk."""
     size = words.workflows[0]
-    with closing(GitRepo.create(path, bare=True)) as repo:
+    with closing(site.new(path)) as repo:
         store.fill(repo, size + words.live)
         maintenance.run(repo, now=time.time())
         made = maintenance.stats(repo)

@@ -22,6 +22,7 @@ from pathlib import Path
 from provisioner.model.ids import BlobId, CommitId, HardwareId, WorkflowId, new_workflow_id
 from provisioner.model.views import WorkflowCreated
 from provisioner.model.workflow import Action, WorkerAddress, WorkflowRecord
+from provisioner.store import begin
 from provisioner.store.repo import GitRepo
 from provisioner.store.status_writer import StatusWriter
 
@@ -88,9 +89,16 @@ def created(number: int) -> WorkflowCreated:
     return WorkflowCreated(record=record, rendered="actions:\n" + "\n".join(lines) + "\n")
 
 
+def new(path: Path) -> GitRepo:
+    """Make a bare repository whose status branch has begun."""
+    repo = GitRepo.create(path, bare=True)
+    begin.begin(repo)
+    return repo
+
+
 def fill(path: Path, workflows: int) -> None:
     """Make a bare repository whose status branch holds that many pending workflows."""
-    with_writer = StatusWriter(GitRepo.create(path, bare=True))
+    with_writer = StatusWriter(new(path))
     try:
         for first in range(0, workflows, BATCH):
             batch = tuple(created(n) for n in range(first, min(first + BATCH, workflows)))

@@ -162,7 +162,7 @@ def timed(what: str, work: Callable[[], object]) -> None:
 
 def measure(size: int, rounds: int, folder: Path) -> None:
     path = folder / "repo"
-    with closing(GitRepo.create(path, bare=True)) as repo:
+    with closing(site.new(path)) as repo:
         print(f"{size:,} workflows: created at {fill(repo, size):,.0f}/s")
     if rounds:
         measure_reports(path, folder, size, rounds)

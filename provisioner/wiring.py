@@ -32,7 +32,7 @@ from typing import Protocol
 
 from provisioner import __version__
 from provisioner.config import ReadSettings, ServerSettings
-from provisioner.errors import TinkError, UserError
+from provisioner.errors import TinkError, Unavailable, UserError
 from provisioner.model.ids import WorkflowId
 from provisioner.model.views import DesiredState, Snapshot, StatusView
 from provisioner.services import metrics as metrics_service
@@ -47,7 +47,8 @@ from provisioner.services.snapshots import Snapshots
 from provisioner.services.stored_files import StoredFiles
 from provisioner.services.timeouts import Timeouts
 from provisioner.services.watcher import RefWatcher
-from provisioner.store import checkpoint
+from provisioner.store import checkpoint, git_process
+from provisioner.store.begin import NoStatusBranch
 from provisioner.store.desired_store import DesiredStore
 from provisioner.store.repo import GitRepo
 from provisioner.store.retention import Retention
@@ -124,10 +125,10 @@ class Server:
             conditions=lambda: conditions.current,
         )
         remote = settings.remote if _has_remote(repo, settings) else None
-        sync = None
+        sync, is_fetched = None, True
         if remote is not None:
             sync = RemoteSync(repo, remote, settings.status_branch, metrics=metrics)
-            _first_fetch(sync)
+            is_fetched = _first_fetch(sync)
         timeouts = Timeouts(
             clock=clock,
             view=lambda: snapshots.current.status,
@@ -140,9 +141,19 @@ class Server:
             if sync is not None:
                 sync.changed()
 
-        writer = StatusWriter(
-            repo, settings.status_branch, writer=settings.writer, on_published=published
-        )
+        try:
+            writer = StatusWriter(
+                repo, settings.status_branch, writer=settings.writer, on_published=published
+            )
+        except NoStatusBranch:
+            if not is_fetched:
+                raise Unavailable(
+                    f"the status branch of {remote} is not known here, and can't be fetched now"
+                ) from None
+            if _is_url(settings.repo):
+                url = git_process.without_credentials(settings.repo)
+                raise NoStatusBranch(url, settings.status_branch) from None
+            raise
         if sync is not None:
             _run(stack, "push", sync.run_push, sync.close)
         stack.callback(writer.close)
@@ -319,12 +330,15 @@ def _has_remote(repo: GitRepo, settings: ServerSettings) -> bool:
     return settings.fetch_seconds > 0 and repo.has_remote(settings.remote)
 
 
-def _first_fetch(sync: RemoteSync) -> None:
+def _first_fetch(sync: RemoteSync) -> bool:
     try:
         sync.fetch()
+        return True
     except TinkError as error:
         _LOG.warning("the remote can't be fetched now: %s", error)
-    sync.adopt_status()
+        return False
+    finally:
+        sync.adopt_status()
 
 
 def _follow_status(writer: StatusWriter) -> None:

@@ -11,9 +11,13 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+
+from provisioner.store import begin
+from provisioner.store.repo import GitRepo
 
 # The fixtures `engine` and `image`: a private Docker engine for tests marked `docker`.
 pytest_plugins = ["engine.private_engine"]
@@ -80,7 +84,10 @@ def _no_sleep(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture
 def site(tmp_path: Path) -> Git:
-    """A real repository holding one empty commit; call it as git in that folder."""
+    """A real repository holding one empty commit, and a status branch that has begun.
+
+    Call it as git in that folder.
+    """
     folder = tmp_path / "site"
     folder.mkdir()
 
@@ -93,4 +100,6 @@ def site(tmp_path: Path) -> Git:
     git.path = folder  # type: ignore[attr-defined]  # handy where the folder itself is wanted
     git("init", "-q", "-b", "main")
     git("commit", "-q", "--allow-empty", "-m", "start")
+    with closing(GitRepo(folder)) as repo:
+        begin.begin(repo)
     return git

@@ -9,6 +9,7 @@ import click
 from provisioner import resources
 from provisioner.cli import options, printing
 from provisioner.errors import Conflict, UserError
+from provisioner.store import begin
 from provisioner.store.desired_editor import DesiredEditor
 from provisioner.store.repo import GitRepo
 
@@ -20,15 +21,17 @@ SCHEMAS = ".schema"
 @click.option("--bare", is_flag=True, help="Without a work tree: a repository to push to.")
 @options.site()
 def init(*, folder: Path, bare: bool) -> None:
-    """Make a repository in DIR: folders, CI snippets, editor settings, the first commit."""
+    """Make a repository in DIR: folders, CI snippets, editor settings, both branches."""
     branch = options.where().branch or "main"
     repo = _empty_repository(folder, bare=bare, branch=branch)
     try:
         files = _files()
         DesiredEditor(repo, branch).commit_files(files, "Begin with tink's layout")
+        begin.begin(repo, options.where().status_branch)
     finally:
         repo.close()
     printing.note(f"committed {len(files)} files on branch {branch} in {folder}")
+    printing.note(f"began branch {options.where().status_branch}, which the server writes")
     printing.note(
         f"Hint: add machines to it (tink explain hardware), then tink serve --repo {folder}"
     )

@@ -126,7 +126,7 @@ class Site:
             raise NotFound(
                 "workflow",
                 workflow,
-                hint=f"there is no branch {self.status_branch!r} yet; `tink serve` makes it",
+                hint=f"there is no branch {self.status_branch!r}; in a clone: git fetch",
             )
         return commit
 

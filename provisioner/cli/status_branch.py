@@ -21,6 +21,25 @@ def status_branch() -> None:
 
 @status_branch.command
 @options.site()
+def begin() -> None:
+    """Begin the branch of a site that no server ever served; --repo may be a remote's URL.
+
+    `tink init` does so too. Where a server served the site already, fetch or recover the
+    branch that it wrote: with a new one everything would run again.
+    """
+    from provisioner.store import begin as beginning
+
+    where = options.where()
+    with Site.opened(where) as site:
+        if site.is_remote:
+            commit = beginning.begin_at(site.repo, where.repo, site.status_branch)
+        else:
+            commit = beginning.begin(site.repo, site.status_branch)
+    printing.note(f"began branch {where.status_branch} with commit {commit[:12]}")
+
+
+@status_branch.command
+@options.site()
 @options.output("table")
 def stats(*, form: str) -> None:
     """Print how much the branch holds, and what that takes on the disk."""

@@ -42,8 +42,13 @@ class GitFailed(Unavailable):
 
     def __init__(self, command: str, status: int, stderr: str) -> None:
         self.status = status
-        self.stderr = _CREDENTIALS.sub("", stderr).strip()
+        self.stderr = without_credentials(stderr).strip()
         super().__init__(f"git {command} failed: {self.stderr or f'exit code {status}'}")
+
+
+def without_credentials(text: str) -> str:
+    """Return a text with the user names and passwords of its URLs left out."""
+    return _CREDENTIALS.sub("", text)
 
 
 def environment(outside: Mapping[str, str] | None = None) -> dict[str, str]:

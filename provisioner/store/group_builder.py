@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
+from provisioner.errors import Unavailable
 from provisioner.model.event import ActionReported, DataPushed
 from provisioner.model.ids import WorkflowId
 from provisioner.model.views import Change, Proposal, Receipt, StatusView, WorkflowEntry
@@ -80,6 +81,8 @@ class GroupBuilder:
     def reset(self) -> tuple[StatusView, tuple[WorkflowId, ...]]:
         """Go on from the tip of the branch, wherever it is; return the view and what changed."""
         old = self._published
+        if self._store.tip() is None:
+            raise Unavailable(f"branch {self._store.branch} is gone")
         view = self._store.catch_up(old)
         self._sink.reset(view.commit)
         self._lines.clear()
@@ -92,7 +95,6 @@ class GroupBuilder:
 
     def build(self, members: Sequence[Waiting]) -> Group:
         """Build a group of the first members; those that it leaves out come first next time."""
-        is_first = self._next.commit is None
         group = Group(view=self._keep_as_ids(self._next.draft()))
         changes: list[Change] = []
         archived: list[Row] = []
@@ -119,7 +121,6 @@ class GroupBuilder:
                 group.view,
                 changes,
                 self._lines,
-                is_first=is_first,
                 writer=self._writer,
             )
             moved = archiving.files_of(archived, self._read_file)

@@ -55,13 +55,11 @@ class GroupFiles:
 
 
 def files_of(
-    view: StatusView, changes: Iterable[Change], lines: EventLines, *, is_first: bool, writer: str
+    view: StatusView, changes: Iterable[Change], lines: EventLines, *, writer: str
 ) -> GroupFiles:
     """Return what a commit holds that takes the branch to `view` by `changes`."""
     changes = tuple(changes)
     files: list[FileChange] = []
-    if is_first:
-        files.append(FileChange(path=layout.FORMAT, content=status_codec.encode_format()))
     touched: dict[WorkflowId, None] = {}
     for change in changes:
         if isinstance(change, Reconciled):

@@ -29,6 +29,7 @@ from provisioner.model.ids import CommitId, TreeId, WorkflowId
 from provisioner.model.views import Change, Proposal, Receipt, StatusView
 from provisioner.store import checkpoint
 from provisioner.store.archiving import Archiving
+from provisioner.store.begin import NoStatusBranch
 from provisioner.store.data_writer import DataWriter, NewFile
 from provisioner.store.group import Sink
 from provisioner.store.group_builder import Group, GroupBuilder, Waiting
@@ -53,7 +54,10 @@ OnPublished = Callable[[StatusView, tuple[WorkflowId, ...]], None]
 
 
 class StatusWriter:
-    """Takes the writer's lock of the repository; `close` answers everybody and gives it back."""
+    """Takes the writer's lock of the repository; `close` answers everybody and gives it back.
+
+    Raises `NoStatusBranch` where nobody has begun one (see begin.py).
+    """
 
     def __init__(
         self,
@@ -76,6 +80,8 @@ class StatusWriter:
             self._data = DataWriter(repo)
             exits.callback(self._data.close)
             self._view = load(self.store)  # what readers see
+            if self._view.commit is None:
+                raise NoStatusBranch(repo.work_tree or repo.git_dir, branch)
             self._exits = exits.pop_all()
         self._builder = GroupBuilder(self.store, self._sink, self._view, clock=clock, writer=writer)
         self._condition = threading.Condition()  # guards the four below

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 
+import pytest
+
 from provisioner import resources
 from tests.cli.repository import git
 
@@ -39,6 +41,14 @@ def test_the_editor_settings_name_schemas_that_are_there(tink, tmp_path):
 def test_a_repository_may_be_bare(tink, tmp_path):
     assert tink("init", "--bare", "site.git").code == 0
     assert "README.md" in git(tmp_path / "site.git", "ls-tree", "--name-only", "main")
+
+
+@pytest.mark.parametrize("flags", [(), ("--bare",)])
+def test_the_status_branch_begins_with_its_format_alone(tink, tmp_path, flags):
+    result = tink("init", *flags, "site")
+    assert "began branch status" in result.err
+    assert git(tmp_path / "site", "ls-tree", "-r", "--name-only", "status") == "format.json\n"
+    assert git(tmp_path / "site", "rev-list", "--count", "status") == "1\n"
 
 
 def test_an_empty_clone_is_taken_as_it_is(tink, tmp_path):

@@ -15,7 +15,7 @@ from provisioner.model.views import Reconciled, ReconcileReport
 from provisioner.services.follower import Follower, NoWriter
 from provisioner.services.queries import Queries
 from provisioner.services.snapshots import Snapshots
-from provisioner.store import checkpoint
+from provisioner.store import begin, checkpoint
 from provisioner.store.desired_store import DesiredStore
 from provisioner.store.repo import GitRepo
 from provisioner.store.status_store import StatusStore
@@ -109,7 +109,8 @@ def test_it_is_ready_when_it_has_read_what_the_writer_took_in(reading, writing):
     assert not reading.follower.follow()
 
 
-def test_a_repository_without_a_status_branch_is_waited_for(reading):
+def test_a_repository_without_a_status_branch_is_waited_for(reading, site):
+    site("update-ref", "-d", "refs/heads/status")
     assert not reading.follower.follow()
     assert not reading.is_ready()
 
@@ -155,6 +156,7 @@ def test_a_branch_that_was_made_anew_is_read_anew(reading, writing, site):
     site("reflog", "expire", "--expire=now", "--all")
     site("gc", "-q", "--prune=now")
     repo = GitRepo(site.path)
+    begin.begin(repo)
     writer = StatusWriter(repo)
     report = ReconcileReport(at="now", desired_commit=site("rev-parse", "main").strip())
     writer.propose(lambda view: (Reconciled(report=report),)).result(20)

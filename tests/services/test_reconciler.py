@@ -92,7 +92,7 @@ def test_a_commit_with_a_request_becomes_a_workflow_in_one_commit(site):
     assert site.states() == {A: State.PENDING}
     kept = site.writer.store.read_rendered(workflow)
     assert kept == HELLO.replace("{{.device_1}}", MACS[ONE])
-    assert site.git("rev-list", "--count", "status").strip() == "1"
+    assert site.git("rev-list", "--count", "status^").strip() == "1", "the commit that began it"
     report = site.writer.store.read_reconcile()
     assert report.desired_commit == site.git("rev-parse", "main").strip()
     assert report.problems == ()
@@ -267,7 +267,7 @@ def test_many_requests_are_written_in_bounded_commits_and_in_their_order(site):
     requests = {f"workflows/{number:04}.yaml": request_file() for number in range(count)}
     assert site.commit({**SITE, **requests}).created == count
     # At most two chunks of 200 share a commit, so that reports get their turn.
-    assert 2 <= int(site.git("rev-list", "--count", "status")) <= 3
+    assert 2 <= int(site.git("rev-list", "--count", "status^")) <= 3
     queue = [site.status.workflows[each].record.request_path for each in site.status.queues[ONE]]
     assert queue == sorted(requests)
 

@@ -23,6 +23,7 @@ class Site:
         subprocess.run(["git", "clone", "-q", forge.path, folder / "clone"], check=True)
         self.repo = GitRepo(folder / "clone")
         self.sync = RemoteSync(self.repo, "origin", "status")
+        self.sync.adopt_status()
         self.folder = folder
 
     def write(self, repo, workflow):

@@ -18,6 +18,7 @@ from provisioner.services.snapshots import Snapshots
 from provisioner.store.repo import GitRepo
 from provisioner.store.status_writer import StatusWriter
 from services.parts import FIRST, SECOND, HandClock, told
+from tests.store import sites
 from worker import wire
 
 RUNNING, SUCCESS, FAILED = State.RUNNING, State.SUCCESS, State.FAILED
@@ -68,7 +69,7 @@ class Branch:
 
 @pytest.fixture
 def branch(tmp_path):
-    GitRepo.create(tmp_path / "site", bare=True).close()
+    sites.bare(tmp_path / "site").close()
     opened = Branch(
         tmp_path / "site", record(ONE, TWO, workflow=FIRST), record(ONE, workflow=SECOND)
     )

@@ -13,10 +13,12 @@ from builders import MACS, ONE
 
 from provisioner import wiring
 from provisioner.config import ServerSettings
-from provisioner.errors import Conflict, TinkError, UserError
+from provisioner.errors import Conflict, TinkError, Unavailable, UserError
 from provisioner.model.state import State
 from provisioner.model.views import Reconciled, ReconcileReport
+from provisioner.services.remotes import RemoteSync
 from provisioner.store import upkeep
+from provisioner.store.begin import NoStatusBranch
 from provisioner.store.repo import GitRepo
 from provisioner.store.status_writer import StatusWriter
 from provisioner.store.upkeep import Upkeep
@@ -199,6 +201,7 @@ def test_a_server_does_not_start_on_parted_status_branches(site, tmp_path):
     subprocess.run(["git", "clone", "-q", site.path, clone], check=True)
     for path in (site.path, clone):
         repo = GitRepo(path)
+        RemoteSync(repo, "origin", "status").adopt_status()
         writer = StatusWriter(repo, writer=str(path))
         writer.propose(lambda view: _reconciled("now")).result()
         writer.close()
@@ -209,6 +212,24 @@ def test_a_server_does_not_start_on_parted_status_branches(site, tmp_path):
 
 def _reconciled(at):
     return (Reconciled(report=ReconcileReport(at=at)),)
+
+
+def test_a_server_never_begins_a_status_branch_by_itself(site):
+    commit(site, {**SITE, A: request_file()})
+    site("update-ref", "-d", "refs/heads/status")
+    with pytest.raises(NoStatusBranch) as refused:
+        wiring.Server(ServerSettings(repo=str(site.path), fetch_seconds=0), QuietFace)
+    assert refused.value.hint.endswith(f"tink --repo {site.path} status-branch begin")
+    assert site("for-each-ref", "refs/heads/status") == ""
+
+
+def test_nothing_is_run_that_a_remote_which_is_away_may_have_run(site, tmp_path):
+    commit(site, {**SITE, A: request_file()})
+    site("remote", "add", "origin", str(tmp_path / "nowhere.git"))
+    site("update-ref", "-d", "refs/heads/status")
+    with pytest.raises(Unavailable, match="is not known here"):
+        wiring.Server(ServerSettings(repo=str(site.path)), QuietFace)
+    assert site("for-each-ref", "refs/heads/status") == ""
 
 
 def test_a_remote_that_is_away_stops_nothing(site, tmp_path, serving, caplog):

@@ -22,10 +22,12 @@ from provisioner.model.views import (
     WorkflowEvent,
 )
 from provisioner.model.workflow import WorkflowRecord
+from provisioner.store import begin
 from provisioner.store.repo import GitRepo
 from tests import builders
 
 PATIENCE_SECONDS = 60
+BEGUN_AT = 1_795_000_000
 
 
 def git(path: Path, *words: str, stdin: bytes = b"") -> str:
@@ -49,8 +51,15 @@ def fsck(path: Path) -> None:
     assert not [line for line in done.stderr.splitlines() if not line.startswith("notice: ")]
 
 
-def bare(path: Path) -> GitRepo:
+def empty(path: Path) -> GitRepo:
     return GitRepo.create(path, bare=True)
+
+
+def bare(path: Path) -> GitRepo:
+    """A repository whose status branch has begun."""
+    repo = empty(path)
+    begin.begin(repo, at_seconds=BEGUN_AT)
+    return repo
 
 
 def workflow_id(number: int) -> WorkflowId:

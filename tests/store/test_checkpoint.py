@@ -103,9 +103,10 @@ def test_a_checkpoint_of_another_repository_is_not_believed(repo, tmp_path):
         sites.same_content(checkpoint.load(store), store.load())
 
 
-def test_an_empty_repository_needs_none(repo):
-    assert checkpoint.save(StatusStore(repo)) is None
-    assert checkpoint.load(StatusStore(repo)).commit is None
+def test_an_empty_repository_needs_none(tmp_path):
+    with closing(sites.empty(tmp_path / "empty")) as repo:
+        assert checkpoint.save(StatusStore(repo)) is None
+        assert checkpoint.load(StatusStore(repo)).commit is None
 
 
 def test_requests_that_mean_the_same_are_all_found_by_their_digest(repo):

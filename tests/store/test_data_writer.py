@@ -53,9 +53,9 @@ def test_files_come_back_whatever_they_are_called(repo, data, wanted):
 def test_what_is_there_already_is_not_written_again(repo, data):
     big = NewFile(path="big", content=bytes(1_000_000))
     first, _ = data.write([big])
-    assert packs(repo) == 1
+    before = packs(repo)
     assert data.write([big])[0] == first
-    assert packs(repo) == 1
+    assert packs(repo) == before
     data.write([big, NewFile(path="small", content=b"x")])
     newest = max(
         (repo.objects_dir / "pack").glob("*.pack"), key=lambda each: each.stat().st_mtime_ns
@@ -64,8 +64,9 @@ def test_what_is_there_already_is_not_written_again(repo, data):
 
 
 def test_no_files_are_the_empty_tree_and_nothing_is_written(repo, data):
+    before = packs(repo)
     tree, told = data.write([])
-    assert read(repo, tree) == {} and told == () and packs(repo) == 0
+    assert read(repo, tree) == {} and told == () and packs(repo) == before
 
 
 def test_ten_megabytes_are_taken_and_one_byte_more_is_not(repo, data):

@@ -69,12 +69,12 @@ def test_an_honest_branch_has_no_problem_and_is_counted(repo):
     seen = []
     found = fsck.check(repo, progress=lambda done, total: seen.append((done, total)))
     assert found.problems == ()
-    assert (found.commit, found.commits) == (repo.branch("status"), 6)
+    assert (found.commit, found.commits) == (repo.branch("status"), 7)
     assert (found.workflows, found.events) == (3, 5)
-    assert seen[-1] == (6, 6)
+    assert seen[-1] == (7, 7)
     seen.clear()
     assert fsck.check(repo, progress=lambda *pair: seen.append(pair), processes=4) == found
-    assert seen[-1] == (6, 6)
+    assert seen[-1] == (7, 7)
 
 
 def test_what_was_let_go_of_is_read_again(repo, monkeypatch):
@@ -90,7 +90,7 @@ def test_what_was_let_go_of_is_read_again(repo, monkeypatch):
 
 
 def test_an_empty_repository_has_no_problem(tmp_path):
-    with closing(sites.bare(tmp_path / "empty")) as empty:
+    with closing(sites.empty(tmp_path / "empty")) as empty:
         assert fsck.check(empty) == fsck.FsckReport(commit=None)
 
 

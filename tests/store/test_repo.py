@@ -55,6 +55,7 @@ def test_refs_are_found_loose_packed_and_symbolic(site):
                 "refs/heads/a/b",
                 "refs/heads/link",
                 "refs/heads/main",
+                "refs/heads/status",
             }
             site("pack-refs", "--all")
 
@@ -192,7 +193,7 @@ def test_credentials_in_a_url_are_not_in_the_message(site):
 
 
 def test_pushing_is_compare_and_swap(site, tmp_path):
-    with closing(sites.bare(tmp_path / "remote")) as remote, closing(GitRepo(site.path)) as repo:
+    with closing(sites.empty(tmp_path / "remote")) as remote, closing(GitRepo(site.path)) as repo:
         one = head(site)
         url = str(remote.git_dir)
         repo.push(url, commit=one, ref="refs/heads/status", expected=None)

@@ -53,11 +53,12 @@ def test_refreshing_shows_what_somebody_else_pushed(writer, repo):
 def test_a_branch_without_our_format_is_refused(repo, make_sink):
     tree = sites.git(repo.git_dir, "mktree").strip()
     commit = sites.git(repo.git_dir, "commit-tree", "-m", "not ours", tree).strip()
-    repo.move_ref("refs/heads/status", expected=None, new=CommitId(commit))
+    begun = repo.branch("status")
+    repo.move_ref("refs/heads/status", expected=begun, new=CommitId(commit))
     with pytest.raises(Exception, match=r"format\.json"):
         StatusWriter(repo, make_sink=make_sink)
     # and the writer's lock was given back
-    sites.git(repo.git_dir, "update-ref", "-d", "refs/heads/status")
+    sites.git(repo.git_dir, "update-ref", "refs/heads/status", begun)
     StatusWriter(repo, make_sink=make_sink).close()
 
 

@@ -1,0 +1,84 @@
+"""How a status branch begins: with a root commit that holds format.json alone.
+
+Nothing else makes the branch.  A server that made it where it finds none would take a branch
+that was deleted, or one that it never fetched, for a site on which nothing has run yet, and
+would run everything again.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+
+from provisioner.errors import Conflict, UserError
+from provisioner.model.ids import CommitId
+from provisioner.store import durable, layout, status_codec
+from provisioner.store.group import commit_text
+from provisioner.store.pack import PackBuilder
+from provisioner.store.ref_lock import RefMoved
+from provisioner.store.repo import GitRepo
+from provisioner.store.tree import EMPTY_TREE, FILE_MODE, TreeEditor
+
+
+class NoStatusBranch(UserError):
+    """Only a person knows whether there never was one, or it is missing."""
+
+    def __init__(self, where: object, branch: str) -> None:
+        flag = "" if branch == "status" else f" --status-branch {branch}"
+        what_to_type = f"tink --repo {where}{flag} status-branch begin"
+        super().__init__(
+            f"{where} has no branch {branch!r}, and a server never begins one by itself",
+            hint=f"if no server ever served this site: {what_to_type}",
+        )
+
+
+def begin(repo: GitRepo, branch: str = "status", *, at_seconds: int | None = None) -> CommitId:
+    """Begin the status branch, durably; raise `Conflict` when there is one already."""
+    _check_missing(repo, branch)
+    commit = _write_root(repo, branch, at_seconds)
+    ref = f"refs/heads/{branch}"
+    try:
+        repo.move_ref(ref, expected=None, new=commit)
+    except RefMoved:
+        raise _there_is_one(branch) from None
+    durable.sync((repo.common_dir / ref).parent)
+    return commit
+
+
+def begin_at(repo: GitRepo, url: str, branch: str = "status") -> CommitId:
+    """Begin the status branch of a remote, from a repository that has just fetched it."""
+    _check_missing(repo, branch)
+    commit = _write_root(repo, branch, None)
+    try:
+        repo.push(url, commit=commit, ref=f"refs/heads/{branch}", expected=None)
+    except Conflict:
+        raise _there_is_one(branch) from None
+    return commit
+
+
+def _check_missing(repo: GitRepo, branch: str) -> None:
+    if repo.branch(branch) is not None:
+        raise _there_is_one(branch)
+    for ref in repo.refs("refs/remotes/"):
+        if ref.split("/", 3)[3:] == [branch]:
+            raise Conflict(
+                f"{ref.removeprefix('refs/remotes/')} was fetched already",
+                hint="that is the status branch of this site, and `tink serve` takes it up",
+            )
+
+
+def _there_is_one(branch: str) -> Conflict:
+    return Conflict(f"there is a branch {branch!r} already")
+
+
+def _write_root(repo: GitRepo, branch: str, at_seconds: int | None) -> CommitId:
+    builder = PackBuilder()
+    trees = TreeEditor(EMPTY_TREE, lambda each: repo.object(each).content)
+    trees.put(layout.FORMAT, FILE_MODE, builder.add("blob", status_codec.encode_format()))
+    root = trees.write(lambda content: builder.add("tree", content)).hex()
+    now = int(time.time()) if at_seconds is None else at_seconds
+    text = commit_text(root, None, f"Begin branch {branch}\n", at_seconds=now)
+    commit = CommitId(builder.add("commit", text).hex())
+    with closing(durable.PackFiles(repo.objects_dir, durable.EDITOR_TEMPORARY)) as files:
+        files.add_durably(builder.build())
+    return commit
