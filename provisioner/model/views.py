@@ -141,7 +141,8 @@ class StatusView:
     is the one that it works on.  `live_addresses` are the MACs and IPs frozen in live
     records, so that a machine is known after its hardware file is gone.
     `requests` maps the path of each materialised request to its workflow; `by_digest`
-    finds a request that moved.  A deleted workflow is in neither: its path is free again.
+    finds a request that moved.  A deleted workflow is in neither: its path is free again,
+    and `deleted` finds it when its request comes back (see `deleted_like`).
     """
 
     commit: CommitId | None = None
@@ -150,6 +151,7 @@ class StatusView:
     live_addresses: Shards[str, tuple[HardwareId, ...]] = field(default_factory=ShardMap)
     requests: Shards[str, WorkflowId] = field(default_factory=ShardMap)
     by_digest: Shards[str, tuple[WorkflowId, ...]] = field(default_factory=ShardMap)
+    deleted: Shards[int, WorkflowId] = field(default_factory=ShardMap)
     reconcile: ReconcileReport = field(default_factory=ReconcileReport)
 
     def apply(self, change: Change) -> StatusView:
@@ -186,6 +188,7 @@ class StatusView:
             live_addresses=Edit(self.live_addresses.result()),
             requests=Edit(self.requests.result()),
             by_digest=Edit(self.by_digest.result()),
+            deleted=Edit(self.deleted.result()),
             reconcile=self.reconcile,
         )
 
@@ -198,11 +201,16 @@ class StatusView:
             live_addresses=self.live_addresses.result(),
             requests=self.requests.result(),
             by_digest=self.by_digest.result(),
+            deleted=self.deleted.result(),
             reconcile=self.reconcile,
         )
 
     def at(self, commit: CommitId) -> StatusView:
         return replace(self, commit=commit)
+
+    def deleted_like(self, digest: str, path: str | None = None) -> WorkflowId | None:
+        """A deleted workflow whose request had this digest, at any path or at this one."""
+        return self.deleted.get(deleted_key(digest, path))
 
     def head_of_queue(self, worker: HardwareId) -> WorkflowId | None:
         """The workflow that this worker works on, or works on next."""
@@ -239,12 +247,13 @@ class StatusView:
         now = state_machine.evolve(was, event)
         entry = LiveWorkflow(id=old.id, record=old.record, context=now, events=(*old.events, event))
         workflows = self.workflows.set(entry.id, entry)
-        requests, by_digest = self.requests, self.by_digest
+        requests, by_digest, deleted = self.requests, self.by_digest, self.deleted
         if now.moved_to != was.moved_to:
             requests = _freed(requests, old).set(now.moved_to, entry.id)
         if now.is_deleted and not was.is_deleted:
             requests = _freed(requests, old)
             by_digest = removed(by_digest, old.record.request_digest, old.id)
+            deleted = with_deleted(deleted, old.record.request_digest, path_of(old), old.id)
         is_ended = now.is_final and not was.is_final
         if workflows is self.workflows and not is_ended:
             return self  # a draft
@@ -255,6 +264,7 @@ class StatusView:
             live_addresses=self.live_addresses,
             requests=requests,
             by_digest=by_digest,
+            deleted=deleted,
             reconcile=self.reconcile,
         )
         return view.without_live(entry) if is_ended else view
@@ -297,6 +307,23 @@ class Snapshot:
 def path_of(entry: WorkflowEntry) -> str:
     """Where the request of a workflow stands now."""
     return entry.context.moved_to or entry.record.request_path
+
+
+def deleted_key(digest: str, path: str | None = None) -> int:
+    """A hash: most workflows of an old site are deleted ones, and 100,000 of these keys take
+    6 MB, where the texts would take 25."""
+    return hash(digest) if path is None else hash((digest, path))
+
+
+def with_deleted(
+    deleted: Shards[int, WorkflowId], digest: str, path: str, workflow: WorkflowId
+) -> Shards[int, WorkflowId]:
+    """Find a deleted workflow from now on; of several that are alike, the one of the last id."""
+    for key in (deleted_key(digest), deleted_key(digest, path)):
+        known = deleted.get(key)
+        if known is None or known < workflow:
+            deleted = deleted.set(key, workflow)
+    return deleted
 
 
 def _freed(requests: Shards[str, WorkflowId], entry: WorkflowEntry) -> Shards[str, WorkflowId]:

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from provisioner.model.event import RequestMoved, WorkflowDeleted
 from provisioner.model.ids import CommitId, TemplateId, WorkflowId
 from provisioner.model.problem import InvalidInput, Problem
-from provisioner.model.views import Claim, DesiredState, StatusView, WorkflowCreated, path_of
+from provisioner.model.views import Claim, DesiredState, StatusView, WorkflowCreated
 from provisioner.model.workflow import WorkflowRequest
+from provisioner.planning import come_back, render_workflow
 from provisioner.planning import desired as desired_planning
-from provisioner.planning import render_workflow
 from provisioner.planning.render_workflow import NewWorkflow, UnknownWorkers
+from provisioner.planning.request_moves import RequestMoves
 from provisioner.planning.template_cache import TemplateCache
 
 NewId = Callable[[], WorkflowId]
@@ -121,11 +122,19 @@ class Planning:
         self._creations: list[WorkflowCreated] = []
         self._deletions: list[WorkflowDeleted] = []
         self._moves: list[RequestMoved] = []
-        self._moved: set[WorkflowId] = set()
+        self._requests = RequestMoves(desired, status, ())
 
     def decide(self, keys: list[str], pending: dict[str, Pending]) -> None:
         """Say what happens to each request; which ones can be rendered is not known yet."""
         self._pending = pending
+        self._requests = RequestMoves(self._desired, self._status, keys, edited=sorted(pending))
+        self._moves = [
+            RequestMoved(
+                workflow_id=workflow, at=self._now, desired_commit=self._commit, request_path=key
+            )
+            for key, workflow in self._requests.moves.items()
+        ]
+        keys = sorted({*keys, *self._requests.touched})
         for key in keys:
             pending.pop(key, None)
             request = self._desired.requests.get(key)
@@ -169,64 +178,23 @@ class Planning:
         self._pending[key] = Pending(problems=invalid.problems, needs=needs)
 
     def _follow(self, key: str, request: WorkflowRequest) -> None:
-        workflow = self._status.requests.get(key)
+        workflow = self._requests.workflow_at(key)
         if workflow is None:
-            workflow = self._moved_from(request)
-            if workflow is None:
-                if not request.disabled:
-                    self._to_create.append((key, request))
+            if request.disabled:
                 return
-            self._move(workflow, key)
+            has_request = self._requests.has_request
+            problem = come_back.problem_of(key, request, self._status, has_request)
+            if problem is not None:
+                raise InvalidInput([problem])
+            self._to_create.append((key, request))
         # By the index: to ask each record would be to decode all of them, at each start.
-        if workflow not in (self._status.by_digest.get(request.digest) or ()):
+        elif workflow not in (self._status.by_digest.get(request.digest) or ()):
             raise _invalid(
                 request,
                 code="workflow.immutable",
                 message=f"this request became workflow {workflow}; editing it changes nothing",
                 hint="undo the edit; to run it again, copy the file under a new name",
             )
-
-    def _moved_from(self, request: WorkflowRequest) -> WorkflowId | None:
-        """The workflow that this request became when it stood at a path that is gone."""
-        if request.id is not None:
-            entry = self._status.workflows.get(request.id)
-            if entry is None:
-                return None
-            if entry.context.is_deleted or not self._is_gone(path_of(entry)):
-                was = "deleted" if entry.context.is_deleted else f"made of {path_of(entry)}"
-                raise _invalid(
-                    request,
-                    code="workflow.id-taken",
-                    message=f"workflow {request.id} exists already; it was {was}",
-                    hint="give the new request an id of its own, or leave the id out",
-                )
-            return request.id
-        candidates = self._status.by_digest.get(request.digest) or ()
-        gone = (
-            workflow
-            for workflow in candidates
-            if workflow not in self._moved
-            and self._is_gone(path_of(self._status.workflows[workflow]))
-        )
-        return next(gone, None)
-
-    def _is_gone(self, key: str) -> bool:
-        """A bad file is not gone: its last good version is in force."""
-        path = desired_planning.file_of(key)
-        if path not in self._desired.paths:
-            return True
-        return key not in self._desired.requests and path not in self._desired.in_force
-
-    def _move(self, workflow: WorkflowId, key: str) -> None:
-        self._moved.add(workflow)
-        self._moves.append(
-            RequestMoved(
-                workflow_id=workflow,
-                at=self._now,
-                desired_commit=self._commit,
-                request_path=key,
-            )
-        )
 
     def _create(self, key: str, request: WorkflowRequest) -> WorkflowCreated:
         new = NewWorkflow(
@@ -239,8 +207,10 @@ class Planning:
 
     def _delete_if_gone(self, key: str) -> None:
         workflow = self._status.requests.get(key)
-        if workflow is None or workflow in self._moved or not self._is_gone(key):
+        if workflow is None or not self._requests.is_gone(key):
             return
+        if self._requests.workflow_at(key) is None:
+            return  # it moved
         self._deletions.append(
             WorkflowDeleted(
                 workflow_id=workflow,

@@ -30,6 +30,7 @@ from provisioner.model.views import (
     ReconcileReport,
     StatusView,
     WorkflowCreated,
+    path_of,
 )
 from provisioner.planning import planner, template_cache
 from provisioner.planning.desired import Update
@@ -213,8 +214,10 @@ class Reconciler:
 def _proposal(chunk: list[Change], report: ReconcileReport | None) -> Proposal:
     def propose(view: StatusView) -> tuple[Change, ...]:
         accepted: list[Change] = []
+        paths = _Paths(view)
         for change in chunk:
-            if _is_wanted(view, change):
+            if _is_wanted(view, change, paths):
+                paths.follow(change)
                 accepted.append(change)
         if report is not None and replace(view.reconcile, at=report.at) != report:
             accepted.append(Reconciled(report=report))
@@ -223,17 +226,36 @@ def _proposal(chunk: list[Change], report: ReconcileReport | None) -> Proposal:
     return propose
 
 
-def _is_wanted(view: StatusView, change: Change) -> bool:
+class _Paths:
+    """Which paths of requests are free, while changes are accepted: one may free another's."""
+
+    def __init__(self, view: StatusView) -> None:
+        self._view = view
+        self._changed: dict[str, bool] = {}
+
+    def is_free(self, path: str) -> bool:
+        return self._changed.get(path, path not in self._view.requests)
+
+    def follow(self, change: Change) -> None:
+        if isinstance(change, RequestMoved | WorkflowDeleted):
+            self._changed[path_of(self._view.workflows[change.workflow_id])] = True
+        if isinstance(change, RequestMoved):
+            self._changed[change.request_path] = False
+        elif isinstance(change, WorkflowCreated):
+            self._changed[change.record.request_path] = False
+
+
+def _is_wanted(view: StatusView, change: Change, paths: _Paths) -> bool:
     """Whether a planned change still makes sense on the newest view."""
     match change:
         case WorkflowCreated():
             record = change.record
-            return record.id not in view.workflows and record.request_path not in view.requests
+            return record.id not in view.workflows and paths.is_free(record.request_path)
         case RequestMoved() | WorkflowDeleted():
             entry = view.workflows.get(change.workflow_id)
             if entry is None:
                 return False
-            if isinstance(change, RequestMoved) and change.request_path in view.requests:
+            if isinstance(change, RequestMoved) and not paths.is_free(change.request_path):
                 return False
             try:
                 return bool(state_machine.decide(entry.context, entry.record.actions, change))

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from provisioner.model.ids import WorkflowId
 from provisioner.model.shard_map import Shards
-from provisioner.model.views import StatusView, WorkflowEntry, added, path_of, removed
+from provisioner.model.views import StatusView, WorkflowEntry, added, path_of, removed, with_deleted
 from provisioner.store import status_index
 from provisioner.store.status_index import Row
 from provisioner.store.stored_workflow import WorkflowReader, is_final
@@ -24,6 +24,7 @@ def with_row(view: StatusView, row: Row, reader: WorkflowReader) -> StatusView:
         workflows=view.workflows.set(row.id, status_index.entry_of(row, reader)),
         requests=_requests(view, row, old),
         by_digest=_by_digest(view, row),
+        deleted=_deleted(view, row),
     )
     if not is_final(row.state):
         return _with_queued(view, row)
@@ -43,6 +44,12 @@ def _by_digest(view: StatusView, row: Row) -> Shards[str, tuple[WorkflowId, ...]
     if row.is_deleted:
         return removed(view.by_digest, row.request_digest, row.id)
     return added(view.by_digest, row.request_digest, row.id)
+
+
+def _deleted(view: StatusView, row: Row) -> Shards[int, WorkflowId]:
+    if not row.is_deleted:
+        return view.deleted
+    return with_deleted(view.deleted, row.request_digest, row.request_path, row.id)
 
 
 def _with_queued(view: StatusView, row: Row) -> StatusView:

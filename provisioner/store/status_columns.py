@@ -15,7 +15,7 @@ from typing import NamedTuple
 from provisioner.model.ids import CommitId, HardwareId, WorkflowId
 from provisioner.model.shard_map import ShardMap
 from provisioner.model.state import State
-from provisioner.model.views import ReconcileReport, StatusView, WorkflowEntry
+from provisioner.model.views import ReconcileReport, StatusView, WorkflowEntry, deleted_key
 from provisioner.store.status_index import Row, WorkerRow
 from provisioner.store.stored_workflow import StoredWorkflow, WorkflowReader, is_final
 
@@ -129,8 +129,18 @@ def view_of(
         live_addresses=ShardMap.over(addresses),
         requests=ShardMap.over(requests),
         by_digest=ShardMap.over(by_digest),
+        deleted=ShardMap.over(_deleted(columns)),
         reconcile=report,
     )
+
+
+def _deleted(columns: Columns) -> dict[int, WorkflowId]:
+    """The same keys as `views.with_deleted` sets: the last id of those that are alike."""
+    ids, digests, paths = columns.ids, columns.digests, columns.paths
+    places = sorted(columns.deleted, key=ids.__getitem__)
+    found = {deleted_key(digests[place]): ids[place] for place in places}
+    found.update({deleted_key(digests[place], paths[place]): ids[place] for place in places})
+    return found
 
 
 def _entries(columns: Columns, reader: WorkflowReader) -> dict[WorkflowId, WorkflowEntry]:

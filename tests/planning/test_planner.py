@@ -174,18 +174,6 @@ def test_deleting_the_file_deletes_the_workflow():
     assert story.commit(full=True) == planner.Plan()
 
 
-def test_a_file_that_comes_back_is_a_new_workflow_unless_it_names_the_old_one():
-    story = site(request(A))
-    story.commit(gone=[A])
-    assert len(story.commit(request(A)).creations) == 1
-    mine = WorkflowId("a8984b09-566d-47ba-b6c5-fbe482d8ad7f")
-    story = site(request(A, id=mine))
-    story.commit(gone=[A])
-    plan = story.commit(request(A, id=mine))
-    assert codes(plan) == ["workflow.id-taken"]
-    assert not plan.creations
-
-
 def test_a_file_that_became_bad_deletes_nothing():
     story = site(request(A))
     bad = desired_planning.update(story.desired, {A: broken(A)}, commit=COMMIT)

@@ -14,12 +14,13 @@ from provisioner.model.views import DesiredState, Snapshot
 from provisioner.services.clock import WorkflowIds
 from provisioner.services.reconciler import Reconciler
 from provisioner.services.snapshots import Snapshots
+from provisioner.store import retention
 from provisioner.store.desired_store import DesiredStore
 from provisioner.store.repo import GitRepo
 from provisioner.store.status_writer import StatusWriter
 from services.parts import SITE, HandClock, hardware_file, request_file
 
-A, B = "workflows/a.yaml", "workflows/b.yaml"
+A, B, C = "workflows/a.yaml", "workflows/b.yaml", "workflows/c.yaml"
 
 
 class Site:
@@ -191,18 +192,43 @@ def test_deleting_a_request_cancels_its_workflow(site, was_away):
     assert site.states() == {A: State.CANCELLED}
 
 
-def test_a_request_that_comes_back_runs_again_and_the_old_one_stays_cancelled(site):
+@pytest.mark.parametrize("path", [A, B])
+def test_a_request_that_comes_back_after_a_restart_does_not_run_again(site, path):
     site.commit({**SITE, A: request_file()})
     site.commit(gone=[A])
     site.restart()
-    site.commit({A: request_file()})
-    assert sorted(entry.context.state for entry in site.status.workflows.values()) == [
-        State.CANCELLED,
-        State.PENDING,
-    ]
-    loaded = site.writer.store.load()
-    assert dict(loaded.requests) == dict(site.status.requests)
-    assert dict(loaded.by_digest) == dict(site.status.by_digest)
+    site.commit({path: request_file()})
+    assert site.states() == {A: State.CANCELLED}
+    assert site.codes == [(path, 0, "workflow.come-back")]
+    site.restart()
+    site.reconciler.reconcile()
+    assert site.codes == [(path, 0, "workflow.come-back")]
+
+
+def test_a_reverted_clean_up_runs_nothing_again_also_of_what_was_archived(site):
+    site.commit({**SITE, A: request_file(), B: request_file()})
+    site.commit(gone=[A, B])
+    retention.run(site.writer, ended_before="9999", at_seconds=1_795_435_300)
+    site.git("revert", "--no-edit", "HEAD")
+    site.reconciler.reconcile()
+    site.restart()
+    site.reconciler.reconcile()
+    assert site.states() == dict.fromkeys((A, B), State.CANCELLED)
+    assert [code for _, _, code in site.codes] == ["workflow.come-back"] * 2
+
+
+def test_files_that_change_places_in_one_commit_keep_their_workflows(site):
+    """As a rotation of names does it: b becomes c, a becomes b, and a is new."""
+    one, two, three = (request_file(device_1=MACS[ONE], n=n) for n in "123")
+    site.commit({**SITE, A: one, B: two})
+    [first, second] = (site.status.requests[path] for path in (A, B))
+    assert site.commit({C: two, B: one, A: three}).created == 1
+    assert site.codes == []
+    assert (site.status.requests[B], site.status.requests[C]) == (first, second)
+    assert len(site.status.workflows) == 3
+    site.restart()
+    assert site.reconciler.reconcile().created == 0
+    assert (site.status.requests[B], site.status.requests[C]) == (first, second)
 
 
 def test_a_finished_workflow_is_not_run_again_by_a_restart(site):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 from builders import HELLO, MACS, ONE, TWO
 
+from provisioner.model.problem import Severity
 from provisioner.services import validation
 from provisioner.store.desired_store import DesiredStore
 from provisioner.store.repo import GitRepo
 from services.parts import SITE, hardware_file, request_file
+from services.test_reconciler import Site as ReconciledSite
 
 A = "workflows/a.yaml"
 
@@ -47,6 +49,20 @@ def test_a_missing_key_is_told_in_the_template():
         {path: text.encode() for path, text in {**SITE, A: request_file(other="x")}.items()}
     )
     assert [(each.path, each.line) for each in found] == [("templates/hello.yaml", 6)]
+
+
+def test_a_request_that_will_not_run_again_is_shown_before_the_merge(site):
+    reconciled = ReconciledSite(site)
+    try:
+        reconciled.commit({**SITE, A: request_file()})
+        reconciled.commit(gone=[A])
+        status = reconciled.status
+    finally:
+        reconciled.stop()
+    files = {path: text.encode() for path, text in {**SITE, A: request_file()}.items()}
+    [problem] = validation.validate_files(files, status)
+    assert (problem.path, problem.code) == (A, "workflow.come-back")
+    assert problem.severity is Severity.WARNING
 
 
 def test_a_commit_is_checked_as_it_is_not_as_the_work_tree_is(site):

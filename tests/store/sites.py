@@ -120,5 +120,6 @@ def same_content(one: StatusView, other: StatusView) -> None:
     assert dict(one.live_addresses) == dict(other.live_addresses)
     assert dict(one.requests) == dict(other.requests)
     assert dict(one.by_digest) == dict(other.by_digest)
+    assert dict(one.deleted) == dict(other.deleted)
     assert one.reconcile == other.reconcile
     assert one.commit == other.commit

@@ -1,0 +1,76 @@
+"""Is a new request one whose workflow was deleted, come back by a revert or a second push?
+
+What a machine has done is never done again because git moved a file.  A copy beside the
+first is a new request, and so is one with an id of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from provisioner.model.ids import WorkflowId
+from provisioner.model.problem import Problem, Severity
+from provisioner.model.state import State
+from provisioner.model.views import StatusView, path_of
+from provisioner.model.workflow import WorkflowRequest
+from provisioner.planning.desired import file_of
+
+
+def problem_of(
+    key: str,
+    request: WorkflowRequest,
+    status: StatusView,
+    has_request: Callable[[WorkflowId], bool],
+) -> Problem | None:
+    """Say why a request for which there is no workflow must not become one, or nothing.
+
+    `has_request` tells whether the request of a workflow is there.  Costs a few look-ups; a
+    workflow is decoded only to say what is wrong with an id.
+    """
+    if request.id is not None and request.id in status.workflows:
+        return _of_its_id(request.id, request, status)
+    found = _deleted_like(key, request, status, has_request)
+    return None if found is None else _come_back(found, request, status)
+
+
+def _deleted_like(
+    key: str,
+    request: WorkflowRequest,
+    status: StatusView,
+    has_request: Callable[[WorkflowId], bool],
+) -> WorkflowId | None:
+    # At a path where it was deleted it is the old one, whatever stands beside it.
+    here = status.deleted_like(request.digest, key)
+    if here is not None:
+        return here
+    if any(map(has_request, status.by_digest.get(request.digest) or ())):
+        return None  # a copy beside the first
+    return status.deleted_like(request.digest)
+
+
+def _of_its_id(workflow: WorkflowId, request: WorkflowRequest, status: StatusView) -> Problem:
+    entry = status.workflows[workflow]
+    is_deleted = entry.context.is_deleted
+    if is_deleted and entry.record.request_digest == request.digest:
+        return _come_back(workflow, request, status)
+    was = "deleted" if is_deleted else f"made of {path_of(entry)}"
+    return Problem(
+        path=file_of(request.source.path),
+        code="workflow.id-taken",
+        message=f"workflow {workflow} exists already; it was {was}",
+        hint="give the new request an id of its own, or leave the id out",
+    )
+
+
+def _come_back(workflow: WorkflowId, request: WorkflowRequest, status: StatusView) -> Problem:
+    state = status.workflows[workflow].state
+    ended = "" if state is State.CANCELLED else f"ended in {state} and "
+    return Problem(
+        path=file_of(request.source.path),
+        code="workflow.come-back",
+        message=(
+            f"this looks like workflow {workflow}, which {ended}was deleted; it will not run again"
+        ),
+        hint="to run it again on purpose, give the request a new id: `id:` and what uuidgen prints",
+        severity=Severity.WARNING,
+    )
