@@ -51,7 +51,13 @@ HOMES = {
     "requests": ("worker/transport",),
 }
 
-PURE = ("provisioner/model/", "provisioner/render/", "provisioner/planning/", "worker/wire.py")
+PURE = (
+    "provisioner/model/",
+    "provisioner/render/",
+    "provisioner/planning/",
+    "worker/tar.py",
+    "worker/wire.py",
+)
 # What reads a clock, the environment, files, processes, sockets or writes a log.
 # fmt: off
 IMPURE_MODULES = frozenset({

@@ -21,7 +21,6 @@ from worker import wire
 from worker.wire import ArchivedFile
 
 WORKFLOW_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-DEPTH_LIMIT = 64  # folders in folders: each level holds one descriptor open
 ENTRIES_LIMIT = 100_000  # an end to counting what is over the limit anyway
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -60,6 +59,10 @@ def read(folder: Path, *, limit_bytes: int = wire.DATA_LIMIT_BYTES) -> tuple[Arc
     with _opened(folder) as top:
         entries = sorted(itertools.islice(_walk(top), ENTRIES_LIMIT), key=lambda one: one.path)
         _check(sum(one.size for one in entries), len(entries), limit_bytes)
+        try:
+            wire.check_folders(one.path for one in entries)
+        except wire.WireError as error:
+            raise DataRefused(str(error)) from None
         files: list[ArchivedFile] = []
         size = 0
         for entry in entries:
@@ -147,8 +150,8 @@ def _check(size: int, count: int, limit_bytes: int) -> None:
 
 
 def _walk(descriptor: int, prefix: str = "", depth: int = 0) -> Iterator[_Entry]:
-    if depth > DEPTH_LIMIT:
-        raise DataRefused(f"ephemeral data has folders more than {DEPTH_LIMIT} deep")
+    if depth > wire.DEPTH_LIMIT:
+        raise DataRefused(f"ephemeral data has folders more than {wire.DEPTH_LIMIT} deep")
     for name in _names(descriptor):
         path = f"{prefix}{name}"
         found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)

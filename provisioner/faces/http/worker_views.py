@@ -110,7 +110,7 @@ def put_data(server: Provisioner, call: Call) -> Outcome:
 
     def unpack() -> Unpacked:
         files = wire.unpack(body)
-        return Unpacked(files=files, sha256=wire.sha256(wire.pack(files)))
+        return Unpacked(files=files, sha256=wire.sha256_of(files))
 
     def finish(kept: DataVersionKept) -> Answer:
         answer = wire.DataAnswer(
