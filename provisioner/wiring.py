@@ -47,7 +47,7 @@ from provisioner.services.snapshots import Snapshots
 from provisioner.services.stored_files import StoredFiles
 from provisioner.services.timeouts import Timeouts
 from provisioner.services.watcher import RefWatcher
-from provisioner.store import checkpoint, git_process
+from provisioner.store import checkpoint, clone, remote_url
 from provisioner.store.begin import NoStatusBranch
 from provisioner.store.desired_store import DesiredStore
 from provisioner.store.repo import GitRepo
@@ -127,7 +127,13 @@ class Server:
         remote = settings.remote if _has_remote(repo, settings) else None
         sync, is_fetched = None, True
         if remote is not None:
-            sync = RemoteSync(repo, remote, settings.status_branch, metrics=metrics)
+            sync = RemoteSync(
+                repo,
+                remote,
+                settings.status_branch,
+                metrics=metrics,
+                environment=remote_url.parse(settings.repo).environment,
+            )
             is_fetched = _first_fetch(sync)
         timeouts = Timeouts(
             clock=clock,
@@ -150,8 +156,8 @@ class Server:
                 raise Unavailable(
                     f"the status branch of {remote} is not known here, and can't be fetched now"
                 ) from None
-            if _is_url(settings.repo):
-                url = git_process.without_credentials(settings.repo)
+            if remote_url.is_url(settings.repo):
+                url = remote_url.shown(settings.repo)
                 raise NoStatusBranch(url, settings.status_branch) from None
             raise
         if sync is not None:
@@ -308,22 +314,16 @@ def _run(stack: ExitStack, name: str, work: Callable[[], None], stop: Callable[[
 
 def open_repo(settings: ServerSettings) -> GitRepo:
     """Open the repository, or the clone of the remote that the settings name."""
-    if not _is_url(settings.repo):
+    if not remote_url.is_url(settings.repo):
         return GitRepo(Path(settings.repo))
     if settings.clone_into is None:
         raise UserError("a remote repository needs a folder for its clone", hint="--clone-into DIR")
-    folder = settings.clone_into
-    if (folder / "HEAD").exists():
-        return GitRepo(folder)
-    repo = GitRepo.create(folder, bare=True, branch=settings.desired_branch)
-    repo.run("remote", "add", "--end-of-options", settings.remote, settings.repo)
-    return repo
-
-
-def _is_url(text: str) -> bool:
-    scheme, mark, rest = text.partition("://")
-    is_scp_like = ":" in text and not text.startswith(("/", ".")) and not Path(text).exists()
-    return bool(mark and scheme and rest) or is_scp_like
+    return clone.open_clone(
+        settings.clone_into,
+        remote_url.parse(settings.repo),
+        branch=settings.desired_branch,
+        remote=settings.remote,
+    )
 
 
 def _has_remote(repo: GitRepo, settings: ServerSettings) -> bool:

@@ -13,8 +13,9 @@ import click
 
 from provisioner import config
 from provisioner.cli import options
-from provisioner.cli.site import Site, is_url
+from provisioner.cli.site import Site
 from provisioner.config import ReadSettings, ServerSettings
+from provisioner.store import remote_url
 
 if TYPE_CHECKING:
     from provisioner.faces.http.server import HttpServer
@@ -172,7 +173,7 @@ def serve(
         assert isinstance(server.face, HttpServer)
         _LOG.info(
             "serving %s, branches %s and %s, on %s",
-            settings.repo,
+            remote_url.shown(settings.repo),
             settings.desired_branch,
             settings.status_branch,
             server.face.address,
@@ -217,14 +218,14 @@ class JsonLines(logging.Formatter):
 
 def _path_or_url(where: options.Where) -> str:
     """Of a path within a repository, the repository's own."""
-    if is_url(where.repo):
+    if remote_url.is_url(where.repo):
         return where.repo
     with Site.opened(where) as site:
         return str(site.repo.work_tree or site.repo.git_dir)
 
 
 def _branch_of(where: options.Where) -> str:
-    if is_url(where.repo):
+    if remote_url.is_url(where.repo):
         return "main"
     with Site.opened(where) as site:
         return site.branch

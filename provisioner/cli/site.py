@@ -7,7 +7,6 @@ temporary folder and only read.
 from __future__ import annotations
 
 import contextlib
-import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,14 +18,13 @@ from provisioner.errors import NotFound, UserError
 from provisioner.model import ids
 from provisioner.model.ids import CommitId, WorkflowId
 from provisioner.model.views import DesiredState, LiveWorkflow
-from provisioner.store import layout
+from provisioner.store import layout, remote_url
 from provisioner.store.desired_editor import DesiredEditor
 from provisioner.store.desired_store import DesiredStore
 from provisioner.store.repo import GitRepo
 from provisioner.store.status_store import StatusStore
 
 DEFAULT_BRANCH = "main"
-_SCP_LIKE = re.compile(r"[\w.-]+@[\w.-]+:(?!//)")  # git@host:path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +38,7 @@ class Site:
     @contextlib.contextmanager
     def opened(where: Where) -> Iterator[Site]:
         with contextlib.ExitStack() as exits:
-            is_remote = is_url(where.repo)
+            is_remote = remote_url.is_url(where.repo)
             if is_remote:
                 folder = exits.enter_context(tempfile.TemporaryDirectory(prefix="tink-"))
                 repo = _fetched(where, Path(folder))
@@ -139,14 +137,9 @@ class Site:
         return there if self.repo.is_ancestor(here, there) else here
 
 
-def is_url(text: str) -> bool:
-    return "://" in text or bool(_SCP_LIKE.match(text) and not Path(text).exists())
-
-
 def _fetched(where: Where, folder: Path) -> GitRepo:
     repo = GitRepo.create(folder / "remote.git", bare=True)
-    listing = repo.run("ls-remote", "--heads", "--end-of-options", where.repo).decode()
-    heads = {line.split("\t")[1].removeprefix("refs/heads/") for line in listing.splitlines()}
+    heads = repo.heads_of(where.repo)
     ours = {where.status_branch, layout.archive_branch(where.status_branch)}
     wanted = {where.branch or DEFAULT_BRANCH, *ours} & heads
     if not where.branch and DEFAULT_BRANCH not in heads:

@@ -11,11 +11,13 @@ from __future__ import annotations
 import logging
 import random
 import threading
+from collections.abc import Mapping
 
 from provisioner.errors import Conflict, TinkError
 from provisioner.model.ids import CommitId
 from provisioner.services.metrics import Metrics
 from provisioner.store import layout
+from provisioner.store.git_process import Network
 from provisioner.store.ref_lock import RefMoved
 from provisioner.store.repo import GitRepo
 
@@ -54,8 +56,15 @@ class RemoteSync:
     """`fetch` and `run_push` belong to a thread each; `changed` may be called by any."""
 
     def __init__(
-        self, repo: GitRepo, remote: str, status_branch: str, *, metrics: Metrics | None = None
+        self,
+        repo: GitRepo,
+        remote: str,
+        status_branch: str,
+        *,
+        metrics: Metrics | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
+        """`environment` is for the git that reaches the remote (see remote_url)."""
         self._repo = repo
         self._remote = remote
         # The archive first: the remote always has what left the tip of its status branch.
@@ -66,9 +75,15 @@ class RemoteSync:
         self._metrics = metrics
         self._changed = threading.Event()
         self._closed = threading.Event()
+        self._network = Network(stop=threading.Event(), environment=environment or {})
 
     def fetch(self) -> None:
-        self._repo.fetch(self._remote, f"+refs/heads/*:refs/remotes/{self._remote}/*")
+        self._repo.fetch(
+            self._remote,
+            f"+refs/heads/*:refs/remotes/{self._remote}/*",
+            prune=True,
+            network=self._network,
+        )
 
     def adopt_status(self) -> None:
         """Before a writer starts: begin where the remote's status branch is."""
@@ -123,7 +138,9 @@ class RemoteSync:
                 self._catch_up(ref, ours, theirs)
                 continue
             try:
-                self._repo.push(self._remote, commit=ours, ref=ref, expected=theirs)
+                self._repo.push(
+                    self._remote, commit=ours, ref=ref, expected=theirs, network=self._network
+                )
             except Conflict:
                 self.fetch()
             else:

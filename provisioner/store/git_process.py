@@ -12,13 +12,16 @@ import re
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from provisioner.errors import Unavailable
 from provisioner.store import process_group
 
-TIMEOUT_SECONDS = 60  # local commands; the network has its own bound
-NETWORK_TIMEOUT_SECONDS = 300
+TIMEOUT_SECONDS = 60  # local commands; the network has its own bounds
+NETWORK_TIMEOUT_SECONDS = 3_600  # the first fetch of a large repository on a slow line
+# git tells its progress every second; a forge that hangs is not waited for longer than this.
+NETWORK_IDLE_SECONDS = 60
 
 _CONFIG = Path(__file__).with_name("git.config")
 # What a repository's own configuration must not override.
@@ -34,7 +37,23 @@ _PINNED = (
 )
 # How a person reaches a remote is theirs to say; nothing else of GIT_* is kept.
 _KEPT = frozenset({"GIT_SSH_COMMAND", "GIT_SSH", "GIT_ASKPASS", "GIT_SSL_CAINFO"})
+_LINE_ENDS = re.compile(r"[\r\n]+")
+# Of "Receiving objects:  50% (1/2)", "Total 3 (delta 0), …", "From /srv/site.git".
+_PROGRESS = re.compile(r"(remote: )?(([A-Z][a-z]+ )+(objects|deltas|connectivity):?|Total |From )")
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s]+@")  # up to the last @: passwords hold some
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """How a command that needs the network is run.
+
+    Without `stop` a person waits for it, whom ssh may ask for a password.  `inherited` are
+    handles that git and its helpers keep open while they live.
+    """
+
+    stop: threading.Event | None = None
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    inherited: Sequence[int] = ()
 
 
 class GitFailed(Unavailable):
@@ -42,13 +61,18 @@ class GitFailed(Unavailable):
 
     def __init__(self, command: str, status: int, stderr: str) -> None:
         self.status = status
-        self.stderr = without_credentials(stderr).strip()
+        self.stderr = without_credentials(_without_progress(stderr)).strip()
         super().__init__(f"git {command} failed: {self.stderr or f'exit code {status}'}")
 
 
 def without_credentials(text: str) -> str:
     """Return a text with the user names and passwords of its URLs left out."""
     return _CREDENTIALS.sub("", text)
+
+
+def _without_progress(text: str) -> str:
+    lines = _LINE_ENDS.split(text)
+    return "\n".join(line for line in lines if line.strip() and not _PROGRESS.match(line))
 
 
 def environment(outside: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -83,6 +107,7 @@ def run(
     is_background: bool = False,
     has_terminal: bool = False,
     inherited: Sequence[int] = (),
+    idle_seconds: float = float("inf"),
 ) -> bytes:
     """Run git to its end and return what it printed.
 
@@ -100,6 +125,7 @@ def run(
             is_background=is_background,
             has_terminal=has_terminal,
             inherited=inherited,
+            idle_seconds=idle_seconds,
         )
     except FileNotFoundError:
         raise Unavailable("git is not installed", hint="apt-get install git") from None
@@ -108,6 +134,20 @@ def run(
         command = next(word for word in words if not word.startswith("-"))
         raise GitFailed(command, ended.status, reason)
     return ended.stdout
+
+
+def run_on_network(git_dir: Path, *words: str, network: Network) -> bytes:
+    """Run a git command that talks to a remote and shows its progress."""
+    return run(
+        git_dir,
+        *words,
+        timeout_seconds=NETWORK_TIMEOUT_SECONDS,
+        idle_seconds=NETWORK_IDLE_SECONDS,
+        extra_environment=network.environment,
+        stop=network.stop,
+        has_terminal=network.stop is None,
+        inherited=network.inherited,
+    )
 
 
 def start(

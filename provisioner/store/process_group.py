@@ -48,9 +48,11 @@ def run(
     is_background: bool = False,
     has_terminal: bool = False,
     inherited: Sequence[int] = (),
+    idle_seconds: float = float("inf"),
 ) -> Ended:
     """Run to the end, to the time limit, or until `stop` is set.
 
+    `idle_seconds` is how long it may print nothing.
     `has_terminal` leaves the process in our session, so that it can ask a person; then only
     the process itself is ended.  `inherited` are handles that it and its children keep open.
     """
@@ -70,16 +72,20 @@ def run(
         with suppress(ProcessLookupError, PermissionError):
             os.setpriority(os.PRIO_PROCESS, process.pid, _LOWEST_PRIORITY)
     talk = _Talk(process, stdin)
+    limits = _Limits(
+        end=time.monotonic() + timeout_seconds,
+        timeout_seconds=timeout_seconds,
+        idle_seconds=idle_seconds,
+        stop=stop,
+    )
     try:
-        cut_off = _converse(process, talk, group, end=time.monotonic() + timeout_seconds, stop=stop)
+        cut_off = _converse(process, talk, group, limits)
     except BaseException:
         _signal(process, group, signal.SIGKILL)
         raise
     finally:
         talk.close()
         process.wait()
-    if cut_off == _TIMEOUT:
-        cut_off = f"no answer within {timeout_seconds:g} s"
     return Ended(
         status=process.returncode,
         stdout=b"".join(talk.stdout),
@@ -93,8 +99,27 @@ def end(process: subprocess.Popen[bytes]) -> None:
     _signal(process, process.pid, signal.SIGKILL)
 
 
-_TIMEOUT = "timeout"
-_STOPPED = "ended because the server ends"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Limits:
+    end: float
+    timeout_seconds: float
+    idle_seconds: float
+    stop: threading.Event | None
+
+    def passed(self, now: float, heard_at: float) -> str:
+        """Why the process has to end now, or nothing."""
+        if self.stop is not None and self.stop.is_set():
+            return "ended because the server ends"
+        if now >= self.end:
+            return f"no answer within {self.timeout_seconds:g} s"
+        if now >= heard_at + self.idle_seconds:
+            return f"silent for {self.idle_seconds:g} s"
+        return ""
+
+    def wait(self, now: float, heard_at: float) -> float:
+        """How long nothing can change but by the process itself."""
+        wait = min(self.end, heard_at + self.idle_seconds) - now
+        return wait if self.stop is None else min(wait, _LOOK_SECONDS)
 
 
 class _Talk:
@@ -105,6 +130,7 @@ class _Talk:
         assert process.stdout is not None and process.stderr is not None
         self.stdout: list[bytes] = []
         self.stderr: list[bytes] = []
+        self.heard_at = time.monotonic()
         self._rest = memoryview(stdin)
         self._input: IO[bytes] = process.stdin
         self._outputs = ((process.stdout, self.stdout), (process.stderr, self.stderr))
@@ -159,39 +185,29 @@ class _Talk:
             return False
         if chunk:
             chunks.append(chunk)
+            self.heard_at = time.monotonic()
         else:
             with suppress(KeyError):
                 self._selector.unregister(handle)
         return bool(chunk)
 
 
-def _converse(
-    process: subprocess.Popen[bytes],
-    talk: _Talk,
-    group: int,
-    *,
-    end: float,
-    stop: threading.Event | None,
-) -> str:
+def _converse(process: subprocess.Popen[bytes], talk: _Talk, group: int, limits: _Limits) -> str:
     """Talk until the process has ended; return why we ended it, or nothing."""
     cut_off, kill_at = "", float("inf")
     with _exit_handle(process) as handle:
         if handle is not None:
             talk.watch(handle)
-        longest = _LOOK_SECONDS if stop is not None else float("inf")
-        if handle is None:
-            longest = _SHORT_LOOK_SECONDS
         while not _has_ended(process):
             now = time.monotonic()
             if now >= kill_at:
                 _signal(process, group, signal.SIGKILL)
                 kill_at = float("inf")
-            elif not cut_off and (now >= end or (stop is not None and stop.is_set())):
-                cut_off = _TIMEOUT if now >= end else _STOPPED
+            elif not cut_off and (cut_off := limits.passed(now, talk.heard_at)):
                 _signal(process, group, signal.SIGTERM)
                 kill_at = now + MERCY_SECONDS
-            wait = min(longest, kill_at - now if cut_off else end - now)
-            talk.step(max(0.0, wait))
+            wait = kill_at - now if cut_off else limits.wait(now, talk.heard_at)
+            talk.step(max(0.0, wait if handle is not None else min(wait, _SHORT_LOOK_SECONDS)))
         if cut_off:
             # Its children too, however long they would have taken to notice.
             _signal(process, group, signal.SIGKILL)

@@ -81,6 +81,11 @@ def _packed(common_dir: Path) -> dict[str, CommitId]:
     return {name: CommitId(commit) for commit, name in pairs}
 
 
+def is_writers(state: os.stat_result) -> bool:
+    """Whether a lock file is of our own writer, and no git's."""
+    return bool(state.st_mode & stat.S_ISVTX)
+
+
 class RefLock:
     """Holds `<ref>.lock` from `take` to `move` or `release`."""
 
@@ -101,7 +106,7 @@ class RefLock:
     def clear_stale(self) -> None:
         """Remove the lock of an earlier life; only for the one who may write the ref."""
         try:
-            if self.path.stat().st_mode & stat.S_ISVTX:
+            if is_writers(self.path.stat()):
                 self.path.unlink()
         except FileNotFoundError:
             return

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import git
 
 from provisioner.errors import Conflict, NotFound, Unavailable, UserError
 from provisioner.model.ids import BlobId, CommitId, TreeId
-from provisioner.store import git_process, ref_lock
-from provisioner.store.git_process import GitFailed
+from provisioner.store import git_process, ref_lock, remote_url
+from provisioner.store.git_process import GitFailed, Network
 from provisioner.store.object_reader import GitObject, ObjectReader, TreeEntry, parse_tree
 
+COMMAND_LINE = Network()  # a person waits
 OWN_DIR = "tink"  # below the git directory: locks, journal, checkpoint
 
 
@@ -198,26 +199,51 @@ class GitRepo:
     def has_remote(self, name: str = "origin") -> bool:
         return any(remote.name == name for remote in self._git().remotes)
 
-    def fetch(self, remote: str, *refspecs: str) -> None:
+    def fetch(
+        self, remote: str, *refspecs: str, prune: bool = False, network: Network = COMMAND_LINE
+    ) -> None:
         """Fetch; `remote` is the name of a configured remote or a URL."""
-        words = ("--quiet", "--no-tags", "--no-write-fetch-head", "--end-of-options")
-        self.run(
-            *("fetch", *words, remote, *refspecs),
-            timeout_seconds=git_process.NETWORK_TIMEOUT_SECONDS,
-        )
+        words = ("--progress", "--no-tags", "--no-write-fetch-head")
+        pruning = ("--prune",) if prune else ()
+        self._on_network("fetch", *words, *pruning, remote=remote, words=refspecs, network=network)
 
-    def push(self, remote: str, *, commit: str, ref: str, expected: CommitId | None) -> None:
+    def heads_of(self, remote: str, *, network: Network = COMMAND_LINE) -> frozenset[str]:
+        """Return the names of a remote's branches."""
+        out = self._on_network("ls-remote", "--heads", remote=remote, words=(), network=network)
+        refs = (line.split("\t")[1] for line in out.decode().splitlines())
+        return frozenset(ref.removeprefix("refs/heads/") for ref in refs)
+
+    def push(
+        self,
+        remote: str,
+        *,
+        commit: str,
+        ref: str,
+        expected: CommitId | None,
+        network: Network = COMMAND_LINE,
+    ) -> None:
         """Push `commit` to `ref` if the remote has it at `expected`; else raise `Conflict`."""
+        lease = f"--force-with-lease={ref}:{expected or ''}"
+        refspec = (f"{commit}:{ref}",)
         try:
-            self.run(
-                *("push", "--quiet", f"--force-with-lease={ref}:{expected or ''}"),
-                *("--end-of-options", remote, f"{commit}:{ref}"),
-                timeout_seconds=git_process.NETWORK_TIMEOUT_SECONDS,
+            self._on_network(
+                "push", "--progress", lease, remote=remote, words=refspec, network=network
             )
         except GitFailed as failed:
             if "stale info" in failed.stderr or "[rejected]" in failed.stderr:
-                raise Conflict(f"{ref} of {remote} moved meanwhile") from None
+                raise Conflict(f"{ref} of {remote_url.shown(remote)} moved meanwhile") from None
             raise
+
+    def _on_network(
+        self, command: str, *flags: str, remote: str, words: tuple[str, ...], network: Network
+    ) -> bytes:
+        """Run git with a remote whose credentials, if its URL has some, `ps` does not show."""
+        url = remote_url.parse(remote)
+        return git_process.run_on_network(
+            self.git_dir,
+            *(command, *flags, "--end-of-options", url.plain, *words),
+            network=replace(network, environment={**network.environment, **url.environment}),
+        )
 
     def author(self) -> tuple[str, str]:
         """Who commits, as git would say it: environment, configuration, login name."""

@@ -1,0 +1,65 @@
+"""What a remote's URL holds besides the place: the user name and password of HTTP.
+
+They stand in no configuration file and in no command line, which `ps` shows to everybody
+(git hands the URL to a helper of its own): git asks for them, and the environment answers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote
+
+from provisioner.errors import UserError
+
+_HTTP = re.compile(r"(https?://)(?:([^/\s]*)@)?([^/@\s]*)(.*)", re.IGNORECASE | re.DOTALL)
+_PASSWORD = re.compile(r"(?<=://)([^/\s:]*):[^/\s]*(?=@)")
+_SCP_LIKE = re.compile(r"[^/:]+:")  # host:path
+# git runs it with `get`, `store` or `erase`; only the names show in its command line.
+_HELPER = (
+    '!f() { if test "$1" = get; then printf \'username=%s\\n\' "$TINK_REMOTE_USER";'
+    ' test -z "$TINK_REMOTE_PASSWORD" || printf \'password=%s\\n\' "$TINK_REMOTE_PASSWORD";'
+    " fi; }; f"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteUrl:
+    """`plain` may be shown and stored; `environment` is for the git that reaches it."""
+
+    plain: str
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def is_url(text: str) -> bool:
+    """Whether this names a remote, as git would take it, and no folder that is there."""
+    return "://" in text or bool(_SCP_LIKE.match(text) and not Path(text).exists())
+
+
+def parse(text: str) -> RemoteUrl:
+    """Take the credentials of an HTTP URL apart from it; other URLs hold none that git uses."""
+    found = _HTTP.fullmatch(text)
+    if found is None or found[2] is None:
+        return RemoteUrl(plain=text)
+    scheme, credentials, host, path = found.groups()
+    user, _, password = (unquote(part) for part in credentials.partition(":"))
+    if not (user + password).isprintable():
+        raise UserError("the user name or password in the remote's URL has a control character")
+    return RemoteUrl(
+        plain=f"{scheme}{host}{path}",
+        environment={
+            "GIT_CONFIG_COUNT": "1",
+            # Of this host only: a redirect to another one gets nothing.
+            "GIT_CONFIG_KEY_0": f"credential.{scheme}{host}.helper",
+            "GIT_CONFIG_VALUE_0": _HELPER,
+            "TINK_REMOTE_USER": user,
+            "TINK_REMOTE_PASSWORD": password,
+        },
+    )
+
+
+def shown(text: str) -> str:
+    """Return a path or URL as logs and messages may show it."""
+    return _PASSWORD.sub(r"\1", parse(text).plain)
