@@ -50,6 +50,7 @@ from provisioner.services.watcher import RefWatcher
 from provisioner.store import checkpoint, clone, remote_url
 from provisioner.store.begin import NoStatusBranch
 from provisioner.store.desired_store import DesiredStore
+from provisioner.store.memory import Memory
 from provisioner.store.repo import GitRepo
 from provisioner.store.retention import Retention
 from provisioner.store.status_store import StatusStore
@@ -116,6 +117,7 @@ class Server:
         sys.setswitchinterval(SWITCH_SECONDS)
         gc.set_threshold(*COLLECTION_THRESHOLDS)
         clock = SystemClock()
+        memory = Memory(repo)
         snapshots = Snapshots()
         conditions = Conditions()
         metrics = metrics_service.build(
@@ -149,7 +151,11 @@ class Server:
 
         try:
             writer = StatusWriter(
-                repo, settings.status_branch, writer=settings.writer, on_published=published
+                repo,
+                settings.status_branch,
+                writer=settings.writer,
+                on_published=published,
+                memory=memory,
             )
         except NoStatusBranch:
             if not is_fetched:
@@ -345,6 +351,7 @@ def _follow_status(writer: StatusWriter) -> None:
     """Notice also without work to do that somebody else moved the status branch."""
     if writer.store.tip() != writer.view.commit:
         writer.refresh()
+    writer.memory.save_if_due()
 
 
 def _count(metrics: metrics_service.Metrics, outcome: Outcome) -> None:

@@ -14,6 +14,7 @@ from provisioner.errors import Conflict, UserError
 from provisioner.model.ids import CommitId
 from provisioner.store import durable, layout, status_codec
 from provisioner.store.group import commit_text
+from provisioner.store.memory import Memory
 from provisioner.store.pack import PackBuilder
 from provisioner.store.ref_lock import RefMoved
 from provisioner.store.repo import GitRepo
@@ -59,6 +60,12 @@ def begin_at(repo: GitRepo, url: str, branch: str = "status") -> CommitId:
 def _check_missing(repo: GitRepo, branch: str) -> None:
     if repo.branch(branch) is not None:
         raise _there_is_one(branch)
+    remembered = Memory(repo).tip(f"refs/heads/{branch}")
+    if remembered is not None:
+        raise Conflict(
+            f"there was a branch {branch!r}: a server left it at {remembered[:12]}",
+            hint="tink serve puts it back",
+        )
     for ref in repo.refs("refs/remotes/"):
         if ref.split("/", 3)[3:] == [branch]:
             raise Conflict(

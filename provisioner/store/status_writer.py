@@ -19,21 +19,21 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from contextlib import ExitStack, suppress
-from dataclasses import replace
 from itertools import islice
 from queue import SimpleQueue
 
 from provisioner.errors import TinkError, Unavailable
 from provisioner.model.ephemeral import DataFile
-from provisioner.model.ids import CommitId, TreeId, WorkflowId
+from provisioner.model.ids import TreeId, WorkflowId
 from provisioner.model.views import Change, Proposal, Receipt, StatusView
-from provisioner.store import checkpoint
+from provisioner.store import answers, checkpoint
 from provisioner.store.archiving import Archiving
 from provisioner.store.begin import NoStatusBranch
 from provisioner.store.data_writer import DataWriter, NewFile
 from provisioner.store.group import Sink
 from provisioner.store.group_builder import Group, GroupBuilder, Waiting
 from provisioner.store.lock import WriterLock
+from provisioner.store.memory import Memory
 from provisioner.store.pack_sink import PackSink
 from provisioner.store.ref_lock import RefMoved
 from provisioner.store.repo import GitRepo
@@ -46,7 +46,6 @@ LENT_LIMIT = 512  # the same for a thread that has machines to answer between tw
 # being woken again would take some 0.1 ms, and nobody else waits.
 QUICK_SYNC_SECONDS = 0.001
 _CHECKPOINT_FROM = 1_000  # workflows; fewer are read in a moment
-_RACES = 100  # lost compare-and-swaps in a row before the proposals are given up
 
 _LOG = logging.getLogger(__name__)
 
@@ -69,19 +68,25 @@ class StatusWriter:
         on_published: OnPublished | None = None,
         make_sink: Callable[[GitRepo, str], Sink] = PackSink,
         load: Callable[[StatusStore], StatusView] = checkpoint.load,
+        memory: Memory | None = None,
     ) -> None:
         """`on_published` is called by whoever takes the turn, before anybody is answered."""
         self.store = StatusStore(repo, branch)
+        self.memory = memory or Memory(repo)
+        self._ref = f"refs/heads/{branch}"
         self._on_published = on_published
         with ExitStack() as exits:
             exits.callback(WriterLock(repo.own_dir).release)
-            self._sink = make_sink(repo, f"refs/heads/{branch}")
+            exits.callback(self._remember)
+            self._sink = make_sink(repo, self._ref)
             exits.callback(self._sink.close)
             self._data = DataWriter(repo)
             exits.callback(self._data.close)
             self._view = load(self.store)  # what readers see
             if self._view.commit is None:
                 raise NoStatusBranch(repo.work_tree or repo.git_dir, branch)
+            self.memory.note(self._ref, self._view.commit)
+            self.memory.save()
             self._exits = exits.pop_all()
         self._builder = GroupBuilder(self.store, self._sink, self._view, clock=clock, writer=writer)
         self._condition = threading.Condition()  # guards the four below
@@ -89,6 +94,7 @@ class StatusWriter:
         self._wake_borrower: Callable[[], None] | None = None
         self._is_thread_wanted = False
         self._closing = False
+        self._halted: Unavailable | None = None  # one reference, swapped
         self._turning = threading.Lock()  # held for a turn; guards the four below
         self._built: Group | None = None
         self._syncing: Group | None = None
@@ -123,6 +129,9 @@ class StatusWriter:
             if self._closing:
                 future.set_exception(Unavailable("the status writer is closing"))
                 return future
+            if self._halted is not None:
+                future.set_exception(answers.copy_of(self._halted))
+                return future
             self._waiting.append(Waiting(proposal=proposal, future=future, is_bulk=is_bulk))
             is_first = len(self._waiting) == 1 and self._built is None
         if is_bulk:
@@ -134,6 +143,20 @@ class StatusWriter:
     def refresh(self) -> Future[Receipt]:
         """Look whether somebody else moved the branch, and catch up if so."""
         return self.propose(_nothing)
+
+    def halt(self, error: Unavailable) -> None:
+        """Have every proposal fail with this error, those that wait too, until `resume`.
+
+        A group that is being written is finished, and answered.
+        """
+        self._halted = error
+        self._wake()
+
+    def resume(self) -> None:
+        """Take proposals again, and go on from wherever the branch is by then."""
+        with self._turning:
+            self._must_reset = True
+        self._halted = None
 
     def archive(self, rows: Iterable[Row]) -> Future[Receipt]:
         """Take finished workflows, which the archive branch has, out of the tip.
@@ -261,7 +284,7 @@ class StatusWriter:
         self._swap(group.view, group.changed_ids)
         if self._built is not None and self._built.staged is not None:
             self._start(may_wait=False)  # the disk works while answers are given
-        _answer(group)
+        answers.answer(group)
         return True
 
     def _start(self, *, may_wait: bool) -> bool:
@@ -274,7 +297,7 @@ class StatusWriter:
             if group.staged is None:
                 if self.store.tip() != self._view.commit:
                     raise RefMoved(self.store.branch, self.store.tip())
-                _answer(group)
+                answers.answer(group)
                 return True
             self._sink.begin(group.staged)
         except Exception as failure:
@@ -295,10 +318,19 @@ class StatusWriter:
             if not self._waiting:
                 return False
             members = list(islice(self._waiting, LENT_LIMIT if is_lent else GROUP_LIMIT))
-            if is_lent and (self._must_reset or any(each.is_bulk for each in members)):
+            halted = self._halted
+            if (
+                halted is None
+                and is_lent
+                and (self._must_reset or any(each.is_bulk for each in members))
+            ):
                 self._is_thread_wanted = True
                 self._condition.notify()
                 return False
+        if halted is not None:
+            self._drop(len(members))
+            answers.refuse(members, halted)
+            return True
         must_reset, self._must_reset = self._must_reset, False
         try:
             if must_reset:
@@ -310,7 +342,7 @@ class StatusWriter:
             # Nothing was written; whoever waits is told, and the next group starts afresh.
             self._must_reset = True
             self._drop(len(members))
-            _give_up(members, error)
+            answers.give_up(members, error)
         else:
             self._drop(len(self._built.members))
         return True
@@ -323,24 +355,18 @@ class StatusWriter:
     def _failed(self, group: Group, failure: Exception) -> None:
         """Nothing of a group was written; what was built on it has to be built again."""
         self._must_reset = True
-        again: list[Waiting] = []
-        tired: list[Waiting] = []
-        if isinstance(failure, RefMoved):
-            for member in group.members:
-                (again if member.races < _RACES else tired).append(
-                    replace(member, races=member.races + 1)
-                )
-        else:
-            tired = group.members
+        again, tired = answers.after(failure, group.members)
         if self._built is not None:
             again += self._built.members
             self._built = None
         with self._condition:
             self._waiting.extendleft(reversed(again))
-        _give_up(tired, failure)
+        answers.give_up(tired, failure)
 
     def _swap(self, view: StatusView, changed: tuple[WorkflowId, ...]) -> None:
         self._view = view
+        if view.commit is not None:
+            self.memory.note(self._ref, view.commit)
         if self._on_published is None:
             return
         try:
@@ -348,24 +374,12 @@ class StatusWriter:
         except Exception:
             _LOG.exception("a follower of the status branch failed")
 
+    def _remember(self) -> None:
+        try:
+            self.memory.save()
+        except (OSError, TinkError) as error:
+            _LOG.warning("the status branch's tip can't be remembered now: %s", error)
+
 
 def _nothing(_: StatusView) -> tuple[Change, ...]:
     return ()
-
-
-def _answer(group: Group) -> None:
-    for member, outcome in zip(group.members, group.outcomes, strict=True):
-        if isinstance(outcome, Exception):
-            member.future.set_exception(outcome)
-        else:
-            commit = group.view.commit or CommitId("")
-            receipt = Receipt(commit=commit, changes=outcome, view=group.view)
-            member.future.set_result(receipt)
-
-
-def _give_up(members: Iterable[Waiting], error: Exception) -> None:
-    reason = getattr(error, "strerror", None) or str(error)
-    for member in members:
-        told = Unavailable(f"the status branch can't be written now: {reason}")
-        told.__cause__ = error
-        member.future.set_exception(told)
