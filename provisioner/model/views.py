@@ -27,7 +27,7 @@ from provisioner.model.shard_map import Edit, ShardMap, Shards
 from provisioner.model.state import State
 from provisioner.model.state_machine import WorkflowContext
 from provisioner.model.template import Template
-from provisioner.model.workflow import WorkflowRecord, WorkflowRequest
+from provisioner.model.workflow import WorkflowRecord, WorkflowRequest, queue_order
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -49,6 +49,7 @@ class FileDocuments:
 
 
 NOTHING_IN_FORCE = BlobId("")
+UNKNOWN_BLOB = BlobId("")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +91,8 @@ class WorkflowEntry(Protocol):
     @property
     def record(self) -> WorkflowRecord: ...
     @property
+    def record_id(self) -> BlobId: ...
+    @property
     def context(self) -> WorkflowContext: ...
     @property
     def events(self) -> tuple[WorkflowEvent, ...]: ...
@@ -97,10 +100,13 @@ class WorkflowEntry(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveWorkflow:
+    """`record_id` names the content of the record's file; empty before the store knows it."""
+
     id: WorkflowId
     record: WorkflowRecord
     context: WorkflowContext
     events: tuple[WorkflowEvent, ...] = ()
+    record_id: BlobId = UNKNOWN_BLOB
 
     @property
     def state(self) -> State:
@@ -119,10 +125,14 @@ class ReconcileReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkflowCreated:
-    """A request was materialised: the record, and the text that `tink workflow get` prints."""
+    """A request was materialised: the record, and the text that `tink workflow get` prints.
+
+    The writer sets the record's `arrival`, and with it `record_id`, on the newest view.
+    """
 
     record: WorkflowRecord
     rendered: str
+    record_id: BlobId = UNKNOWN_BLOB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +147,8 @@ Change: TypeAlias = WorkflowCreated | Reconciled | WorkflowEvent
 class StatusView:
     """What the status branch says at `commit`.
 
-    `queues` lists the live workflows of each worker in the order of creation: the first
+    `arrivals` is the highest counter that a workflow has, or had before it was archived.
+    `queues` lists the live workflows of each worker in the order of arrival: the first
     is the one that it works on.  `live_addresses` are the MACs and IPs frozen in live
     records, so that a machine is known after its hardware file is gone.
     `requests` maps the path of each materialised request to its workflow; `by_digest`
@@ -153,12 +164,13 @@ class StatusView:
     by_digest: Shards[str, tuple[WorkflowId, ...]] = field(default_factory=ShardMap)
     deleted: Shards[int, WorkflowId] = field(default_factory=ShardMap)
     reconcile: ReconcileReport = field(default_factory=ReconcileReport)
+    arrivals: int = 0
 
     def apply(self, change: Change) -> StatusView:
         """Return the view after an accepted change."""
         match change:
             case WorkflowCreated():
-                return self._with_created(change.record)
+                return self._with_created(change)
             case Reconciled():
                 return replace(self, reconcile=change.report)
             case _:
@@ -190,6 +202,7 @@ class StatusView:
             by_digest=Edit(self.by_digest.result()),
             deleted=Edit(self.deleted.result()),
             reconcile=self.reconcile,
+            arrivals=self.arrivals,
         )
 
     def settled(self) -> StatusView:
@@ -203,6 +216,7 @@ class StatusView:
             by_digest=self.by_digest.result(),
             deleted=self.deleted.result(),
             reconcile=self.reconcile,
+            arrivals=self.arrivals,
         )
 
     def at(self, commit: CommitId) -> StatusView:
@@ -217,25 +231,31 @@ class StatusView:
         queue = self.queues.get(worker)
         return queue[0] if queue else None
 
-    def _with_created(self, record: WorkflowRecord) -> StatusView:
+    def _with_created(self, created: WorkflowCreated) -> StatusView:
+        record = created.record
         view = self.draft()
         context = state_machine.begin(record.id, len(record.actions))
-        entry = LiveWorkflow(id=record.id, record=record, context=context)
+        entry = LiveWorkflow(
+            id=record.id, record=record, context=context, record_id=created.record_id
+        )
         view.workflows.set(record.id, entry)
         view.requests.set(record.request_path, record.id)
         added(view.by_digest, record.request_digest, record.id)
         view._enqueue(entry)
+        if record.arrival is not None and record.arrival > view.arrivals:
+            view = replace(view, arrivals=record.arrival)
         return view if self.is_draft else view.settled()
 
     def _enqueue(self, entry: WorkflowEntry) -> None:
         """Of a draft."""
 
-        def order(workflow: WorkflowId) -> tuple[str, str]:
-            return (self.workflows[workflow].record.created_at, workflow)
+        def order(workflow: WorkflowId) -> tuple[int, str, WorkflowId]:
+            return queue_order(self.workflows[workflow].record)
 
+        is_newest = (entry.record.arrival or 0) > self.arrivals
         for worker in entry.record.workers:
             waiting = (*(self.queues.get(worker.id) or ()), entry.id)
-            if len(waiting) > 1 and order(waiting[-2]) > order(entry.id):
+            if not is_newest and len(waiting) > 1 and order(waiting[-2]) > order(entry.id):
                 waiting = tuple(sorted(waiting, key=order))
             self.queues.set(worker.id, waiting)
             for address in (*worker.macs, *worker.ips):
@@ -245,7 +265,13 @@ class StatusView:
         old = self.workflows[event.workflow_id]
         was = old.context
         now = state_machine.evolve(was, event)
-        entry = LiveWorkflow(id=old.id, record=old.record, context=now, events=(*old.events, event))
+        entry = LiveWorkflow(
+            id=old.id,
+            record=old.record,
+            context=now,
+            events=(*old.events, event),
+            record_id=old.record_id,
+        )
         workflows = self.workflows.set(entry.id, entry)
         requests, by_digest, deleted = self.requests, self.by_digest, self.deleted
         if now.moved_to != was.moved_to:
@@ -266,6 +292,7 @@ class StatusView:
             by_digest=by_digest,
             deleted=deleted,
             reconcile=self.reconcile,
+            arrivals=self.arrivals,
         )
         return view.without_live(entry) if is_ended else view
 

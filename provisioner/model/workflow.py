@@ -60,7 +60,8 @@ class WorkerAddress:
 class WorkflowRecord:
     """A workflow as it was materialised.  Never changed afterwards.
 
-    `created_at` is RFC 3339 UTC.  `workers` holds every machine that takes part, in the
+    `created_at` is RFC 3339 UTC.  `arrival` counts the workflows of a branch, from 1; those
+    of before it was counted have none.  `workers` holds every machine that takes part, in the
     order of their first action.  `hardware` maps a worker's id to its classic document.
     """
 
@@ -75,7 +76,16 @@ class WorkflowRecord:
     desired_commit: CommitId
     device_map: Mapping[str, object]
     created_at: str
+    arrival: int | None = None
     global_timeout_seconds: int
     actions: tuple[Action, ...]
     workers: tuple[WorkerAddress, ...]
     hardware: Mapping[str, Mapping[str, object]]
+
+
+def queue_order(record: WorkflowRecord) -> tuple[int, str, WorkflowId]:
+    """By arrival; those without a counter come first, in the order of their creation.
+
+    A counter, because a clock that was wrong once would let a workflow jump the queue.
+    """
+    return (record.arrival or 0, record.created_at, record.id)

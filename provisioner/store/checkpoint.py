@@ -24,7 +24,7 @@ from provisioner.store.status_columns import Columns, Times
 from provisioner.store.status_index import Row
 from provisioner.store.status_store import StatusStore
 
-_VERSION = 2
+_VERSION = 3
 
 
 class _Found(NamedTuple):

@@ -1,9 +1,9 @@
 """How the status branch proves itself from its own history.
 
-Commit by commit: no record ever changed or vanished, every status file is exactly the
-replay of its events, events are only ever added and were allowed when they were, and each
-version of ephemeral data is there.  It costs what was written, and with `since` only what
-was written after that commit.
+Commit by commit: no record ever changed or vanished, arrivals only went up, every status
+file is exactly the replay of its events, events are only ever added and were allowed when
+they were, and each version of ephemeral data is there.  It costs what was written, and with
+`since` only what was written after that commit.
 
 A long history is cut into stretches, a long one for each processor and shorter ones for
 whichever is done first: commits differ in what they hold.  Each stretch starts from what the
@@ -25,7 +25,8 @@ from pathlib import Path
 from provisioner.errors import TinkError, Unavailable
 from provisioner.model.ids import CommitId, WorkflowId
 from provisioner.model.problem import Problem
-from provisioner.store import bulk, fsck_segment, history, layout
+from provisioner.store import bulk, fsck_arrivals, fsck_segment, history, layout
+from provisioner.store.fsck_arrivals import Span
 from provisioner.store.fsck_segment import PROBLEM_LIMIT, Found, Segment
 from provisioner.store.history import History
 from provisioner.store.repo import GitRepo
@@ -78,7 +79,7 @@ def check(
         parts = _run_all(repo, branch, stretches, processes, lambda done: tell(done, total))
     else:
         parts = [_run(repo, branch, past, lambda done: tell(done, total))]
-    return _joined(repo, branch, tip, total, parts)
+    return _joined(repo, branch, past, tip, parts)
 
 
 def _ends(total: int, processes: int) -> list[int]:
@@ -155,25 +156,36 @@ def _work(path: Path, branch: str, past: History, pipe: Connection) -> None:
 
 
 def _joined(
-    repo: GitRepo, branch: str, tip: CommitId, total: int, parts: Iterable[Found]
+    repo: GitRepo, branch: str, past: History, tip: CommitId, parts: Iterable[Found]
 ) -> FsckReport:
     workflows: set[WorkflowId] = set()
     archived: dict[WorkflowId, str] = {}
     problems: list[Problem] = []
+    spans: list[Span] = []
     events = 0
     for part in parts:
         workflows |= part.workflows
         archived |= part.archived
         problems += part.problems
         events += part.events
+        spans.append(part.arrivals)
     problems += _missing_in_archive(repo, branch, tip, archived)
+    is_counted = any(span.first or span.uncounted for span in spans)
+    before = _arrivals_at(StatusStore(repo, branch), past.since) if is_counted else 0
+    for path, message in fsck_arrivals.between(spans, before=before):
+        problems.append(Problem(path=path, code="fsck.arrival", message=message))
     return FsckReport(
         commit=tip,
-        commits=total,
+        commits=len(past.lines),
         workflows=len(workflows),
         events=events,
         problems=tuple(problems[:PROBLEM_LIMIT]),
     )
+
+
+def _arrivals_at(store: StatusStore, commit: CommitId | None) -> int:
+    """The highest counter that was given up to a commit; costs what a start does."""
+    return max((row.arrival for row in store.read_rows(commit)), default=0) if commit else 0
 
 
 def _missing_in_archive(

@@ -122,10 +122,12 @@ def follow(
     workflow: str,
     actions: tuple[ActionText, ...],
     workers: Sequence[bytes],
+    record: bytes,
     checked: int,
 ) -> Followed | None:
     """Return where reports lead to, if a file holds what they make of it and nothing else.
 
+    `record` is the line that names it.
     `workers` are quoted: one for all actions, or one for each.  Whether the first `checked`
     bytes of events are the old ones is the caller's to tell.
     """
@@ -157,11 +159,12 @@ def follow(
         told = (*told, report_id)
     is_last = index + 1 == total
     context = (
-        b'{\n"id": "%b",\n"state": "STATE_%b",\n"context": {"total_number_of_actions": %d,'
+        b'{\n"id": "%b",\n%b"state": "STATE_%b",\n"context": {"total_number_of_actions": %d,'
         b' "current_worker": %b%b%b", "attempt": %d, "started_at": "%b", "updated_at": "%b",'
         b' "event_count": %d%b},\n"events": [\n'
         % (
             workflow.encode(),
+            record,
             status if is_last or status != _SUCCESS else _RUNNING,
             total,
             worker,

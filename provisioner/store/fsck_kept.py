@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any, NamedTuple, cast
 
-from provisioner.model.ids import HardwareId, WorkflowId
+from provisioner.model.ids import BlobId, HardwareId, WorkflowId
 from provisioner.model.state_machine import WorkflowContext
+from provisioner.model.views import UNKNOWN_BLOB
 from provisioner.model.workflow import Action
-from provisioner.store import fsck_course
+from provisioner.store import fsck_course, status_codec
 from provisioner.store.fsck_course import END, ActionText, Course
 from provisioner.store.fsck_shapes import Likeness
 
@@ -71,6 +72,7 @@ class Kept:
 
     id: WorkflowId
     record_blob: str = ""
+    names_record: bool = False  # whether its status files do, and so must all that follow
     is_written: bool = False
     archived: str = ""  # the status file, when it was moved to the archive
     steps: _Steps | None = None
@@ -85,6 +87,11 @@ class Kept:
     def actions(self) -> tuple[Action, ...]:
         """As the state machine asks for them."""
         return cast("tuple[Action, ...]", self.steps)
+
+    @property
+    def named_record(self) -> BlobId:
+        """What a status file says of the record."""
+        return BlobId(self.record_blob) if self.names_record else UNKNOWN_BLOB
 
     def new_events(self, events: bytes) -> bytes | None:
         """Take up the events of a newer version; return what was added, None if others changed."""
@@ -114,6 +121,7 @@ class Kept:
             workflow=self.id,
             actions=self.steps.texts,
             workers=self.steps.quoted,
+            record=status_codec.record_line(self.named_record),
             checked=self.checked,
         )
         if followed is None or not self._stands_in(content, followed.start):

@@ -7,6 +7,7 @@ looked at it.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -14,10 +15,21 @@ from functools import lru_cache
 from provisioner.errors import Refused
 from provisioner.model import state_machine
 from provisioner.model.event import DataPushed, WorkflowEvent
-from provisioner.model.ids import CommitId, InvalidId, WorkflowId, parse_uuid
+from provisioner.model.ids import BlobId, CommitId, InvalidId, WorkflowId, parse_uuid
 from provisioner.model.problem import InvalidInput, Problem
 from provisioner.model.state_machine import WorkflowContext
-from provisioner.store import fsck_reading, history, layout, status_codec, status_index
+from provisioner.model.views import UNKNOWN_BLOB
+from provisioner.store import (
+    fsck_reading,
+    history,
+    json_lines,
+    layout,
+    pack,
+    record_codec,
+    status_codec,
+    status_index,
+)
+from provisioner.store.fsck_arrivals import Arrivals, Span
 from provisioner.store.fsck_course import END, EVENTS
 from provisioner.store.fsck_kept import Kept, Memory, Step
 from provisioner.store.fsck_shapes import Shapes
@@ -30,6 +42,7 @@ from provisioner.store.tree import EMPTY_TREE, FILE_MODE
 
 PROBLEM_LIMIT = 1_000  # a broken branch is broken; nobody reads more
 PATHS = (layout.FORMAT, layout.RECORDS, layout.STATUS, layout.LOGS, layout.ARCHIVED)
+_RECORD = re.compile(rb'\{\n"id": "[^"\n]*",\n"record": "([0-9a-f]{40})",\n')
 _decode = json.JSONDecoder().decode
 
 
@@ -41,6 +54,7 @@ class Found:
     events: int = 0
     problems: tuple[Problem, ...] = ()
     archived: dict[WorkflowId, str] = field(default_factory=dict)
+    arrivals: Span = field(default_factory=Span)
 
 
 class Segment:
@@ -55,6 +69,7 @@ class Segment:
         self._leaving: dict[WorkflowId, Row] = {}
         self._archived: dict[WorkflowId, str] = {}  # its status file
         self._archives = StatusStore(repo, branch).archives()
+        self._arrivals = Arrivals()
         self._problems: list[Problem] = []
         self._events = 0
         self._commit = CommitId("")
@@ -78,6 +93,7 @@ class Segment:
             events=self._events,
             problems=tuple(self._problems[:PROBLEM_LIMIT]),
             archived=self._archived,
+            arrivals=self._arrivals.span,
         )
 
     def _check_commit(self, commit: CommitChanges, contents: dict[str, bytes]) -> None:
@@ -93,8 +109,9 @@ class Segment:
             top = change.path.partition("/")[0]
             if top in by_top:
                 by_top[top].append(change)
-            elif change.path == layout.FORMAT and change.old:
-                self._report(change.path, "fsck.format", "changed")
+            elif change.path == layout.FORMAT and change.old and not _is_upgrade(change):
+                said = "changed" if change.new else "vanished"
+                self._report(change.path, "fsck.format", f"{said} in a way that no program does")
         for top, check_one in checks.items():
             for change in by_top[top]:
                 try:
@@ -102,6 +119,8 @@ class Segment:
                 except InvalidInput as invalid:
                     for problem in invalid.problems:
                         self._report(change.path, problem.code, problem.message)
+        for path, message in self._arrivals.settle():
+            self._report(path, "fsck.arrival", message)
 
     def _read_archived(
         self, commit: CommitChanges, contents: dict[str, bytes]
@@ -142,16 +161,20 @@ class Segment:
         alike = self._shapes.find(content)
         if alike is not None:
             is_ours = alike.id == workflow.encode()
+            arrival = alike.arrival
             known.steps = self._memory.steps_of(alike)
         else:
-            is_ours = status_codec.is_as_written(content, change.path)
+            is_ours = record_codec.is_as_written(content, change.path)
             steps = _steps(content, change.path)
             if is_ours:
                 self._shapes.learn(content, len(steps))
-            is_ours = is_ours and status_codec.line_of(content, "id") == workflow
+            is_ours = is_ours and json_lines.line_of(content, "id") == workflow
+            arrival = json_lines.find_line(content, "arrival") or 0
             known.steps = self._memory.steps(steps)
         if not is_ours:
             self._report(change.path, "fsck.record", "is not as we write it")
+        known.names_record = arrival != 0  # both came with version 2
+        self._arrivals.note(arrival, change.path)
         known.context = _begun(known)
         self._memory.keep(known)
 
@@ -188,6 +211,7 @@ class Segment:
         if known.steps is None:
             before = self._before.pop(workflow, None)
             record, status = before or self._read_before(known, change)
+            known.record_blob = known.record_blob or pack.object_id("blob", record).hex()
             known.steps = self._memory.steps(_steps(record, change.path))
             self._go_on_from(known, status, change.path)
         return known
@@ -195,6 +219,7 @@ class Segment:
     def _go_on_from(self, known: Kept, status: bytes, path: str) -> None:
         """Replay a status file that is trusted."""
         known.forget_events()
+        known.names_record = known.names_record or _RECORD.match(status) is not None
         known.context = _begun(known)
         known.set_course()
         if not known.follow(status):
@@ -255,9 +280,20 @@ class Segment:
                 known.context = state_machine.replay(_begun(known), old)
             for event in _events(new, known.id, change.path):
                 self._check_event(known, event, change.path)
-        if status_codec.encode_status_with(known.context, events) != content:
+        named = self._named_record(known, change.path, content)
+        if status_codec.encode_status_with(known.context, events, named) != content:
             self._report(change.path, "status.replay", "state is not what its events lead to")
         known.set_course()
+
+    def _named_record(self, known: Kept, path: str, content: bytes) -> BlobId:
+        found = _RECORD.match(content)
+        named = BlobId(found[1].decode()) if found else UNKNOWN_BLOB
+        if named and named != known.record_blob:
+            self._report(path, "status.record", f"names record {named}, which is not its own")
+        elif known.names_record and not named:
+            self._report(path, "status.record", "names its record no longer")
+        known.names_record = known.names_record or found is not None
+        return named
 
     def _check_event(self, known: Kept, event: WorkflowEvent, path: str) -> None:
         assert known.context is not None
@@ -301,6 +337,11 @@ class Segment:
         self._problems.append(Problem(path=path or self._commit, code=code, message=text))
 
 
+def _is_upgrade(change: RawChange) -> bool:
+    ids = [pack.object_id("blob", status_codec.encode_format(each)).hex() for each in (1, 2)]
+    return [change.old, change.new] == ids
+
+
 def _begun(known: Kept) -> WorkflowContext:
     return state_machine.begin(known.id, len(known.actions))
 
@@ -308,7 +349,7 @@ def _begun(known: Kept) -> WorkflowContext:
 def _steps(record: bytes, path: str) -> list[Step]:
     """What is to be done, of a record that was checked before."""
     try:
-        raw = status_codec.line_of(record, "actions")
+        raw = json_lines.line_of(record, "actions")
         return [Step(each["task_name"], each["name"], each["worker_id"]) for each in raw]
     except (ValueError, TypeError, KeyError) as error:
         message = f"has a bad record: {error}"

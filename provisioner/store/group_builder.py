@@ -15,7 +15,7 @@ from provisioner.errors import Unavailable
 from provisioner.model.event import ActionReported, DataPushed
 from provisioner.model.ids import WorkflowId
 from provisioner.model.views import Change, Proposal, Receipt, StatusView, WorkflowEntry
-from provisioner.store import archiving, group_files, pack, status_codec
+from provisioner.store import archiving, group_files, new_records, status_codec
 from provisioner.store.archiving import Archiving
 from provisioner.store.group import Sink, Staged
 from provisioner.store.group_files import EventLines
@@ -67,6 +67,7 @@ class GroupBuilder:
         self._writer = writer
         self._published = view
         self._next = view  # what the next group is built on
+        self._has_newest_format: bool | None = None
         self._lines = EventLines()
         self._kept = KeptWorkflows(store.reader, self._lines)
         # To be kept as object ids from now on, with those of their status files.
@@ -74,7 +75,7 @@ class GroupBuilder:
 
     def published(self, group: Group) -> None:
         """Note that a group is durable and seen by all."""
-        self._kept.published(self._published, group.view, group.changed_ids)
+        self._kept.published(group.view, group.changed_ids)
         self._published = group.view
         self._finished.extend(group.finished)
 
@@ -86,6 +87,7 @@ class GroupBuilder:
         view = self._store.catch_up(old)
         self._sink.reset(view.commit)
         self._lines.clear()
+        self._has_newest_format = None
         self._published = self._next = view
         if view is old:
             return view, ()
@@ -97,6 +99,7 @@ class GroupBuilder:
         """Build a group of the first members; those that it leaves out come first next time."""
         group = Group(view=self._keep_as_ids(self._next.draft()))
         changes: list[Change] = []
+        records: new_records.Contents = {}
         archived: list[Row] = []
         pushed: set[WorkflowId] = set()
         log_bytes = 0
@@ -109,6 +112,7 @@ class GroupBuilder:
                 if is_full or not pushed.isdisjoint(pushes):
                     break  # each version needs a commit of its own
                 pushed.update(pushes)
+                outcome = new_records.numbered(group.view, outcome, records)
                 changes += outcome
                 for change in outcome:
                     group.view = group.view.apply(_without_files(change))
@@ -121,6 +125,8 @@ class GroupBuilder:
                 group.view,
                 changes,
                 self._lines,
+                records=records,
+                sets_format=self._sets_format(),
                 writer=self._writer,
             )
             moved = archiving.files_of(archived, self._read_file)
@@ -130,8 +136,17 @@ class GroupBuilder:
             )
             group.view = group.view.at(group.staged.commit)
             group.changed_ids, group.finished = files.changed_ids, files.finished
+            self._has_newest_format = True  # or `reset` looks again
         group.view = self._next = group.view.settled()
         return group
+
+    def _sets_format(self) -> bool:
+        """Whether the branch is new, or was written by an older version, up to this commit."""
+        if self._has_newest_format is None:
+            commit = self._published.commit
+            version = self._store.read_format(commit) if commit else 0
+            self._has_newest_format = version == status_codec.FORMAT_VERSION
+        return not self._has_newest_format
 
     def _read_file(self, path: str) -> bytes:
         """Read a list of archived workflows; nothing in flight changes one (see `build`)."""
@@ -143,11 +158,10 @@ class GroupBuilder:
         while self._finished:
             entry, status_blob = self._finished.popleft()
             if view.workflows.get(entry.id) is entry:  # else it went on in a group since
-                record = status_codec.encode_record(entry.record)
                 stored = StoredWorkflow(
                     reader=self._store.reader,
                     id=entry.id,
-                    record_blob=pack.object_id("blob", record),
+                    record_blob=bytes.fromhex(entry.record_id),
                     status_blob=status_blob,
                     state=entry.context.state,
                 )

@@ -14,6 +14,7 @@ from provisioner.model.ids import CommitId, WorkflowId
 from provisioner.model.views import Change, Reconciled, StatusView, WorkflowCreated, WorkflowEntry
 from provisioner.store import layout, pack, status_codec
 from provisioner.store.group import FileChange
+from provisioner.store.new_records import Contents
 
 _KEPT_WORKFLOWS = 20_000  # live workflows whose events stay encoded: 100 MB at 20 events each
 _LISTED = 200  # lines of a message; a longer one is bytes that the files say already
@@ -55,11 +56,19 @@ class GroupFiles:
 
 
 def files_of(
-    view: StatusView, changes: Iterable[Change], lines: EventLines, *, writer: str
+    view: StatusView,
+    changes: Iterable[Change],
+    lines: EventLines,
+    *,
+    records: Contents,
+    sets_format: bool,
+    writer: str,
 ) -> GroupFiles:
     """Return what a commit holds that takes the branch to `view` by `changes`."""
     changes = tuple(changes)
     files: list[FileChange] = []
+    if sets_format:
+        files.append(FileChange(path=layout.FORMAT, content=status_codec.encode_format()))
     touched: dict[WorkflowId, None] = {}
     for change in changes:
         if isinstance(change, Reconciled):
@@ -67,7 +76,7 @@ def files_of(
             files.append(FileChange(path=layout.RECONCILE, content=content))
             continue
         if isinstance(change, WorkflowCreated):
-            files.append(_files_of_record(change))
+            files.append(_files_of_record(change, records[change.record.id]))
             touched[change.record.id] = None
             continue
         touched[change.workflow_id] = None
@@ -75,7 +84,7 @@ def files_of(
     finished: list[tuple[WorkflowEntry, bytes]] = []
     for workflow in touched:
         entry = view.workflows[workflow]
-        content = status_codec.encode_status_with(entry.context, lines.of(entry))
+        content = status_codec.encode_status_with(entry.context, lines.of(entry), entry.record_id)
         files.append(FileChange(path=layout.status(workflow), content=content))
         if entry.context.is_final:
             finished.append((entry, pack.object_id("blob", content)))
@@ -87,11 +96,11 @@ def files_of(
     )
 
 
-def _files_of_record(created: WorkflowCreated) -> FileChange:
-    record, text = created.record, created.rendered.encode("utf-8", "surrogateescape")
+def _files_of_record(created: WorkflowCreated, content: bytes) -> FileChange:
+    text = created.rendered.encode("utf-8", "surrogateescape")
     return FileChange(
-        path=layout.record_folder(record.id),
-        files=((layout.RECORD, status_codec.encode_record(record)), (layout.RENDERED, text)),
+        path=layout.record_folder(created.record.id),
+        files=((layout.RECORD, content), (layout.RENDERED, text)),
     )
 
 

@@ -26,44 +26,37 @@ class KeptWorkflows:
     def __init__(self, reader: WorkflowReader, lines: EventLines) -> None:
         self._reader = reader
         self._lines = lines
-        self._published: deque[tuple[StatusView, StatusView, Iterable[WorkflowId]]] = deque()
-        # The longest unchanged first, with the id of its record if that is known.
-        self._decoded: OrderedDict[WorkflowId, tuple[WorkflowEntry, bytes | None]] = OrderedDict()
+        self._published: deque[tuple[StatusView, Iterable[WorkflowId]]] = deque()
+        self._decoded: OrderedDict[WorkflowId, WorkflowEntry] = OrderedDict()  # oldest first
 
-    def published(
-        self, before: StatusView, view: StatusView, changed: Iterable[WorkflowId]
-    ) -> None:
-        """Note what changed between two durable views."""
-        self._published.append((before, view, changed))
+    def published(self, view: StatusView, changed: Iterable[WorkflowId]) -> None:
+        """Note what changed in a durable view."""
+        self._published.append((view, changed))
 
     def let_go(self, view: StatusView) -> StatusView:
         """Hold as ids the live workflows to which nothing happened for longest."""
         while self._published:
-            before, after, changed = self._published.popleft()
+            after, changed = self._published.popleft()
             for workflow in changed:
-                self._note(before, after, workflow)
+                self._decoded.pop(workflow, None)
+                entry = after.workflows[workflow]
+                if not entry.context.is_final:
+                    self._decoded[workflow] = entry
         while len(self._decoded) > KEPT:
-            workflow, (entry, record_blob) = self._decoded.popitem(last=False)
+            workflow, entry = self._decoded.popitem(last=False)
             if view.workflows.get(workflow) is entry:  # else it went on in a group since
-                stored = self._stored(entry, record_blob)
+                stored = self._stored(entry)
                 view = replace(view, workflows=view.workflows.set(workflow, stored))
         return view
 
-    def _note(self, before: StatusView, after: StatusView, workflow: WorkflowId) -> None:
-        _, record_blob = self._decoded.pop(workflow, (None, None))
-        old, new = before.workflows.get(workflow), after.workflows[workflow]
-        if isinstance(old, StoredWorkflow):
-            record_blob = old.record_blob
-        if not new.context.is_final:
-            self._decoded[workflow] = (new, record_blob)
-
-    def _stored(self, entry: WorkflowEntry, record_blob: bytes | None) -> StoredWorkflow:
-        record = record_blob or pack.object_id("blob", status_codec.encode_record(entry.record))
-        status = status_codec.encode_status_with(entry.context, self._lines.of(entry))
+    def _stored(self, entry: WorkflowEntry) -> StoredWorkflow:
+        status = status_codec.encode_status_with(
+            entry.context, self._lines.of(entry), entry.record_id
+        )
         return StoredWorkflow(
             reader=self._reader,
             id=entry.id,
-            record_blob=record,
+            record_blob=bytes.fromhex(entry.record_id),
             status_blob=pack.object_id("blob", status),
             state=entry.state,
         )

@@ -14,7 +14,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from provisioner.store import durable, git_stream, layout, status_codec
+from provisioner.store import durable, git_stream, json_lines, layout
 from provisioner.store.repo import GitRepo
 
 PACKS_LIMIT = 64  # a read looks into each of them: 4.5 ms at 100 packs, 18 at 2,000
@@ -129,7 +129,7 @@ def _count_events(repo: GitRepo, branch: str) -> tuple[int, int]:
     listing = repo.run("ls-tree", "-r", "-z", "--full-tree", tip, layout.STATUS).decode()
     blobs = [line[12:52] for line in listing.split("\0") if line]
     contents = git_stream.objects(repo.common_dir, blobs)
-    counts = [status_codec.line_of(each.content, "context")["event_count"] for each in contents]
+    counts = [json_lines.line_of(each.content, "context")["event_count"] for each in contents]
     return len(counts), sum(counts)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from provisioner.model.ids import CommitId
-from provisioner.store import durable, git_stream, layout, status_codec
+from provisioner.store import durable, git_stream, json_lines, layout
 from provisioner.store.group import commit_text
 from provisioner.store.pack import PackBuilder
 from provisioner.store.repo import GitRepo
@@ -94,7 +94,7 @@ def _ended(store: StatusStore, tip: CommitId, ended_before: str) -> list[Row]:
     return [
         row
         for row, status in zip(final, contents, strict=True)
-        if status_codec.line_of(status.content, "context")["updated_at"] < ended_before
+        if json_lines.line_of(status.content, "context")["updated_at"] < ended_before
     ]
 
 

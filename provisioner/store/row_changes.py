@@ -11,23 +11,26 @@ from dataclasses import replace
 from provisioner.model.ids import WorkflowId
 from provisioner.model.shard_map import Shards
 from provisioner.model.views import StatusView, WorkflowEntry, added, path_of, removed, with_deleted
+from provisioner.model.workflow import queue_order
 from provisioner.store import status_index
 from provisioner.store.status_index import Row
 from provisioner.store.stored_workflow import WorkflowReader, is_final
 
 
 def with_row(view: StatusView, row: Row, reader: WorkflowReader) -> StatusView:
-    """Return the view after a change; rows come in the order of their creation."""
+    """Return the view after a change; rows come in the order of their arrival."""
     old = view.workflows.get(row.id)
+    is_newest = row.arrival > view.arrivals
     view = replace(
         view,
         workflows=view.workflows.set(row.id, status_index.entry_of(row, reader)),
         requests=_requests(view, row, old),
         by_digest=_by_digest(view, row),
         deleted=_deleted(view, row),
+        arrivals=max(view.arrivals, row.arrival),
     )
     if not is_final(row.state):
-        return _with_queued(view, row)
+        return _with_queued(view, row, is_newest=is_newest)
     return _without_queued(view, row, old) if old is not None else view
 
 
@@ -52,15 +55,16 @@ def _deleted(view: StatusView, row: Row) -> Shards[int, WorkflowId]:
     return with_deleted(view.deleted, row.request_digest, row.request_path, row.id)
 
 
-def _with_queued(view: StatusView, row: Row) -> StatusView:
+def _with_queued(view: StatusView, row: Row, *, is_newest: bool) -> StatusView:
     queues, addresses = view.queues, view.live_addresses
     for worker in row.workers:
         waiting = queues.get(worker.id) or ()
         if row.id in waiting:
             continue
-        if waiting:
-            waiting = tuple(sorted((*waiting, row.id), key=lambda each: _order(view, each)))
-        queues = queues.set(worker.id, waiting or (row.id,))
+        waiting = (*waiting, row.id)
+        if len(waiting) > 1 and not is_newest:
+            waiting = tuple(sorted(waiting, key=lambda each: _order(view, each)))
+        queues = queues.set(worker.id, waiting)
         for address in worker.addresses:
             addresses = added(addresses, address, worker.id)
     if queues is view.queues:
@@ -82,5 +86,5 @@ def _without_queued(view: StatusView, row: Row, old: WorkflowEntry) -> StatusVie
     return replace(view, queues=queues, live_addresses=addresses)
 
 
-def _order(view: StatusView, workflow: WorkflowId) -> tuple[str, str]:
-    return (view.workflows[workflow].record.created_at, workflow)
+def _order(view: StatusView, workflow: WorkflowId) -> tuple[int, str, WorkflowId]:
+    return queue_order(view.workflows[workflow].record)

@@ -3,6 +3,9 @@
 The same value always gives the same bytes.  What can be derived (who was told what, the
 newest data version's details) is left out: reading replays the events, and a file whose
 state is not what its events lead to is refused.
+
+Version 2 of the format counts arrivals, and a status file names the content of its record:
+an edit of one is not an edit of the other.
 """
 
 from __future__ import annotations
@@ -11,9 +14,8 @@ import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import fields
-from functools import lru_cache
 from sys import intern
-from typing import Any, TypeVar
+from typing import Any
 
 from provisioner.model import state_machine
 from provisioner.model.ephemeral import DataVersion
@@ -27,14 +29,16 @@ from provisioner.model.event import (
     WorkflowTimedOut,
 )
 from provisioner.model.ids import BlobId, CommitId, WorkflowId
-from provisioner.model.problem import InvalidInput, Problem, Severity
+from provisioner.model.problem import Problem, Severity
 from provisioner.model.state import State
 from provisioner.model.state_machine import WorkflowContext
-from provisioner.model.views import LiveWorkflow, ReconcileReport
-from provisioner.model.workflow import Action, WorkerAddress, WorkflowRecord
-from provisioner.store import action_text
+from provisioner.model.views import UNKNOWN_BLOB, LiveWorkflow, ReconcileReport
+from provisioner.model.workflow import WorkflowRecord
+from provisioner.store import json_lines
+from provisioner.store.json_lines import broken, quote
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+_KNOWN_VERSIONS = (1, 2)  # the first is brought to the second by the next commit
 EVENT_KINDS: Mapping[str, type[WorkflowEvent]] = {
     "action_reported": ActionReported,
     "action_timed_out": ActionTimedOut,
@@ -49,7 +53,7 @@ _NOT_IN_EVENTS = frozenset({"workflow_id", "log_tail", "files"})
 
 _NAMES: Mapping[type, tuple[str, ...]] = {
     kind: tuple(field.name for field in fields(kind))
-    for kind in (WorkflowRecord, Action, WorkerAddress, WorkflowContext, DataVersion, Problem)
+    for kind in (WorkflowContext, DataVersion, Problem)
 }
 # Who was told what and how a workflow ended follow from the events.
 _SUMMARY_NAMES = tuple(
@@ -64,111 +68,26 @@ _EVENT_FIELDS: Mapping[type, tuple[tuple[str, object], ...]] = {
     for kind in EVENT_KINDS.values()
 }
 
-_STEP_NAMES = ("task_name", "name", "worker_id")
-# What many workflows say alike is held once.
-_SHARED_TEXTS = ("name", "template_id", "template_name", "template_blob", "desired_commit")
 _SHARED_EVENT_TEXTS = frozenset({"worker_id", "task_name", "action_name"})
 
-T = TypeVar("T")
+
+def encode_format(version: int = FORMAT_VERSION) -> bytes:
+    return json_lines.lines({"format": "tinkgit status branch", "version": version})
 
 
-def _plain(value: object) -> object:
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, (tuple, frozenset)):
-        return list(value)
-    raise TypeError(f"{type(value).__name__} has no place in a status file")
-
-
-_quote = json.encoder.encode_basestring
-_encode = json.JSONEncoder(ensure_ascii=False, default=_plain).encode
-_encode_sorted = json.JSONEncoder(ensure_ascii=False, default=_plain, sort_keys=True).encode
-_encode_ascii = json.JSONEncoder(default=_plain, sort_keys=True).encode
-
-
-def encode_format() -> bytes:
-    return _lines({"format": "tinkgit status branch", "version": FORMAT_VERSION})
-
-
-def check_format(content: bytes | None) -> None:
-    """Refuse a branch that a newer program, or no program of ours, has written."""
+def read_format(content: bytes | None) -> int:
+    """Return the version; refuse a branch that a newer program, or none of ours, has written."""
     try:
         version = json.loads(content or b"null")["version"]
     except (ValueError, TypeError, KeyError):
-        raise _broken("format.json", "is not the format file of a status branch") from None
-    if version != FORMAT_VERSION:
-        raise _broken(
+        raise broken("format.json", "is not the format file of a status branch") from None
+    if version not in _KNOWN_VERSIONS:
+        raise broken(
             "format.json",
             f"status branch has format {version}, this program knows {FORMAT_VERSION}",
             hint="use the version of tink that wrote it, or a newer one",
         )
-
-
-def encode_record(record: WorkflowRecord) -> bytes:
-    raw = _fields_of(record)
-    raw["workers"] = [_fields_of(worker) for worker in record.workers]
-    texts = {name: _encode_sorted(value) for name, value in raw.items() if name != "actions"}
-    actions = ", ".join([action_text.encode(each, _action_text) for each in record.actions])
-    texts["actions"] = f"[{actions}]"
-    body = ",\n".join([f'"{name}": {texts[name]}' for name in raw])
-    try:
-        return f"{{\n{body}\n}}\n".encode()
-    except UnicodeEncodeError:
-        raw["actions"] = [_fields_of(action) for action in record.actions]
-        return _lines(raw)
-
-
-def _action_text(action: Action) -> str:
-    return _encode_sorted(_fields_of(action))
-
-
-def is_as_written(content: bytes, path: str) -> bool:
-    """Whether a record is to the byte as we write it; refuse what is no record at all.
-
-    A third of the time of `decode_record` and `encode_record`.
-    """
-    try:
-        raw = json.loads(content)
-        names = [_NAMES[WorkflowRecord], *(_NAMES[Action] for _ in raw["actions"])]
-        names += (_NAMES[WorkerAddress] for _ in raw["workers"])
-        parts = [raw, *raw["actions"], *raw["workers"]]
-        for part, known in zip(parts, names, strict=True):
-            if set(part) != set(known):
-                raise ValueError("a field is missing or unknown")
-        for action in raw["actions"]:
-            if not all(isinstance(action[name], str) for name in _STEP_NAMES):
-                raise ValueError("the name or the worker of an action is no text")
-        return _lines({name: raw[name] for name in names[0]}) == content
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise _broken(path, f"is not a workflow record: {error}") from error
-
-
-def decode_record(content: bytes, path: str) -> WorkflowRecord:
-    try:
-        raw = json.loads(content)
-        for name in _SHARED_TEXTS:
-            raw[name] = intern(raw[name])
-        raw["actions"] = tuple(map(_action, raw["actions"]))
-        raw["workers"] = tuple(_build(WorkerAddress, each) for each in raw["workers"])
-        return _build(WorkflowRecord, raw)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise _broken(path, f"is not a workflow record: {error}") from error
-
-
-def _action(raw: dict[str, Any]) -> Action:
-    """Actions of one template share their texts and lists: a record is 3 KB instead of 11."""
-    for name, value in raw.items():
-        if isinstance(value, str):
-            raw[name] = intern(value)
-        elif isinstance(value, list):
-            raw[name] = _shared(_frozen(value)) if value else ()
-    return Action(**raw)
-
-
-@lru_cache(maxsize=4_096)
-def _shared(value: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The first of all equal tuples."""
-    return value
+    return int(version)
 
 
 def encode_event(event: WorkflowEvent) -> bytes:
@@ -181,20 +100,20 @@ def encode_event(event: WorkflowEvent) -> bytes:
         value = getattr(event, name)
         if value != default:
             raw[name] = _fields_of(value) if name == "version" else value
-    return _utf8(_encode(raw), raw)
+    return _utf8(json_lines.encode(raw), raw)
 
 
 def _report_text(event: ActionReported) -> str:
     """As JSON; spelt out, a fifth of the time: it is most of what is ever written."""
     rest = f', "seconds": {event.seconds}' if event.seconds else ""
     if event.message:
-        rest += f', "message": {_quote(event.message)}'
+        rest += f', "message": {quote(event.message)}'
     if event.exit_code is not None:
         rest += f', "exit_code": {event.exit_code}'
     return (
-        f'{{"kind": "action_reported", "at": {_quote(event.at)},'
-        f' "report_id": {_quote(event.report_id)}, "worker_id": {_quote(event.worker_id)},'
-        f' "task_name": {_quote(event.task_name)}, "action_name": {_quote(event.action_name)},'
+        f'{{"kind": "action_reported", "at": {quote(event.at)},'
+        f' "report_id": {quote(event.report_id)}, "worker_id": {quote(event.worker_id)},'
+        f' "task_name": {quote(event.task_name)}, "action_name": {quote(event.action_name)},'
         f' "action_index": {event.action_index}, "attempt": {event.attempt},'
         f' "action_status": "{event.action_status}"{rest}}}'
     )
@@ -216,37 +135,56 @@ def decode_event(raw: dict[str, Any], workflow: WorkflowId) -> WorkflowEvent:
     return kind(**raw)
 
 
-def encode_status(context: WorkflowContext, event_lines: Iterable[bytes]) -> bytes:
-    return encode_status_with(context, b"".join(line + b",\n" for line in event_lines))
+def encode_status(
+    context: WorkflowContext, event_lines: Iterable[bytes], record_id: BlobId = UNKNOWN_BLOB
+) -> bytes:
+    events = b"".join(line + b",\n" for line in event_lines)
+    return encode_status_with(context, events, record_id)
 
 
-def encode_status_with(context: WorkflowContext, events: bytes) -> bytes:
+def encode_status_with(context: WorkflowContext, events: bytes, record_id: BlobId) -> bytes:
     """Like `encode_status`, of event lines that end in a comma each."""
-    return b'{\n"id": "%s",\n"state": "%s",\n"context": %s,\n"events": [\n%s\n]\n}\n' % (
+    return b'{\n"id": "%s",\n%s"state": "%s",\n"context": %s,\n"events": [\n%s\n]\n}\n' % (
         context.workflow_id.encode(),
+        record_line(record_id),
         context.state.encode(),
         _utf8(_summary_text(context), context),
         events[:-2],
     )
 
 
-def decode_status(content: bytes, record: WorkflowRecord, path: str) -> LiveWorkflow:
-    """Read a status file; raise `InvalidInput` when it is not the replay of its events."""
+def record_line(record_id: BlobId) -> bytes:
+    """What a status file says of its record; nothing in version 1."""
+    return b'"record": "%s",\n' % record_id.encode() if record_id else b""
+
+
+def decode_status(
+    content: bytes, record: WorkflowRecord, path: str, record_id: BlobId = UNKNOWN_BLOB
+) -> LiveWorkflow:
+    """Read a status file; raise `InvalidInput` when it is not the replay of its events.
+
+    Nor is one believed whose record is another than it names.  `record_id` is the one given.
+    """
     try:
         raw = json.loads(content)
+        named = raw.get("record")
         events = tuple(decode_event(each, record.id) for each in raw["events"])
         begun = state_machine.begin(record.id, len(record.actions))
         context = state_machine.replay(begun, events)
         is_true = (
             raw["id"] == record.id
             and raw["state"] == context.state
-            and raw["context"] == json.loads(_encode(_summary(context)))
+            and raw["context"] == json.loads(json_lines.encode(_summary(context)))
         )
-    except (ValueError, TypeError, KeyError) as error:
-        raise _broken(path, f"is not a status file: {error}") from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise broken(path, f"is not a status file: {error}") from error
     if not is_true:
-        raise _broken(path, "state is not what its events lead to", code="status.replay")
-    return LiveWorkflow(id=record.id, record=record, context=context, events=events)
+        raise broken(path, "state is not what its events lead to", code="status.replay")
+    if named != record_id and (named is not None or record.arrival is not None):
+        raise broken(path, f"is of record {named}, and not of {record_id}", code="status.record")
+    return LiveWorkflow(
+        id=record.id, record=record, context=context, events=events, record_id=record_id
+    )
 
 
 def encode_reconcile(report: ReconcileReport) -> bytes:
@@ -260,7 +198,7 @@ def encode_reconcile(report: ReconcileReport) -> bytes:
         "problems": problems,
         "in_force": dict(sorted(report.in_force)),
     }
-    return _lines(raw)
+    return json_lines.lines(raw)
 
 
 def decode_reconcile(content: bytes) -> ReconcileReport:
@@ -276,17 +214,7 @@ def decode_reconcile(content: bytes) -> ReconcileReport:
             in_force=tuple((path, BlobId(blob)) for path, blob in sorted(raw["in_force"].items())),
         )
     except (ValueError, TypeError, KeyError) as error:
-        raise _broken("reconcile.json", f"can't be read: {error}") from error
-
-
-def line_of(content: bytes, name: str) -> Any:
-    """Read one top-level value of a file of ours without parsing the rest."""
-    mark = b'\n"%s": ' % name.encode()
-    start = content.find(mark)
-    if start < 0:
-        raise _broken(name, "is missing from a file of the status branch")
-    start += len(mark)
-    return json.loads(content[start : content.index(b"\n", start)].rstrip(b","))
+        raise broken("reconcile.json", f"can't be read: {error}") from error
 
 
 def _summary(context: WorkflowContext) -> dict[str, object]:
@@ -310,7 +238,7 @@ def _summary_text(context: WorkflowContext) -> str:
         ("current_action", context.current_action),
     ):
         if text:
-            parts.append(f'"{name}": {_quote(text)}')
+            parts.append(f'"{name}": {quote(text)}')
     parts.append(
         f'"current_action_index": {context.current_action_index},'
         f' "current_action_state": "{context.current_action_state.value}",'
@@ -324,21 +252,11 @@ def _summary_text(context: WorkflowContext) -> str:
         ("updated_at", context.updated_at),
     ):
         if text:
-            parts.append(f'"{name}": {_quote(text)}')
+            parts.append(f'"{name}": {quote(text)}')
     parts.append(f'"event_count": {context.event_count}')
     if context.data_version is not None:
         parts.append(f'"data_version": {context.data_version.version}')
     return "{" + ", ".join(parts) + "}"
-
-
-def _lines(raw: Mapping[str, object]) -> bytes:
-    """A JSON object with one top-level key a line, so that diffs and `line_of` are easy."""
-    body = ",\n".join(f"{_encode(key)}: {_encode_sorted(value)}" for key, value in raw.items())
-    try:
-        return f"{{\n{body}\n}}\n".encode()
-    except UnicodeEncodeError:  # half of a surrogate pair, which JSON allows and UTF-8 doesn't
-        body = ",\n".join(f"{_encode(key)}: {_encode_ascii(raw[key])}" for key in raw)
-        return f"{{\n{body}\n}}\n".encode()
 
 
 def _utf8(text: str, raw: object) -> bytes:
@@ -347,26 +265,8 @@ def _utf8(text: str, raw: object) -> bytes:
     except UnicodeEncodeError:
         if isinstance(raw, WorkflowContext):
             raw = _summary(raw)
-        return json.dumps(raw, default=_plain).encode()
+        return json_lines.encode_ascii(raw).encode()
 
 
 def _fields_of(value: Any) -> dict[str, Any]:
     return {name: getattr(value, name) for name in _NAMES[type(value)]}
-
-
-def _build(kind: type[T], raw: dict[str, Any]) -> T:
-    """Make a value of `kind`; lists become tuples where values are frozen."""
-    frozen = {
-        name: _frozen(value) if isinstance(value, list) else value for name, value in raw.items()
-    }
-    return kind(**frozen)
-
-
-def _frozen(value: list[Any]) -> tuple[Any, ...]:
-    return tuple(tuple(each) if isinstance(each, list) else each for each in value)
-
-
-def _broken(
-    path: str, message: str, *, code: str = "status.format", hint: str = ""
-) -> InvalidInput:
-    return InvalidInput([Problem(path=path, code=code, message=message, hint=hint)])

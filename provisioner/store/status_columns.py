@@ -16,6 +16,7 @@ from provisioner.model.ids import CommitId, HardwareId, WorkflowId
 from provisioner.model.shard_map import ShardMap
 from provisioner.model.state import State
 from provisioner.model.views import ReconcileReport, StatusView, WorkflowEntry, deleted_key
+from provisioner.store import status_index
 from provisioner.store.status_index import Row, WorkerRow
 from provisioner.store.stored_workflow import StoredWorkflow, WorkflowReader, is_final
 
@@ -27,11 +28,12 @@ LiveRow = tuple[int, Sequence[tuple[HardwareId, Sequence[str]]]]
 
 
 class Columns(NamedTuple):
-    """Rows in the order of creation, as JSON holds them.
+    """Rows in the order of arrival, as JSON holds them.
 
     `blobs` is the ids of record and status of each, end to end; `states` a letter for each,
     that `letters` explains.  `deleted` and `pathless` are places of rows: the latter of those
-    whose path is free or another's by now.  `workers` is of live ones only.
+    whose path is free or another's by now.  `workers` is of live ones only; `arrivals` is
+    the highest counter of all.
     """
 
     ids: Sequence[WorkflowId]
@@ -43,6 +45,7 @@ class Columns(NamedTuple):
     deleted: Sequence[int]
     pathless: Sequence[int]
     workers: Sequence[LiveRow]
+    arrivals: int
 
 
 class Times(NamedTuple):
@@ -50,13 +53,14 @@ class Times(NamedTuple):
 
     created_at: Sequence[str]
     claimed_at: Sequence[str]
+    arrival: Sequence[int]
 
 
 _LETTER_OF = {state: chr(ord("a") + number) for number, state in enumerate(State)}
 
 
 def columns_of(rows: Iterable[Row]) -> tuple[Columns, Times]:
-    rows = sorted(rows, key=lambda row: (row.created_at, row.id))
+    rows = sorted(rows, key=status_index.order_of)
     owners: dict[str, int] = {}
     deleted = [place for place, row in enumerate(rows) if row.is_deleted]
     for place in sorted(range(len(rows)), key=lambda place: rows[place].claimed_at):
@@ -72,8 +76,13 @@ def columns_of(rows: Iterable[Row]) -> tuple[Columns, Times]:
         deleted=deleted,
         pathless=sorted(set(range(len(rows))).difference(owners.values())),
         workers=[(place, row.workers) for place, row in enumerate(rows) if not is_final(row.state)],
+        arrivals=rows[-1].arrival if rows else 0,
     )
-    times = Times([row.created_at for row in rows], [row.claimed_at for row in rows])
+    times = Times(
+        [row.created_at for row in rows],
+        [row.claimed_at for row in rows],
+        [row.arrival for row in rows],
+    )
     return columns, times
 
 
@@ -86,11 +95,19 @@ def rows_of(columns: Columns, times: Times) -> list[Row]:
     blobs = [columns.blobs[at : at + _ID_DIGITS] for at in range(0, len(columns.blobs), _ID_DIGITS)]
     deleted = frozenset(columns.deleted)
     texts = zip(
-        columns.ids, blobs[::2], blobs[1::2], columns.paths, columns.digests, *times, strict=True
+        columns.ids,
+        blobs[::2],
+        blobs[1::2],
+        columns.paths,
+        columns.digests,
+        times.created_at,
+        times.claimed_at,
+        strict=True,
     )
+    rest = zip(texts, columns.states, times.arrival, strict=True)
     return [
-        Row._make((*some, states[letter], workers.get(place, ()), place in deleted))
-        for place, (some, letter) in enumerate(zip(texts, columns.states, strict=True))
+        Row._make((*some, states[letter], workers.get(place, ()), place in deleted, arrival))
+        for place, (some, letter, arrival) in enumerate(rest)
     ]
 
 
@@ -131,6 +148,7 @@ def view_of(
         by_digest=ShardMap.over(by_digest),
         deleted=ShardMap.over(_deleted(columns)),
         reconcile=report,
+        arrivals=columns.arrivals,
     )
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from provisioner.model.ids import HardwareId, WorkflowId
 from provisioner.model.state import State
 from provisioner.model.workflow import WorkflowRecord
-from provisioner.store import git_stream, status_codec
+from provisioner.store import git_stream, json_lines
 from provisioner.store.repo import GitRepo
 from provisioner.store.stored_workflow import StoredWorkflow, WorkflowReader, is_final
 
@@ -24,7 +24,8 @@ class WorkerRow(NamedTuple):
 
 
 class Row(NamedTuple):
-    """`claimed_at` is when the workflow took the path of its request.
+    """`claimed_at` is when the workflow took the path of its request; `arrival` is 0 where
+    the record has none.
 
     `workers` counts only while it is live; of others it may be empty.
     """
@@ -39,6 +40,7 @@ class Row(NamedTuple):
     state: State
     workers: tuple[WorkerRow, ...]
     is_deleted: bool
+    arrival: int
 
 
 _ARCHIVED_NAMES = tuple(name for name in Row._fields if name != "workers")
@@ -55,6 +57,8 @@ class Blobs(NamedTuple):
 def encode_archived(row: Row) -> bytes:
     """One line of a list of archived workflows: what must stay known of them."""
     raw = {name: getattr(row, name) for name in _ARCHIVED_NAMES}
+    if not row.arrival:
+        del raw["arrival"]
     return (json.dumps(raw) + "\n").encode()
 
 
@@ -63,6 +67,7 @@ def decode_archived(content: bytes) -> list[Row]:
     for line in content.splitlines():
         raw = json.loads(line)
         raw["state"] = State(raw["state"])
+        raw.setdefault("arrival", 0)
         rows.append(Row(workers=(), **raw))
     return rows
 
@@ -91,32 +96,38 @@ def entry_of(row: Row, reader: WorkflowReader) -> StoredWorkflow:
     )
 
 
+def order_of(row: Row) -> tuple[int, str, WorkflowId]:
+    """As `model.workflow.queue_order`, of a row."""
+    return (row.arrival, row.created_at, row.id)
+
+
 def workers_of(record: WorkflowRecord) -> tuple[WorkerRow, ...]:
     return tuple(WorkerRow(each.id, (*each.macs, *each.ips)) for each in record.workers)
 
 
 def _row(blobs: Blobs, record: bytes, status: bytes, *, with_workers_of_final: bool) -> Row:
-    state = State(status_codec.line_of(status, "state"))
-    created_at = status_codec.line_of(record, "created_at")
-    path, claimed_at = status_codec.line_of(record, "request_path"), created_at
+    state = State(json_lines.line_of(status, "state"))
+    created_at = json_lines.line_of(record, "created_at")
+    path, claimed_at = json_lines.line_of(record, "request_path"), created_at
     if b'"moved_to": ' in status:
         for line in status.splitlines():
             if line.startswith(b'{"kind": "request_moved"'):
                 moved = json.loads(line.rstrip(b","))
                 path, claimed_at = moved["request_path"], moved["at"]
     has_workers = with_workers_of_final or not is_final(state)
-    workers = status_codec.line_of(record, "workers") if has_workers else ()
+    workers = json_lines.line_of(record, "workers") if has_workers else ()
     return Row(
         id=blobs.id,
         record_blob=blobs.record,
         status_blob=blobs.status,
         state=state,
         request_path=path,
-        request_digest=status_codec.line_of(record, "request_digest"),
+        request_digest=json_lines.line_of(record, "request_digest"),
         created_at=created_at,
         claimed_at=claimed_at,
         workers=tuple(
             WorkerRow(HardwareId(each["id"]), (*each["macs"], *each["ips"])) for each in workers
         ),
         is_deleted=b'"is_deleted": true' in status.partition(b'"events": [')[0],
+        arrival=json_lines.find_line(record, "arrival") or 0,
     )

@@ -22,6 +22,7 @@ from provisioner.store import (
     data_names,
     git_stream,
     layout,
+    record_codec,
     row_changes,
     status_codec,
     status_columns,
@@ -76,13 +77,13 @@ class StatusStore:
         if rows is None:
             return self.load(commit)
         view = replace(view, commit=commit, reconcile=self.read_reconcile(commit))
-        for row in sorted(rows.values(), key=lambda row: (row.created_at, row.id)):
+        for row in sorted(rows.values(), key=status_index.order_of):
             view = row_changes.with_row(view, row, self.reader)
         return view
 
     def read_rows(self, commit: CommitId) -> list[Row]:
         """Read what is to be known of every workflow (see status_index)."""
-        self._check_format(commit)
+        self.read_format(commit)
         archived = {row.id: row for row in self.read_archived(commit)}
         rows = status_index.read_rows(self.repo, self._list_blobs(commit, archived))
         return list((archived | {row.id: row for row in rows}).values())
@@ -121,7 +122,7 @@ class StatusStore:
 
         `record_of` is asked for the blob of a record that did not change.
         """
-        self._check_format(new)
+        self.read_format(new)
         trees = (self.repo.commit(each).tree for each in (old, new))
         records: dict[WorkflowId, str] = {}
         statuses: dict[WorkflowId, str] = {}
@@ -232,12 +233,14 @@ class StatusStore:
         contents = git_stream.objects(self.repo.common_dir, wanted)
         for row in blobs:
             path = layout.record(row.id)
-            record = status_codec.decode_record(next(contents).content, path)
+            record = record_codec.decode_record(next(contents).content, path)
             status = next(contents).content
-            yield status_codec.decode_status(status, record, layout.status(row.id))
+            path = layout.status(row.id)
+            yield status_codec.decode_status(status, record, path, BlobId(row.record))
 
-    def _check_format(self, commit: CommitId) -> None:
-        status_codec.check_format(self.repo.blob_at(commit, layout.FORMAT))
+    def read_format(self, commit: CommitId) -> int:
+        """Return the format's version at a commit; refuse one that is not known here."""
+        return status_codec.read_format(self.repo.blob_at(commit, layout.FORMAT))
 
     def _commit(self, commit: CommitId | None, workflow: WorkflowId) -> CommitId:
         found = commit or self.tip()

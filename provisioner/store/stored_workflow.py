@@ -11,12 +11,12 @@ from collections import OrderedDict
 from typing import NamedTuple
 
 from provisioner.model.event import WorkflowEvent
-from provisioner.model.ids import WorkflowId
+from provisioner.model.ids import BlobId, WorkflowId
 from provisioner.model.state import ENDED_BADLY, State
 from provisioner.model.state_machine import WorkflowContext
 from provisioner.model.views import LiveWorkflow
 from provisioner.model.workflow import WorkflowRecord
-from provisioner.store import layout, status_codec
+from provisioner.store import layout, record_codec, status_codec
 from provisioner.store.repo import GitRepo
 
 # 50 MB.  To read one that is not among them takes 300 µs.
@@ -38,13 +38,15 @@ class WorkflowReader:
     def read(self, workflow: WorkflowId, record_blob: bytes, status_blob: bytes) -> LiveWorkflow:
         with self._lock:
             found = self._recent.get(status_blob)
-            if found is not None and found.id == workflow:
+            if found is not None and found.id == workflow and found.record_id == record_blob.hex():
                 self._recent.move_to_end(status_blob)
                 return found
         contents = self._repo.objects((record_blob.hex(), status_blob.hex()))
-        record = status_codec.decode_record(next(contents).content, layout.record(workflow))
+        record = record_codec.decode_record(next(contents).content, layout.record(workflow))
         status = next(contents).content
-        found = status_codec.decode_status(status, record, layout.status(workflow))
+        found = status_codec.decode_status(
+            status, record, layout.status(workflow), BlobId(record_blob.hex())
+        )
         with self._lock:
             self._recent[status_blob] = found
             while len(self._recent) > _KEPT:
@@ -64,6 +66,10 @@ class StoredWorkflow(NamedTuple):
     @property
     def record(self) -> WorkflowRecord:
         return self._decoded().record
+
+    @property
+    def record_id(self) -> BlobId:
+        return BlobId(self.record_blob.hex())
 
     @property
     def context(self) -> WorkflowContext:

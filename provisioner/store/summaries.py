@@ -13,8 +13,8 @@ from provisioner.model.state import State
 from provisioner.model.summary import WorkflowSummary, summary_of
 from provisioner.model.views import WorkflowEntry
 from provisioner.store import git_stream
+from provisioner.store.json_lines import line_of
 from provisioner.store.repo import GitRepo
-from provisioner.store.status_codec import line_of
 from provisioner.store.stored_workflow import StoredWorkflow
 
 AT_ONCE = 1_000  # of which the contents are held

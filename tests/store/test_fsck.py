@@ -12,18 +12,17 @@ import pytest
 from provisioner.errors import TinkError
 from provisioner.model import state_machine
 from provisioner.model.event import WorkflowDeleted
-from provisioner.model.ids import CommitId, TreeId
+from provisioner.model.ids import BlobId, CommitId, TreeId
 from provisioner.model.state import State
-from provisioner.store import fsck, fsck_kept, layout, status_codec
+from provisioner.store import fsck, fsck_kept, layout, record_codec, status_codec
 from provisioner.store.data_writer import NewFile
 from provisioner.store.group import FileChange
-from provisioner.store.pack_sink import PackSink
 from provisioner.store.repo import GitRepo
 from provisioner.store.status_store import StatusStore
 from provisioner.store.status_writer import StatusWriter
 from tests import builders
 from tests.store import sites
-from tests.store.sites import create, report, result, workflow_id
+from tests.store.sites import create, report, result, tamper, workflow_id
 
 
 @pytest.fixture
@@ -45,15 +44,6 @@ def repo(tmp_path: Path) -> Iterator[GitRepo]:
             )
             result(writer.propose(sites.tell(gone)))
         yield repo
-
-
-def tamper(repo: GitRepo, *changes: FileChange) -> CommitId:
-    """Commit what nobody should."""
-    with closing(PackSink(repo, "refs/heads/status")) as sink:
-        staged = sink.stage(changes, "by hand\n", at_seconds=1_795_000_000)
-        for step in (sink.begin, sink.sync, sink.end):
-            step(staged)
-        return staged.commit
 
 
 def codes(repo: GitRepo, since: CommitId | None = None) -> list[str]:
@@ -96,7 +86,7 @@ def test_an_empty_repository_has_no_problem(tmp_path):
 
 def test_a_changed_record_is_found(repo):
     record = replace(sites.record(2), name="another")
-    content = status_codec.encode_record(record)
+    content = record_codec.encode_record(record)
     tamper(repo, FileChange(path=layout.record(workflow_id(2)), content=content))
     assert codes(repo) == ["fsck.record"]
 
@@ -115,7 +105,7 @@ def test_a_changed_record_is_found(repo):
     ],
 )
 def test_a_record_that_is_not_as_we_write_it_is_found(repo, old, new):
-    content = status_codec.encode_record(sites.record(4))
+    content = record_codec.encode_record(replace(sites.record(4), arrival=4))
     assert old in content
     changed = content.replace(old, new, 1)
     tamper(repo, FileChange(path=layout.record(workflow_id(4)), content=changed))
@@ -161,7 +151,7 @@ def test_an_event_that_was_not_allowed_is_found(repo):
     late = builders.report(0, State.FAILED, workflow=workflow_id(1))
     lines = [status_codec.encode_event(each) for each in (*entry.events, late)]
     context = state_machine.evolve(entry.context, late)
-    content = status_codec.encode_status(context, lines)
+    content = status_codec.encode_status(context, lines, entry.record_id)
     tamper(repo, FileChange(path=layout.status(workflow_id(1)), content=content))
     assert codes(repo) == ["fsck.event"]
 
@@ -234,3 +224,18 @@ def test_a_merge_is_found(repo):
     merge = CommitId(sites.git(repo.git_dir, "commit-tree", *words).strip())
     repo.move_ref("refs/heads/status", expected=tip, new=merge)
     assert codes(repo) == ["fsck.merge"]
+
+
+@pytest.mark.parametrize("named", ["", "f" * 40])
+def test_a_status_file_that_names_another_record_or_none_is_found(repo, named):
+    entry = StatusStore(repo).read_workflow(workflow_id(2))
+    lines = [status_codec.encode_event(each) for each in entry.events]
+    content = status_codec.encode_status(entry.context, lines, BlobId(named))
+    tamper(repo, FileChange(path=layout.status(workflow_id(2)), content=content))
+    assert codes(repo) == ["status.record"]
+
+
+def test_a_format_that_goes_back_or_vanishes_is_found(repo):
+    for content in (status_codec.encode_format(1), status_codec.encode_format(), None):
+        tamper(repo, FileChange(path=layout.FORMAT, content=content))
+    assert codes(repo) == ["fsck.format", "fsck.format"]

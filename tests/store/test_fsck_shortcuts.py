@@ -12,12 +12,12 @@ import pytest
 
 from provisioner.model import state_machine
 from provisioner.model.event import ActionReported, WorkflowDeleted, WorkflowEvent
-from provisioner.model.ids import ReportId
+from provisioner.model.ids import BlobId, ReportId
 from provisioner.model.problem import Problem
 from provisioner.model.state import State
 from provisioner.model.state_machine import WorkflowContext
 from provisioner.model.workflow import WorkflowRecord
-from provisioner.store import fsck, fsck_course, fsck_kept, layout, status_codec
+from provisioner.store import fsck, fsck_course, fsck_kept, layout, record_codec, status_codec
 from provisioner.store.fsck_shapes import Shapes
 from provisioner.store.group import FileChange
 from provisioner.store.pack_sink import PackSink
@@ -53,11 +53,13 @@ def commit(repo: GitRepo, *changes: FileChange) -> None:
             step(staged)
 
 
-def status_file(record: WorkflowRecord, *events: WorkflowEvent) -> FileChange:
+def status_file(repo: GitRepo, record: WorkflowRecord, *events: WorkflowEvent) -> FileChange:
     """The status file that follows from events, allowed or not."""
+    entry = repo.entry_at(repo.branch("status") or "", layout.record(record.id))
+    assert entry is not None
     context = state_machine.replay(state_machine.begin(record.id, len(record.actions)), events)
     lines = [status_codec.encode_event(each) for each in events]
-    content = status_codec.encode_status(context, lines)
+    content = status_codec.encode_status(context, lines, BlobId(entry.id))
     return FileChange(path=layout.status(record.id), content=content)
 
 
@@ -158,7 +160,7 @@ def test_events_that_were_not_allowed_are_found_although_all_else_fits(repo):
     started(repo, *records)
     assert problems(repo) == ()
     files = [
-        status_file(each, told(0, State.RUNNING, number), *forge(number))
+        status_file(repo, each, told(0, State.RUNNING, number), *forge(number))
         for number, (each, forge) in enumerate(zip(records, FORGED.values(), strict=True))
     ]
     commit(repo, *files)
@@ -174,7 +176,7 @@ def test_whatever_place_of_a_status_file_is_changed_it_is_judged_as_if_it_were_p
     files = []
     for number, each in enumerate(records):
         honest = status_file(
-            each, told(0, State.RUNNING, number), told(0, State.SUCCESS, number, seconds=5)
+            repo, each, told(0, State.RUNNING, number), told(0, State.SUCCESS, number, seconds=5)
         )
         assert honest.content
         files.append(FileChange(path=honest.path, content=mutation(honest.content, number)))
@@ -206,7 +208,7 @@ def test_whatever_place_of_a_status_file_is_changed_it_is_judged_as_if_it_were_p
 def test_a_forged_place_of_a_status_file_is_found(repo, old, new):
     record = sites.record(1, ONE, TWO)
     started(repo, record)
-    file = status_file(record, told(0, State.RUNNING), told(0, State.SUCCESS, seconds=5))
+    file = status_file(repo, record, told(0, State.RUNNING), told(0, State.SUCCESS, seconds=5))
     assert file.content and old in file.content
     commit(repo, replace(file, content=file.content.replace(old, new)))
     assert problems(repo)
@@ -216,7 +218,7 @@ def test_an_old_event_that_was_changed_while_a_new_one_was_added_is_found(repo):
     record = sites.record(1, ONE, TWO)
     started(repo, record)
     old = told(0, State.RUNNING, report_id=ReportId("another"))
-    commit(repo, status_file(record, old, told(0, State.SUCCESS)))
+    commit(repo, status_file(repo, record, old, told(0, State.SUCCESS)))
     assert [each.code for each in problems(repo)] == ["fsck.history"]
 
 
@@ -255,7 +257,7 @@ def test_names_that_files_leave_out_or_escape_are_left_to_the_full_check(repo):
 
 
 def learnt(record: WorkflowRecord) -> tuple[Shapes, bytes]:
-    shapes, content = Shapes(), status_codec.encode_record(record)
+    shapes, content = Shapes(), record_codec.encode_record(record)
     shapes.learn(content, len(record.actions))
     return shapes, content
 
@@ -264,7 +266,7 @@ def learnt(record: WorkflowRecord) -> tuple[Shapes, bytes]:
 def test_a_record_that_is_like_one_before_is_known_by_its_own_words(owners):
     shapes, _ = learnt(sites.record(1, *owners))
     other = sites.record(2, *({ONE: TWO, TWO: ONE}[each] for each in owners))
-    found = shapes.find(status_codec.encode_record(other))
+    found = shapes.find(record_codec.encode_record(other))
     assert found is not None
     assert found.id.decode() == other.id
     assert [(task.decode(), name.decode()) for task, name in found.names] == [
@@ -282,9 +284,9 @@ def test_names_in_other_places_of_a_record_are_not_taken_for_those_of_actions():
 
 
 def test_a_record_in_which_an_action_says_its_name_twice_is_not_learnt():
-    content = status_codec.encode_record(sites.record(1))
+    content = record_codec.encode_record(sites.record(1))
     content = content.replace(b'"command": []', b'"command": [{"name": "other"}]')
-    assert status_codec.is_as_written(content, "")
+    assert record_codec.is_as_written(content, "")
     shapes = Shapes()
     shapes.learn(content, 1)
     assert shapes.find(content) is None
@@ -317,7 +319,7 @@ def test_whatever_place_of_a_record_is_changed_it_is_judged_as_if_it_were_parsed
         result(writer.propose(create(sites.record(count, ONE, TWO))))
     files = []
     for number, each in enumerate(good):
-        forged = mutation(status_codec.encode_record(each), number)
+        forged = mutation(record_codec.encode_record(each), number)
         files.append(FileChange(path=layout.record(each.id), content=forged))
     commit(repo, *files)
     assert len({each.path for each in problems(repo)}) > count * 0.2

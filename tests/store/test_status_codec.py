@@ -25,7 +25,7 @@ from provisioner.model.problem import InvalidInput, Problem, Severity
 from provisioner.model.state import State
 from provisioner.model.views import ReconcileReport
 from provisioner.model.workflow import Action
-from provisioner.store import status_codec
+from provisioner.store import json_lines, record_codec, status_codec
 from tests import builders
 
 TEXT = st.text(max_size=40)  # lone surrogates too: JSON from a worker can hold them
@@ -52,6 +52,7 @@ def rich_record() -> object:
     )
 
 
+RECORD_ID = BlobId("d" * 40)
 COMMA = ",\n"
 
 
@@ -85,21 +86,22 @@ def all_events() -> tuple[WorkflowEvent, ...]:
 def encode(events: tuple[WorkflowEvent, ...]) -> bytes:
     begun = state_machine.begin(builders.WORKFLOW, 1)
     context = state_machine.replay(begun, events)
-    return status_codec.encode_status(context, map(status_codec.encode_event, events))
+    lines = map(status_codec.encode_event, events)
+    return status_codec.encode_status(context, lines, RECORD_ID)
 
 
 def test_a_record_comes_back_as_it_was():
     record = rich_record()
-    content = status_codec.encode_record(record)
-    assert status_codec.decode_record(content, "x") == record
-    assert status_codec.encode_record(status_codec.decode_record(content, "x")) == content
+    content = record_codec.encode_record(record)
+    assert record_codec.decode_record(content, "x") == record
+    assert record_codec.encode_record(record_codec.decode_record(content, "x")) == content
     validate(content, "record")
 
 
 def test_the_order_of_a_mapping_does_not_change_the_bytes():
     one = builders.record(device_map={"a": "1", "b": "2"})
     other = builders.record(device_map={"b": "2", "a": "1"})
-    assert status_codec.encode_record(one) == status_codec.encode_record(other)
+    assert record_codec.encode_record(one) == record_codec.encode_record(other)
 
 
 ODD = st.one_of(
@@ -121,25 +123,39 @@ def test_a_record_is_json_as_python_writes_it_one_key_a_line(changes, name):
     raw = {each.name: getattr(record, each.name) for each in fields(record)}
     raw["actions"] = list(map(asdict, record.actions))
     raw["workers"] = list(map(asdict, record.workers))
+    raw = {key: value for key, value in raw.items() if key != "arrival" or value is not None}
     try:
         lines = [f'"{key}": {as_json(value)}' for key, value in raw.items()]
         content = f"{{\n{COMMA.join(lines)}\n}}\n".encode()
     except UnicodeEncodeError:
         lines = [f'"{key}": {as_json(value, ascii=True)}' for key, value in raw.items()]
         content = f"{{\n{COMMA.join(lines)}\n}}\n".encode()
-    assert status_codec.encode_record(record) == content
+    assert record_codec.encode_record(record) == content
 
 
 @pytest.mark.parametrize("count", range(8))
 def test_a_status_file_comes_back_as_it_was(count):
     record, events = builders.record(), all_events()[:count]
     content = encode(events)
-    found = status_codec.decode_status(content, record, "x")
+    found = status_codec.decode_status(content, record, "x", RECORD_ID)
     assert found.events == events
     assert found.context == state_machine.replay(
         state_machine.begin(record.id, len(record.actions)), events
     )
     validate(content, "status")
+
+
+def test_a_status_file_is_of_one_record_and_of_no_other():
+    plain, counted = builders.record(), builders.record(arrival=1)
+    begun = state_machine.begin(builders.WORKFLOW, 1)
+    named = status_codec.encode_status(begun, (), RECORD_ID)
+    unnamed = status_codec.encode_status(begun, ())
+    assert status_codec.decode_status(named, plain, "x", RECORD_ID).record_id == RECORD_ID
+    # As version 1 wrote it; its records have no arrival.
+    assert status_codec.decode_status(unnamed, plain, "x", RECORD_ID).record_id == RECORD_ID
+    for content, record, found in ((named, plain, BlobId("e" * 40)), (unnamed, counted, RECORD_ID)):
+        with pytest.raises(InvalidInput, match=r"is of record .* \[status\.record\]"):
+            status_codec.decode_status(content, record, "x", found)
 
 
 def test_each_event_is_one_line():
@@ -155,7 +171,8 @@ def test_whatever_a_worker_says_comes_back(message, name, exit_code):
     )
     content = encode((event,))
     content.decode()
-    assert status_codec.decode_status(content, builders.record(), "x").events == (event,)
+    found = status_codec.decode_status(content, builders.record(), "x", RECORD_ID)
+    assert found.events == (event,)
 
 
 def test_a_state_that_the_events_do_not_lead_to_is_refused():
@@ -175,18 +192,18 @@ def test_what_is_no_status_file_is_refused_with_its_path(content):
     with pytest.raises(InvalidInput, match=r"status/x\.json: is not a status file"):
         status_codec.decode_status(content, builders.record(), "status/x.json")
     with pytest.raises(InvalidInput, match="is not a workflow record"):
-        status_codec.decode_record(content, "x")
+        record_codec.decode_record(content, "x")
 
 
 def test_a_newer_format_is_refused_and_not_guessed():
-    status_codec.check_format(status_codec.encode_format())
+    assert status_codec.read_format(status_codec.encode_format()) == 2
     validate(status_codec.encode_format(), "format")
-    newer = status_codec.encode_format().replace(b'"version": 1', b'"version": 2')
-    with pytest.raises(InvalidInput, match="has format 2, this program knows 1"):
-        status_codec.check_format(newer)
+    assert status_codec.read_format(status_codec.encode_format(1)) == 1
+    with pytest.raises(InvalidInput, match="has format 3, this program knows 2"):
+        status_codec.read_format(status_codec.encode_format(3))
     for content in (None, b"", b"{}", b"[1]"):
         with pytest.raises(InvalidInput, match="is not the format file"):
-            status_codec.check_format(content)
+            status_codec.read_format(content)
 
 
 def test_a_reconcile_report_comes_back_sorted():
@@ -211,10 +228,10 @@ def test_a_reconcile_report_comes_back_sorted():
 
 
 def test_one_value_is_read_without_the_rest():
-    content = status_codec.encode_record(builders.record())
-    assert status_codec.line_of(content, "request_path") == builders.record().request_path
+    content = record_codec.encode_record(builders.record())
+    assert json_lines.line_of(content, "request_path") == builders.record().request_path
     with pytest.raises(InvalidInput):
-        status_codec.line_of(content, "nothing")
+        json_lines.line_of(content, "nothing")
 
 
 def test_logs_and_files_of_data_are_not_in_the_events():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
@@ -27,7 +28,8 @@ from tests.store.sites import create, report, result, tell, workflow_id
 def test_an_answer_names_the_commit_that_holds_the_change(writer, repo):
     receipt = result(writer.propose(create(sites.record(1))))
     assert repo.branch("status") == receipt.commit
-    assert StatusStore(repo).read_workflow(workflow_id(1)).record == sites.record(1)
+    found = StatusStore(repo).read_workflow(workflow_id(1)).record
+    assert found == replace(sites.record(1), arrival=1)
     assert StatusStore(repo).read_rendered(workflow_id(1)) == builders.HELLO
 
 
