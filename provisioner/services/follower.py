@@ -12,14 +12,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 
 from provisioner.errors import NotFound, Refused, TinkError
-from provisioner.model.ephemeral import DataFile
 from provisioner.model.ids import TreeId
 from provisioner.model.views import DesiredState, Proposal, Receipt, ReconcileReport, StatusView
 from provisioner.services import desired_loader
 from provisioner.services.snapshots import Snapshots
-from provisioner.store.data_writer import NewFile
+from provisioner.store.data_writer import NewFile, Stored
 from provisioner.store.desired_store import DesiredStore
 from provisioner.store.status_store import StatusStore
 
@@ -109,5 +109,7 @@ class NoWriter:
     def propose(self, proposal: Proposal) -> Future[Receipt]:
         raise Refused("this process only reads")
 
-    def write_data_files(self, files: Iterable[NewFile]) -> tuple[TreeId, tuple[DataFile, ...]]:
+    def write_data_files(
+        self, files: Iterable[NewFile], *, known: TreeId | None
+    ) -> AbstractContextManager[Stored]:
         raise Refused("this process only reads")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,7 +22,7 @@ from provisioner.model.views import Proposal, Receipt, Snapshot, StatusView, Wor
 from provisioner.services.clock import Clock, timestamp
 from provisioner.services.queries import Queries
 from provisioner.services.snapshots import Snapshots
-from provisioner.store.data_writer import NewFile
+from provisioner.store.data_writer import NewFile, Stored
 
 SECONDS_LIMIT = 2**31 - 1  # what every reader of an event can hold
 
@@ -68,7 +69,9 @@ class Writer(Protocol):
     """The status branch's only writer (store.status_writer)."""
 
     def propose(self, proposal: Proposal) -> Future[Receipt]: ...
-    def write_data_files(self, files: Iterable[NewFile]) -> tuple[TreeId, tuple[DataFile, ...]]: ...
+    def write_data_files(
+        self, files: Iterable[NewFile], *, known: TreeId | None
+    ) -> AbstractContextManager[Stored]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,22 +174,28 @@ class Reports:
             unpacked = unpack()
             known = entry.context.data_version
             if known is None or known.sha256 != unpacked.sha256:
-                return self._write(workflow, push, unpacked, workers=workers)
+                files = (
+                    NewFile(path=each.path, content=each.content, executable=each.executable)
+                    for each in unpacked.files
+                )
+                tree = known.tree_id if known is not None else None
+                with self._writer.write_data_files(files, known=tree) as stored:
+                    return self._write(
+                        workflow, push, stored, sha256=unpacked.sha256, workers=workers
+                    )
         return DataVersionKept.of(snapshot, entry)
 
     def _write(
         self,
         workflow: WorkflowId,
         push: Push,
-        unpacked: Unpacked,
+        stored: Stored,
         *,
+        sha256: str,
         workers: tuple[HardwareId, ...],
     ) -> DataVersionKept:
         report_id = ids.parse_report_id(push.report_id)
-        tree_id, files = self._writer.write_data_files(
-            NewFile(path=each.path, content=each.content, executable=each.executable)
-            for each in unpacked.files
-        )
+        tree_id, files = stored
         at = timestamp(self._clock.now())
 
         def propose(view: StatusView) -> tuple[DataPushed, ...]:
@@ -197,7 +206,7 @@ class Reports:
                 workers=workers,
                 report_id=report_id,
                 at=at,
-                sha256=unpacked.sha256,
+                sha256=sha256,
                 tree_id=tree_id,
                 files=files,
             )

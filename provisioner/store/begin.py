@@ -12,10 +12,11 @@ from contextlib import closing
 
 from provisioner.errors import Conflict, UserError
 from provisioner.model.ids import CommitId
-from provisioner.store import durable, layout, status_codec
+from provisioner.store import durable, layout, pack_files, status_codec
 from provisioner.store.group import commit_text
 from provisioner.store.memory import Memory
 from provisioner.store.pack import PackBuilder
+from provisioner.store.pack_files import Owner, PackFiles
 from provisioner.store.ref_lock import RefMoved
 from provisioner.store.repo import GitRepo
 from provisioner.store.tree import EMPTY_TREE, FILE_MODE, TreeEditor
@@ -36,24 +37,26 @@ class NoStatusBranch(UserError):
 def begin(repo: GitRepo, branch: str = "status", *, at_seconds: int | None = None) -> CommitId:
     """Begin the status branch, durably; raise `Conflict` when there is one already."""
     _check_missing(repo, branch)
-    commit = _write_root(repo, branch, at_seconds)
     ref = f"refs/heads/{branch}"
-    try:
-        repo.move_ref(ref, expected=None, new=commit)
-    except RefMoved:
-        raise _there_is_one(branch) from None
-    durable.sync((repo.common_dir / ref).parent)
+    with closing(PackFiles(repo.objects_dir, Owner.COMMAND)) as files:
+        commit = _write_root(repo, files, branch, at_seconds)
+        try:
+            repo.move_ref(ref, expected=None, new=commit)
+        except RefMoved:
+            raise _there_is_one(branch) from None
+        durable.sync((repo.common_dir / ref).parent)
     return commit
 
 
 def begin_at(repo: GitRepo, url: str, branch: str = "status") -> CommitId:
     """Begin the status branch of a remote, from a repository that has just fetched it."""
     _check_missing(repo, branch)
-    commit = _write_root(repo, branch, None)
-    try:
-        repo.push(url, commit=commit, ref=f"refs/heads/{branch}", expected=None)
-    except Conflict:
-        raise _there_is_one(branch) from None
+    with closing(PackFiles(repo.objects_dir, Owner.COMMAND)) as files:
+        commit = _write_root(repo, files, branch, None)
+        try:
+            repo.push(url, commit=commit, ref=f"refs/heads/{branch}", expected=None)
+        except Conflict:
+            raise _there_is_one(branch) from None
     return commit
 
 
@@ -78,7 +81,7 @@ def _there_is_one(branch: str) -> Conflict:
     return Conflict(f"there is a branch {branch!r} already")
 
 
-def _write_root(repo: GitRepo, branch: str, at_seconds: int | None) -> CommitId:
+def _write_root(repo: GitRepo, files: PackFiles, branch: str, at_seconds: int | None) -> CommitId:
     builder = PackBuilder()
     trees = TreeEditor(EMPTY_TREE, lambda each: repo.object(each).content)
     trees.put(layout.FORMAT, FILE_MODE, builder.add("blob", status_codec.encode_format()))
@@ -86,6 +89,5 @@ def _write_root(repo: GitRepo, branch: str, at_seconds: int | None) -> CommitId:
     now = int(time.time()) if at_seconds is None else at_seconds
     text = commit_text(root, None, f"Begin branch {branch}\n", at_seconds=now)
     commit = CommitId(builder.add("commit", text).hex())
-    with closing(durable.PackFiles(repo.objects_dir, durable.EDITOR_TEMPORARY)) as files:
-        files.add_durably(builder.build())
+    files.add_durably(builder.build(pack_files.new_name()))
     return commit

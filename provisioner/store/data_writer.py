@@ -7,14 +7,16 @@ them, in a pack of its own, and never in the group where other machines' reports
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from provisioner.errors import LimitExceeded, Unavailable, UserError
 from provisioner.model.ephemeral import LIMIT_BYTES, LIMIT_FILES, DataFile
 from provisioner.model.ids import BlobId, TreeId
-from provisioner.store import data_names, durable, pack
-from provisioner.store.pack import PackBuilder
+from provisioner.store import data_names, pack, pack_files
+from provisioner.store.pack import Pack, PackBuilder
+from provisioner.store.pack_files import PackFiles
 from provisioner.store.repo import GitRepo
 from provisioner.store.tree import EMPTY_TREE, EXECUTABLE_MODE, FILE_MODE, TreeEditor
 
@@ -28,26 +30,32 @@ class NewFile:
     executable: bool = False
 
 
+Stored = tuple[TreeId, tuple[DataFile, ...]]
+
+
 class DataWriter:
     """Thread-safe; `close` ends its sync threads."""
 
     def __init__(self, repo: GitRepo) -> None:
         self._repo = repo
-        self._files = durable.PackFiles(repo.objects_dir)
+        self._files = PackFiles(repo.objects_dir)
         self._lock = threading.Lock()  # one pack at a time bounds memory
 
     def close(self) -> None:
         self._files.close()
 
-    def write(self, files: Iterable[NewFile]) -> tuple[TreeId, tuple[DataFile, ...]]:
-        """Make files durable, outside any commit; return their tree and what is in it.
+    @contextmanager
+    def write(self, files: Iterable[NewFile], *, known: TreeId | None = None) -> Iterator[Stored]:
+        """Make files durable, outside any commit, and keep them from gc until the block ends.
 
-        Files that the repository has already are not written again.
+        What is in `known`, a tree that some branch leads to, is not written again.  Whatever
+        else the repository has is: without a ref that leads to it, it may go at any moment.
         """
         ordered = sorted(files, key=lambda each: each.path)
         _check(ordered)
         if not ordered:
-            return TreeId(EMPTY_TREE), ()
+            yield TreeId(EMPTY_TREE), ()
+            return
         ids = [pack.object_id("blob", each.content) for each in ordered]
         trees = TreeEditor(EMPTY_TREE, lambda _: b"")
         for file, key in zip(ordered, ids, strict=True):
@@ -60,30 +68,53 @@ class DataWriter:
             contents[key] = ("tree", content)
             return key
 
-        tree_id = trees.write(keep_tree)
+        tree_id = TreeId(trees.write(keep_tree).hex())
+        written = self._write_missing(contents, known)
         try:
-            with self._lock:
-                self._write_missing(contents)
-        except OSError as error:
-            raise Unavailable(f"ephemeral data can't be stored: {error.strerror}") from error
-        return TreeId(tree_id.hex()), tuple(
-            DataFile(
-                path=file.path,
-                blob_id=BlobId(key.hex()),
-                size_bytes=len(file.content),
-                executable=file.executable,
+            yield (
+                tree_id,
+                tuple(
+                    DataFile(
+                        path=file.path,
+                        blob_id=BlobId(key.hex()),
+                        size_bytes=len(file.content),
+                        executable=file.executable,
+                    )
+                    for file, key in zip(ordered, ids, strict=True)
+                ),
             )
-            for file, key in zip(ordered, ids, strict=True)
-        )
+        finally:
+            if written is not None:
+                self._files.let_go(written)
 
-    def _write_missing(self, contents: dict[bytes, tuple[str, bytes]]) -> None:
-        known = self._repo.sizes({key.hex() for key in contents})
+    def _write_missing(
+        self, contents: dict[bytes, tuple[str, bytes]], known: TreeId | None
+    ) -> Pack | None:
+        found = self._objects_of(known) if known is not None else set()
         builder = PackBuilder()
-        for key, (kind, content) in contents.items():
-            if key.hex() not in known:
-                builder.add(kind, content)
-        if len(builder):
-            self._files.add_durably(builder.build())
+        with self._lock:
+            for key, (kind, content) in contents.items():
+                if key.hex() not in found:
+                    builder.add(kind, content)
+            if not len(builder):
+                return None
+            built = builder.build(pack_files.new_name())
+            try:
+                self._files.add_durably(built)
+            except OSError as error:
+                raise Unavailable(f"ephemeral data can't be stored: {error.strerror}") from error
+        return built
+
+    def _objects_of(self, tree_id: str) -> set[str]:
+        """The ids of a tree and of all that is in it."""
+        found, waiting = {EMPTY_TREE}, [tree_id]
+        while waiting:
+            folder = waiting.pop()
+            if folder not in found:
+                found.add(folder)
+                for entry in self._repo.tree(folder):
+                    (waiting.append if entry.is_tree else found.add)(entry.id)
+        return found
 
 
 def _check(files: list[NewFile]) -> None:

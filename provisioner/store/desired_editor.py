@@ -14,9 +14,10 @@ from pathlib import Path
 
 from provisioner.errors import Conflict
 from provisioner.model.ids import CommitId
-from provisioner.store import durable
+from provisioner.store import durable, pack_files
 from provisioner.store.group import commit_text
 from provisioner.store.pack import PackBuilder
+from provisioner.store.pack_files import Owner, PackFiles
 from provisioner.store.ref_lock import RefMoved
 from provisioner.store.repo import GitRepo
 from provisioner.store.tree import EMPTY_TREE, FILE_MODE, TreeEditor
@@ -47,11 +48,27 @@ class DesiredEditor:
         work_tree = self._work_tree()
         if work_tree is not None:
             self._check_clean(work_tree, changes)
+        with closing(PackFiles(self._repo.objects_dir, Owner.COMMAND)) as files:
+            tip = self._move(files, changes, message, author or self._repo.author())
+        if tip is None:
+            raise Conflict("there is nothing to commit")
+        if work_tree is not None:
+            self._bring_in_line(work_tree, changes)
+        return tip
+
+    def _move(
+        self,
+        files: PackFiles,
+        changes: Mapping[str, bytes | None],
+        message: str,
+        author: Author,
+    ) -> CommitId | None:
+        """Have the branch move to a new commit, if there is something to commit."""
         tip = first = self._repo.resolve(self._ref)
         for _ in range(_RACES):
-            commit = self._commit(tip, changes, message, author or self._repo.author())
+            commit = self._commit(files, tip, changes, message, author)
             if commit is None:
-                break
+                return tip
             try:
                 self._repo.move_ref(self._ref, expected=tip, new=commit)
             except RefMoved as moved:
@@ -59,18 +76,12 @@ class DesiredEditor:
                 tip = moved.found
                 continue
             durable.sync((self._repo.common_dir / self._ref).parent)
-            tip = commit
-            break
-        else:
-            raise Conflict(f"branch {self._branch} moves all the time", hint="try again")
-        if tip is None:
-            raise Conflict("there is nothing to commit")
-        if work_tree is not None:
-            self._bring_in_line(work_tree, changes)
-        return tip
+            return commit
+        raise Conflict(f"branch {self._branch} moves all the time", hint="try again")
 
     def _commit(
         self,
+        files: PackFiles,
         tip: CommitId | None,
         changes: Mapping[str, bytes | None],
         message: str,
@@ -98,9 +109,7 @@ class DesiredEditor:
             who=f"{name} <{email}>",
         )
         commit = CommitId(builder.add("commit", text).hex())
-        directory = self._repo.objects_dir
-        with closing(durable.PackFiles(directory, durable.EDITOR_TEMPORARY)) as files:
-            files.add_durably(builder.build())
+        files.add_durably(builder.build(pack_files.new_name()))
         return commit
 
     def _check_path(self, tip: CommitId | None, path: str) -> None:

@@ -13,13 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from provisioner.store.pack import Pack
-
-# git ignores, and its gc removes, what starts with tmp_.  The writer's own can be told from
-# those of a command line that works at the same time.
-WRITER_TEMPORARY = "tmp_tink_"
-EDITOR_TEMPORARY = "tmp_edit_"
-
 
 @contextmanager
 def opened(path: Path | str, flags: int = os.O_RDONLY) -> Iterator[int]:
@@ -56,75 +49,20 @@ def sync_file_system(path: Path) -> None:
 
 def write_file(path: Path | str, content: bytes) -> None:
     with opened(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as handle:
-        rest = memoryview(content)
-        while rest:
-            rest = rest[os.write(handle, rest) :]
+        _write(handle, content)
 
 
-_Pair = tuple[str, str]  # of a pack and its index
-
-
-class PackFiles:
-    """Puts packs where git finds them."""
-
-    def __init__(self, objects_dir: Path, temporary: str = WRITER_TEMPORARY) -> None:
-        self._temporary = temporary
-        self.directory = objects_dir / "pack"
-        self.directory.mkdir(exist_ok=True)
-        self._pool = ThreadPoolExecutor(2, thread_name_prefix="store-sync")
-
-    def close(self) -> None:
-        self._pool.shutdown()
-
-    def add(self, pack: Pack) -> None:
-        """Put a pack in place; it is not on the disk before somebody syncs it."""
-        temporary, final = self._paths(pack)
+def create_file(path: Path | str, content: bytes) -> None:
+    """Write a whole new file or none; FileExistsError where there is one."""
+    with opened(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as handle:
         try:
-            write_file(temporary[0], pack.content)
-            write_file(temporary[1], pack.index)
-            self._rename(temporary, final)
+            _write(handle, content)
         except OSError:
-            self._remove(*temporary, *final)
-            raise
-
-    def add_durably(self, pack: Pack, *others: Path) -> None:
-        """Put a pack in place and on the disk; sync `others` along with the directory.
-
-        Two syncs long: the files together, then their directory and `others`.
-        """
-        temporary, final = self._paths(pack)
-        try:
-            write_file(temporary[0], pack.content)
-            write_file(temporary[1], pack.index)
-            sync_all(self._pool, temporary)
-            self._rename(temporary, final)
-            sync_all(self._pool, (self.directory, *others))
-        except OSError:
-            self._remove(*temporary, *final)
-            raise
-
-    def discard(self, pack: Pack) -> None:
-        self._remove(*self._paths(pack)[1])
-
-    def remove_temporary(self) -> int:
-        """Remove what killed writers left; only for the one who may write.  Returns bytes."""
-        size = 0
-        for path in self.directory.glob(f"{self._temporary}*"):
-            size += path.stat().st_size
-            path.unlink()
-        return size
-
-    def _paths(self, pack: Pack) -> tuple[_Pair, _Pair]:
-        # git takes whatever ends in .idx for an index, even with a temporary name.
-        temporary = f"{self.directory}/{self._temporary}{pack.name}"
-        final = f"{self.directory}/pack-{pack.name}"
-        return (f"{temporary}_pack", f"{temporary}_idx"), (f"{final}.pack", f"{final}.idx")
-
-    def _rename(self, temporary: _Pair, final: _Pair) -> None:
-        # The index last: it is what git looks for.
-        for old, new in zip(temporary, final, strict=True):
-            os.rename(old, new)  # noqa: PTH104  # past pathlib, for each group
-
-    def _remove(self, *paths: str) -> None:
-        for path in reversed(paths):
             Path(path).unlink(missing_ok=True)
+            raise
+
+
+def _write(handle: int, content: bytes) -> None:
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(handle, rest) :]

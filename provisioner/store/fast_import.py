@@ -12,6 +12,7 @@ import subprocess
 from provisioner.model.ids import CommitId
 from provisioner.store import durable, git_process, object_reader
 from provisioner.store.group import MACHINE, FileChange, Staged
+from provisioner.store.pack_files import PackFiles
 from provisioner.store.ref_lock import RefLock
 from provisioner.store.repo import GitRepo
 from provisioner.store.tree import EMPTY_TREE
@@ -23,8 +24,9 @@ _SCRATCH = "refs/tink/fast-import"
 class FastImportSink:
     def __init__(self, repo: GitRepo, ref: str) -> None:
         self._repo = repo
-        self._files = durable.PackFiles(repo.objects_dir)
-        self._files.remove_temporary()
+        self._files = PackFiles(repo.objects_dir)
+        self._files.remove_unfinished()
+        self._files.let_go_all()
         self._ref = RefLock(repo.common_dir, ref)
         self._ref.clear_stale()
         self._process: subprocess.Popen[bytes] | None = None

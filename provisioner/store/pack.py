@@ -29,7 +29,7 @@ _STORED_BYTES = 16_384
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pack:
-    """`name` is what git calls the files: `pack-<name>.pack` and `.idx`."""
+    """`name` is in those of the files, `pack-<name>.pack` and `.idx`; git takes any."""
 
     name: str
     content: bytes
@@ -63,11 +63,12 @@ class PackBuilder:
             self._end += len(chunk)
         return key
 
-    def build(self) -> Pack:
+    def build(self, name: str = "") -> Pack:
+        """Make the pack; it is named by its content, unless told otherwise."""
         body = b"".join((b"PACK", struct.pack(">LL", 2, len(self._places)), *self._chunks))
         checksum = sha1(body).digest()
         return Pack(
-            name=checksum.hex(),
+            name=name or checksum.hex(),
             content=body + checksum,
             index=_index(self._places, checksum),
             object_count=len(self._places),

@@ -18,6 +18,7 @@ from provisioner.store import durable, pack
 from provisioner.store.group import FileChange, Staged, commit_text
 from provisioner.store.journal import SIZE_LIMIT_BYTES, JournalFailed, JournalFile, Record
 from provisioner.store.pack import Pack, PackBuilder
+from provisioner.store.pack_files import PackFiles
 from provisioner.store.ref_lock import RefLock
 from provisioner.store.repo import GitRepo
 from provisioner.store.tree import EMPTY_TREE, FILE_MODE, TREE_MODE, TreeEditor
@@ -33,8 +34,8 @@ class PackSink:
     def __init__(self, repo: GitRepo, ref: str, *, journal: bool = True) -> None:
         """Repair what a power cut or a kill left behind, and go on from the ref."""
         self._repo = repo
-        self._files = durable.PackFiles(repo.objects_dir)
-        self._files.remove_temporary()
+        self._files = PackFiles(repo.objects_dir)
+        self._files.remove_unfinished()
         self._ref = RefLock(repo.common_dir, ref, spares=repo.own_dir if journal else None)
         self._ref.clear_stale()
         self._is_unsynced = False
@@ -43,6 +44,7 @@ class PackSink:
         try:
             if journal:
                 self._journal = _Journal(repo, ref, self._files, self._ref)
+            self._files.let_go_all()
             self.reset(repo.resolve(ref))
         except BaseException:
             self.close()
@@ -85,14 +87,14 @@ class PackSink:
             and self._ref.try_take(expected=staged.parent, new=staged.commit)
         )
         if self._is_begun:
-            with self._releasing():
+            with self._releasing(content):
                 self._files.add(content)
 
     def sync(self, staged: Staged) -> None:
         content = _pack_of(staged)
         if not self._is_begun:
             self._ref.take(expected=staged.parent, new=staged.commit)
-        with self._releasing():
+        with self._releasing(content):
             self._is_moved = not self._by_journal(staged, content)
             if self._is_moved:
                 if self._is_unsynced:
@@ -101,11 +103,14 @@ class PackSink:
                 self._files.add_durably(content, self._ref.path)
                 self._ref.move()
                 durable.sync(self._ref.directory)
+                self._files.let_go(content)
 
     def end(self, staged: Staged) -> None:
         if not self._is_moved:
-            with self._releasing():
+            content = _pack_of(staged)
+            with self._releasing(content):
                 self._ref.move()
+            self._files.let_go(content)
 
     def close(self) -> None:
         if self._journal is not None:
@@ -123,19 +128,19 @@ class PackSink:
             self._journal.append(staged.parent, staged.commit, content)
         except JournalFailed:
             # A file whose sync failed once can't be trusted again: go on without it.
-            self._files.discard(content)
             self._journal = None
             self._is_unsynced = True
             raise
         return True
 
     @contextmanager
-    def _releasing(self) -> Iterator[None]:
-        """Give up the ref when something fails."""
+    def _releasing(self, content: Pack) -> Iterator[None]:
+        """Give up the ref, and the pack, when something fails."""
         try:
             yield
         except BaseException:
             self._ref.release()
+            self._files.let_go(content)
             raise
 
 
@@ -155,7 +160,7 @@ def _add_folder(builder: PackBuilder, files: Iterable[tuple[str, bytes]]) -> byt
 class _Journal:
     """Two journal files that take turns: one is written, the other is made free again."""
 
-    def __init__(self, repo: GitRepo, ref: str, files: durable.PackFiles, lock: RefLock) -> None:
+    def __init__(self, repo: GitRepo, ref: str, files: PackFiles, lock: RefLock) -> None:
         self._own_dir = repo.own_dir
         self._journals = [JournalFile(self._own_dir / f"journal-{each}") for each in (0, 1)]
         try:
@@ -222,7 +227,7 @@ class _Journal:
 def _recover(
     repo: GitRepo,
     ref: str,
-    files: durable.PackFiles,
+    files: PackFiles,
     lock: RefLock,
     journals: list[JournalFile],
 ) -> int:
@@ -232,14 +237,17 @@ def _recover(
     )
     if not records:
         return 0
-    for record in records:
-        _restore(files, pack.reindex(record.pack))
     last = records[-1]
     try:
         found = repo.resolve(ref)
     except Unavailable:
         found = None  # the ref's file is empty: its name reached the disk before its content
         (repo.common_dir / ref).unlink()
+    for record in records:
+        wanted = pack.reindex(record.pack)
+        # Where the ref does not lead to it, a gc under way may be about to delete what is there.
+        if found != last.new or not files.has(wanted):
+            files.add(wanted)
     ours = {each for record in records for each in (record.old, record.new)}
     if found != last.new and (found is None or _is_behind(repo, found, last.new, ours)):
         lock.take(expected=found, new=last.new)
@@ -250,17 +258,6 @@ def _recover(
 
 def _number_of(record: Record) -> int:
     return record.number
-
-
-def _restore(files: durable.PackFiles, wanted: Pack) -> None:
-    path = files.directory / f"pack-{wanted.name}.pack"
-    index = path.with_suffix(".idx")
-    try:
-        if path.read_bytes() == wanted.content and index.read_bytes() == wanted.index:
-            return
-    except FileNotFoundError:
-        pass  # repacked, or its name never reached the disk
-    files.add(wanted)
 
 
 def _is_behind(repo: GitRepo, found: CommitId, new: CommitId, ours: set[CommitId | None]) -> bool:

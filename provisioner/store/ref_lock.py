@@ -153,9 +153,15 @@ class RefLock:
                 return
             except FileExistsError:
                 raise
+            except FileNotFoundError:
+                pass  # the folder of the ref
             except OSError:
                 self._spares = None  # the plain way says what is the matter, if anything
-        handle = os.open(self.path, _CREATE, _MODE)
+        try:
+            handle = os.open(self.path, _CREATE, _MODE)
+        except FileNotFoundError:  # git packed the refs, and removed the empty folder `a` of `a/b`
+            self.directory.mkdir(parents=True, exist_ok=True)
+            handle = os.open(self.path, _CREATE, _MODE)
         try:
             os.write(handle, content)
         finally:

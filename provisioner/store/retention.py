@@ -8,13 +8,15 @@ was run already.  History is not rewritten, and the same commands go on showing 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from provisioner.model.ids import CommitId
-from provisioner.store import durable, git_stream, json_lines, layout
+from provisioner.store import durable, git_stream, json_lines, layout, pack_files
 from provisioner.store.group import commit_text
 from provisioner.store.pack import PackBuilder
+from provisioner.store.pack_files import PackFiles
 from provisioner.store.repo import GitRepo
 from provisioner.store.status_index import Row
 from provisioner.store.status_store import StatusStore
@@ -116,13 +118,10 @@ def _write_archive(store: StatusStore, tip: CommitId, rows: list[Row], at_second
     message = f"{many} from {store.branch} at {tip}\n"
     text = commit_text(root, parent, message, at_seconds=at_seconds)
     commit = CommitId(builder.add("commit", text).hex())
-    files = durable.PackFiles(repo.objects_dir)
-    try:
-        files.add_durably(builder.build())
-    finally:
-        files.close()
-    repo.move_ref(ref, expected=parent, new=commit)
-    durable.sync((repo.common_dir / ref).parent)
+    with closing(PackFiles(repo.objects_dir)) as files:
+        files.add_durably(builder.build(pack_files.new_name()))
+        repo.move_ref(ref, expected=parent, new=commit)
+        durable.sync((repo.common_dir / ref).parent)
     return commit
 
 

@@ -7,9 +7,10 @@ workflow by its path, without looking at any other.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from provisioner.errors import NotFound
+from provisioner.errors import NotFound, Unavailable
 from provisioner.model.ephemeral import DataVersion
 from provisioner.model.event import DataPushed
 from provisioner.model.ids import BlobId, CommitId, TreeId, WorkflowId
@@ -20,6 +21,7 @@ from provisioner.model.views import (
 )
 from provisioner.store import (
     data_names,
+    durable,
     git_stream,
     layout,
     record_codec,
@@ -56,6 +58,16 @@ class StatusStore:
 
     def tip(self) -> CommitId | None:
         return self.repo.branch(self.branch)
+
+    def sync_ref(self) -> None:
+        """Have the ref on the disk as it is, so that no power cut takes back what it leads to."""
+        path = self.repo.common_dir / f"refs/heads/{self.branch}"
+        try:
+            with suppress(FileNotFoundError):  # packed; git has synced that file
+                durable.sync(path)
+            durable.sync(path.parent)
+        except OSError as error:
+            raise Unavailable(f"{path} can't be synced: {error.strerror}") from error
 
     def load(self, commit: CommitId | None = None) -> StatusView:
         """Read the whole branch at a commit (its tip); an empty view when there is none."""

@@ -16,20 +16,19 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import islice
 from queue import SimpleQueue
 
 from provisioner.errors import TinkError, Unavailable
-from provisioner.model.ephemeral import DataFile
 from provisioner.model.ids import TreeId, WorkflowId
 from provisioner.model.views import Change, Proposal, Receipt, StatusView
 from provisioner.store import answers, checkpoint
 from provisioner.store.archiving import Archiving
 from provisioner.store.begin import NoStatusBranch
-from provisioner.store.data_writer import DataWriter, NewFile
+from provisioner.store.data_writer import DataWriter, NewFile, Stored
 from provisioner.store.group import Sink
 from provisioner.store.group_builder import Group, GroupBuilder, Waiting
 from provisioner.store.lock import WriterLock
@@ -165,9 +164,19 @@ class StatusWriter:
         """
         return self.propose(Archiving(rows=tuple(rows)), is_bulk=True)
 
-    def write_data_files(self, files: Iterable[NewFile]) -> tuple[TreeId, tuple[DataFile, ...]]:
-        """Make ephemeral data durable, before it is proposed; see `DataWriter.write`."""
-        return self._data.write(files)
+    @contextmanager
+    def write_data_files(
+        self, files: Iterable[NewFile], *, known: TreeId | None = None
+    ) -> Iterator[Stored]:
+        """Make ephemeral data durable, before it is proposed; see `DataWriter.write`.
+
+        To be left when the proposal was answered: gc may take then what no branch leads to.
+        """
+        with self._data.write(files, known=known) as stored:
+            yield stored
+            # The journal knows the commit and not these files: they must not depend on a ref
+            # that a power cut could still take back.
+            self.store.sync_ref()
 
     def lend(self, wake: Callable[[], None] | None) -> None:
         """Let another thread take the turns: `wake` asks it, from any thread, for a `turn`.

@@ -56,8 +56,8 @@ class Inside:
         self.held.append((held, proposal))
         return held
 
-    def write_data_files(self, files):
-        return self.writer.write_data_files(files)
+    def write_data_files(self, files, *, known):
+        return self.writer.write_data_files(files, known=known)
 
     def release(self):
         """Make what was held durable, as one group."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from concurrent.futures import Future
+from contextlib import contextmanager
 
 from builders import HELLO, MACS, ONE, TWO
 
@@ -87,13 +88,17 @@ class MemoryWriter:
         future.set_result(Receipt(commit=view.commit, changes=changes, view=view))
         return future
 
-    def write_data_files(self, files):
+    @contextmanager
+    def write_data_files(self, files, *, known):
         kept = tuple(files)
         tree_id = TreeId(hashlib.sha1(repr(kept).encode()).hexdigest())
         self.trees[tree_id] = kept
-        return tree_id, tuple(
-            DataFile(path=each.path, blob_id=BlobId("b"), size_bytes=len(each.content))
-            for each in kept
+        yield (
+            tree_id,
+            tuple(
+                DataFile(path=each.path, blob_id=BlobId("b"), size_bytes=len(each.content))
+                for each in kept
+            ),
         )
 
     # What is read back from the branch (services.provisioner.StoredFiles):

@@ -188,4 +188,4 @@ def test_where_only_reading_happens_nothing_is_written():
     with pytest.raises(Refused):
         NoWriter().propose(lambda view: ())
     with pytest.raises(Refused):
-        NoWriter().write_data_files(())
+        NoWriter().write_data_files((), known=None)

@@ -55,8 +55,9 @@ def _push(writer: StatusWriter, number: int) -> Future[Receipt] | None:
         return None
     if context.due_index != 0:
         return None
-    tree, files = writer.write_data_files([NewFile(path="d/a.json", content=data_of(workflow))])
-    return writer.propose(sites.push(number, 1, tree, files))
+    files = [NewFile(path="d/a.json", content=data_of(workflow))]
+    with writer.write_data_files(files) as (tree, data_files):
+        return writer.propose(sites.push(number, 1, tree, data_files))
 
 
 def main(path: str, sink: str, seed: str) -> None:

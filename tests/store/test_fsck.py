@@ -32,8 +32,8 @@ def repo(tmp_path: Path) -> Iterator[GitRepo]:
         with closing(StatusWriter(repo)) as writer:
             result(writer.propose(create(*map(sites.record, (1, 2, 3)))))
             result(writer.propose(report(1, 0, State.RUNNING)))
-            tree, files = writer.write_data_files([NewFile(path="d/a", content=b"a")])
-            result(writer.propose(sites.push(1, 1, tree, files)))
+            with writer.write_data_files([NewFile(path="d/a", content=b"a")]) as (tree, files):
+                result(writer.propose(sites.push(1, 1, tree, files)))
             result(writer.propose(report(1, 0, State.SUCCESS, log_tail=b"log")))
             result(writer.propose(report(2, 0, State.RUNNING)))
             gone = WorkflowDeleted(

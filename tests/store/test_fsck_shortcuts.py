@@ -108,8 +108,8 @@ def test_a_workflow_goes_on_after_what_is_no_report(repo):
     with closing(StatusWriter(repo)) as writer:
         result(writer.propose(create(record)))
         result(writer.propose(sites.tell(told(0, State.RUNNING))))
-        tree, files = writer.write_data_files([])
-        result(writer.propose(sites.push(1, 1, tree, files)))
+        with writer.write_data_files([]) as (tree, files):
+            result(writer.propose(sites.push(1, 1, tree, files)))
         result(writer.propose(sites.tell(told(0, State.RUNNING, attempt=2))))
         result(writer.propose(sites.tell(told(0, State.FAILED, attempt=2))))
         gone = WorkflowDeleted(

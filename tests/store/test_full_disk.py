@@ -52,15 +52,19 @@ def test_a_full_disk_takes_nothing_and_loses_nothing(folder, journal):
             for _ in range(2):
                 with pytest.raises(Unavailable, match="No space left on device"):
                     result(writer.propose(report(1, 0, State.SUCCESS, log_tail=bytes(60_000))))
-            with pytest.raises(Unavailable, match="No space left on device"):
-                writer.write_data_files([NewFile(path="a", content=b"a" * 100_000)])
+            files = [NewFile(path="a", content=b"a" * 100_000)]
+            with (
+                pytest.raises(Unavailable, match="No space left on device"),
+                writer.write_data_files(files),
+            ):
+                raise AssertionError("there was room")
             assert repo.branch("status") == writer.view.commit == before
             filler.unlink()
             assert result(writer.propose(report(1, 0, State.SUCCESS))).changes
             assert result(writer.propose(report(2, 0, State.RUNNING))).changes
             sites.same_content(StatusStore(repo).load(), writer.view)
         assert fsck.check(repo).problems == ()
-        assert not list((repo.objects_dir / "pack").glob("tmp_*"))
+        assert not list((repo.objects_dir / "pack").glob("tink-*"))
     sites.fsck(folder / "repo")
 
 

@@ -56,7 +56,8 @@ def test_whatever_was_acknowledged_is_there_once(tmp_path, sink):
             # and so does the next writer, which clears up what the killed one left.
             with closing(StatusWriter(repo, make_sink=load.SINKS[sink])) as writer:
                 load.check(repo, writer.view, acknowledged)
-            assert not list((repo.objects_dir / "pack").glob("tmp_tink_*"))
+            assert not list((repo.objects_dir / "pack").glob("tink-*"))
+            assert not list((repo.objects_dir / "pack").glob("*.keep"))
             assert not list(repo.common_dir.glob("refs/**/*.lock"))
     with closing(GitRepo(repo_path)) as repo:
         assert fsck.check(repo).problems == ()

@@ -83,7 +83,7 @@ def test_a_killed_writers_journal_still_recovers_after_a_repack(repo):
 
 def test_only_stale_temporary_files_go(repo):
     folder = repo.objects_dir / "pack"
-    old, new = folder / "tmp_pack_old", folder / "tmp_edit_new_idx"
+    old, new = folder / "tmp_pack_old", folder / "tink-command-new"
     for path in (old, new):
         path.write_bytes(b"half")
     os.utime(old, (NOW - 2 * 86400, NOW - 2 * 86400))

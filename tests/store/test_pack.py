@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from provisioner.store import pack
-from provisioner.store.durable import PackFiles
 from provisioner.store.pack import PackBuilder
+from provisioner.store.pack_files import PackFiles
 from tests.store import sites
 
 CONTENTS = [

@@ -37,10 +37,10 @@ def writer(repo: GitRepo) -> Iterator[StatusWriter]:
         for number, at in ((1, OLD), (2, NEW), (3, OLD)):
             told = builders.report(0, State.RUNNING, workflow=workflow_id(number), at=at)
             result(writer.propose(tell(told)))
-        tree, _ = writer.write_data_files([NewFile(path="a", content=b"data")])
-        push = builders.push(0, 1, workflow=workflow_id(1))
-        push = replace(push, at=OLD, version=replace(push.version, tree_id=tree))
-        result(writer.propose(tell(push)))
+        with writer.write_data_files([NewFile(path="a", content=b"data")]) as (tree, _):
+            push = builders.push(0, 1, workflow=workflow_id(1))
+            push = replace(push, at=OLD, version=replace(push.version, tree_id=tree))
+            result(writer.propose(tell(push)))
         for number, at in ((1, OLD), (2, NEW)):
             told = builders.report(
                 0, State.SUCCESS, workflow=workflow_id(number), at=at, log_tail=b"log"

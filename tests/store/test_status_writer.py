@@ -154,8 +154,8 @@ def test_each_version_of_ephemeral_data_stays_readable(writer, repo):
     pushes = []
     for number, content in enumerate(contents, 1):
         files = [NewFile(path="a.json", content=content), NewFile(path="same", content=b"same")]
-        tree, data_files = writer.write_data_files(files)
-        pushes.append(writer.propose(sites.push(1, number, tree, data_files)))
+        with writer.write_data_files(files) as (tree, data_files):
+            pushes.append(writer.propose(sites.push(1, number, tree, data_files)))
     commits = [result(each).commit for each in pushes]
     assert len(set(commits)) == 2, "two versions in one commit would lose the first"
     store = StatusStore(repo)
@@ -178,8 +178,8 @@ def test_data_that_became_empty_leaves_no_file(writer, repo):
     result(writer.propose(create(sites.record(1))))
     result(writer.propose(report(1, 0, State.RUNNING)))
     for number, files in enumerate(([NewFile(path="a", content=b"a")], []), 1):
-        tree, _ = writer.write_data_files(files)
-        commit = result(writer.propose(sites.push(1, number, tree))).commit
+        with writer.write_data_files(files) as (tree, _):
+            commit = result(writer.propose(sites.push(1, number, tree))).commit
     assert repo.entry_at(commit, layout.data(workflow_id(1))) is None
     assert StatusStore(repo).read_data(workflow_id(1))[1] == ()
     sites.fsck(repo.git_dir)
