@@ -1,117 +1,148 @@
 """Why one sync is enough for an acknowledgement: the group is in a journal first.
 
-A record holds a group's pack and the ref's old and new value.  It is written over blocks
-that the file has already, so `fdatasync` flushes data only: 0.10 ms where a new file costs
-0.19 ms and the whole sequence pack, directory, ref, directory 0.8 ms.  The repository's
-files are written unsynced; when a journal is full the file system is synced behind the
-writer's back and the other journal goes on.  After a power cut `recover` makes the files
-again from the records.
+A record holds a group's pack and the ref's old and new value.  One sync of blocks that the
+file has already takes 0.10 ms, the whole sequence pack, directory, ref, directory 0.8 ms.
+The repository's files are written unsynced; when a journal file is full the file system is
+synced behind the writer's back and the other file goes on.  After a power cut
+`journal_recovery` makes the files again from the records.
+
+The newest record always names the commit where the writer left the ref.
 """
 
 from __future__ import annotations
 
+import logging
 import os
-import struct
-import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
+from provisioner.errors import TinkError
 from provisioner.model.ids import CommitId
+from provisioner.store import durable, journal_record
+from provisioner.store.journal_file import SIZE_LIMIT_BYTES, JournalFailed, JournalFile
+from provisioner.store.journal_record import Record
 
-SIZE_BYTES = 4 * 1024 * 1024
-SIZE_LIMIT_BYTES = 64 * 1024 * 1024
-_BLOCK = 4096  # records never share a block: writing one can't tear another
-_HEAD = struct.Struct(">8sQQ40s40sL")  # magic, number, length, old, new, crc of the rest
-_MAGIC = b"TINKJRN1"
+# Syncing a file system takes seconds where others write to it as well.  Files that are full
+# sooner grow, so that nobody waits for that.
+_SHORT_TURN_SECONDS = 20.0
+_EPOCH_BYTES = 16
+_NAMES = ("journal-0", "journal-1")
 
+_LOG = logging.getLogger(__name__)
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
-    number: int
-    old: CommitId | None
-    new: CommitId
-    pack: bytes
-
-
-class JournalFailed(OSError):
-    """The disk refused the journal."""
+# Called with a ref and the commit that the journal remembers it at, before the records that
+# say so are cleared; by any thread.  On return it must be remembered durably elsewhere, or
+# something newer; raises OSError or TinkError when it can't be.
+Keep = Callable[[str, CommitId], None]
 
 
-class JournalFile:
-    """One preallocated file of records, oldest first."""
+def keep_nothing(_ref: str, _tip: CommitId) -> None:
+    """Where nobody remembers tips."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self._at = 0
-        self.size_bytes = os.fstat(self._handle).st_size
 
-    def prepare(self, size_bytes: int = SIZE_BYTES) -> None:
-        """Give the file all its blocks, empty and on the disk, and start at its beginning.
+def paths(own_dir: Path) -> list[Path]:
+    return [own_dir / name for name in _NAMES]
 
-        It never shrinks, and grows as far as the disk lets it, but has `SIZE_BYTES`.
-        """
-        os.pwrite(self._handle, bytes(_BLOCK), 0)
-        try:
-            while self.size_bytes < size_bytes:
-                some = bytes(min(SIZE_BYTES, size_bytes - self.size_bytes))
-                self.size_bytes += os.pwrite(self._handle, some, self.size_bytes)
-        except OSError:
-            if self.size_bytes < SIZE_BYTES:
-                raise
-        os.fsync(self._handle)
-        directory = os.open(self._path.parent, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
-        self._at = 0
 
-    def has_room(self, pack_bytes: int) -> bool:
-        return self._at + _HEAD.size + pack_bytes + _BLOCK <= self.size_bytes
+class Journal:
+    """Two files that take turns: one is written, the other is made free again."""
 
-    def append(self, record: Record) -> None:
-        """Write a record and wait until it is on the disk."""
-        body = _encode(record)
-        padded = body + bytes(-len(body) % _BLOCK)
-        try:
-            # One call, as `pwrite` and `fdatasync` in turn: between two this thread would have
-            # to wait for the interpreter.
-            if os.pwritev(self._handle, [padded], self._at, os.RWF_DSYNC) != len(padded):
-                raise JournalFailed("short write to the journal")
-        except OSError as failure:
-            raise JournalFailed(*failure.args) from failure
-        self._at += len(padded)
+    def __init__(self, own_dir: Path, ref: str, keep: Keep = keep_nothing) -> None:
+        """Start a round: what the files hold must have been recovered before."""
+        self._own_dir = own_dir
+        self._ref = ref
+        self._keep = keep
+        self._epoch = os.urandom(_EPOCH_BYTES)
+        self._checksum = journal_record.FIRST
+        self._tip: CommitId | None = None  # of the newest record
+        with ExitStack() as exits:
+            self._files = [JournalFile(path) for path in paths(own_dir)]
+            for each in self._files:
+                exits.callback(each.close)
+            for each in self._files:
+                each.prepare()
+            exits.pop_all()
+        self._size_bytes = max(each.size_bytes for each in self._files)
+        self._turned_at = time.monotonic()
+        self._freeing: threading.Thread | None = None
+        self._failure: Exception | None = None
 
-    def records(self) -> Iterator[Record]:
-        """Yield the whole records; stops at the first that is not, or is of an older round."""
-        at, last = 0, -1
-        while head := os.pread(self._handle, _HEAD.size, at):
-            if len(head) < _HEAD.size:
-                return
-            magic, number, length, old, new, crc = _HEAD.unpack(head)
-            if magic != _MAGIC or number <= last or length > self.size_bytes:
-                return
-            pack = os.pread(self._handle, length, at + _HEAD.size)
-            if len(pack) != length or crc != zlib.crc32(pack, zlib.crc32(head[:-4])):
-                return
-            yield Record(
-                number=number,
-                old=CommitId(old.decode()) if old.strip(b"0") else None,
-                new=CommitId(new.decode()),
-                pack=pack,
-            )
-            last = number
-            size = _HEAD.size + length
-            at += size + -size % _BLOCK
+    @property
+    def tip(self) -> CommitId | None:
+        """What the newest record of this round says; None when there is none yet."""
+        return self._tip
+
+    def has_room(self, pack: bytes) -> bool:
+        return self._files[0].has_room(journal_record.size_of(self._ref, len(pack)))
+
+    def takes(self, pack: bytes) -> bool:
+        """Whether a pack fits; turns to the other file when this one is full."""
+        if not self.has_room(pack):
+            self._turn()
+        return self.has_room(pack)
+
+    def append(self, old: CommitId | None, new: CommitId, pack: bytes = b"") -> None:
+        """Write a record, durably; raises `JournalFailed`, and then it is of no use any more."""
+        record = Record(
+            epoch=self._epoch, before=self._checksum, ref=self._ref, old=old, new=new, pack=pack
+        )
+        blocks, checksum = journal_record.encode(record)
+        self._files[0].append(blocks)
+        self._checksum, self._tip = checksum, new
+
+    def note(self, tip: CommitId) -> None:
+        """Say where the ref is, when that is no record's doing; its objects must be durable."""
+        if self.takes(b""):
+            self.append(None, tip)
 
     def close(self) -> None:
-        os.close(self._handle)
+        """Leave nothing to recover, if the disk lets us; else the next start recovers it."""
+        try:
+            self._wait()
+            durable.sync_file_system(self._own_dir)
+            self._remember(self._tip)
+            for each in reversed(self._files):  # the older one first, so that what is left is new
+                each.clear()
+        except (OSError, TinkError) as failure:
+            _LOG.warning("the journal is left for the next start: %s", failure)
+        self.abandon()
 
+    def abandon(self) -> None:
+        """Close the files as they are."""
+        if self._freeing is not None:
+            self._freeing.join()
+            self._freeing = None
+        for each in self._files:
+            each.close()
 
-def _encode(record: Record) -> bytes:
-    old = (record.old or "0" * 40).encode()
-    head = _HEAD.pack(_MAGIC, record.number, len(record.pack), old, record.new.encode(), 0)[:-4]
-    crc = zlib.crc32(record.pack, zlib.crc32(head))
-    return head + struct.pack(">L", crc) + record.pack
+    def _turn(self) -> None:
+        self._wait()
+        self._files.reverse()
+        now = time.monotonic()
+        if now - self._turned_at < _SHORT_TURN_SECONDS:
+            self._size_bytes = min(self._size_bytes * 2, SIZE_LIMIT_BYTES)
+        self._turned_at = now
+        self._freeing = threading.Thread(target=self._free, args=(self._tip,), name="store-journal")
+        self._freeing.start()
+
+    def _free(self, tip: CommitId | None) -> None:
+        try:
+            durable.sync_file_system(self._own_dir)
+            self._remember(tip)
+            self._files[1].prepare(self._size_bytes)
+        except (OSError, TinkError) as failure:
+            self._failure = failure
+
+    def _remember(self, tip: CommitId | None) -> None:
+        if tip is not None:
+            self._keep(self._ref, tip)
+
+    def _wait(self) -> None:
+        if self._freeing is not None:
+            self._freeing.join()
+            self._freeing = None
+        if self._failure is not None:
+            raise JournalFailed(*self._failure.args)

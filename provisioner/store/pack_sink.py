@@ -3,47 +3,62 @@
 Durable by the journal (one sync, see journal.py) or, where that can't be had or has
 failed, by the files themselves: pack and index, then their directory and the new ref,
 then the ref's directory; three syncs long, in an order that no power cut can upset.
+A journal that failed is begun anew, on new files, as soon as the disk lets us.
 """
 
 from __future__ import annotations
 
-import threading
+import logging
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from provisioner.errors import NotFound, Unavailable
+from provisioner.errors import TinkError
 from provisioner.model.ids import CommitId
-from provisioner.store import durable, pack
+from provisioner.store import durable, journal, journal_recovery
 from provisioner.store.group import FileChange, Staged, commit_text
-from provisioner.store.journal import SIZE_LIMIT_BYTES, JournalFailed, JournalFile, Record
+from provisioner.store.journal import Journal, Keep, keep_nothing
+from provisioner.store.journal_file import JournalFailed
 from provisioner.store.pack import Pack, PackBuilder
 from provisioner.store.pack_files import PackFiles
 from provisioner.store.ref_lock import RefLock
 from provisioner.store.repo import GitRepo
 from provisioner.store.tree import EMPTY_TREE, FILE_MODE, TREE_MODE, TreeEditor
 
-# Syncing a file system takes seconds where others write to it as well.  Journals that are
-# full sooner grow, so that nobody waits for that.
-_SHORT_TURN_SECONDS = 20.0
+# Between two tries to have a journal again; each writes 8 MB.
+_AGAIN_SECONDS = 1.0
+_AGAIN_LIMIT_SECONDS = 60.0
+
+_LOG = logging.getLogger(__name__)
 
 
 class PackSink:
     """Only for the holder of the writer's lock.  `sync` may be another thread's than the rest."""
 
-    def __init__(self, repo: GitRepo, ref: str, *, journal: bool = True) -> None:
-        """Repair what a power cut or a kill left behind, and go on from the ref."""
+    def __init__(
+        self, repo: GitRepo, ref: str, *, journal: bool = True, keep: Keep = keep_nothing
+    ) -> None:
+        """Repair what a power cut or a kill left behind, and go on from the ref.
+
+        `keep` remembers where the ref was before the journal, which remembers it, is cleared;
+        while there is no journal it is called for each group.
+        """
         self._repo = repo
         self._files = PackFiles(repo.objects_dir)
         self._files.remove_unfinished()
         self._ref = RefLock(repo.common_dir, ref, spares=repo.own_dir if journal else None)
         self._ref.clear_stale()
-        self._is_unsynced = False
+        self._keep = keep
+        self._is_unsynced = False  # whether groups rest on a journal that failed
         self._is_begun = self._is_moved = False  # how far the group is that is published now
-        self._journal: _Journal | None = None
+        self._journal: Journal | None = None
+        self._has_journal = journal  # or had one, and wants it again
+        self._again_at = 0.0
+        self._again_seconds = _AGAIN_SECONDS
         try:
             if journal:
-                self._journal = _Journal(repo, ref, self._files, self._ref)
+                journal_recovery.recover(repo, ref, keep)
+                self._begin_journal()
             self._files.let_go_all()
             self.reset(repo.resolve(ref))
         except BaseException:
@@ -54,7 +69,9 @@ class PackSink:
         self._ref.release()
         if tip is not None:
             # Somebody else's commit: git left its directories unsynced.
-            durable.sync_file_system(self._files.directory)
+            self._sync_file_system()
+            if self._journal is not None and self._journal.tip not in (None, tip):
+                self._note(tip)
         self._tip = tip
         root = self._repo.commit(tip).tree if tip else EMPTY_TREE
         self._trees = TreeEditor(root, lambda each: self._repo.object(each).content)
@@ -83,7 +100,7 @@ class PackSink:
         journal = self._journal
         self._is_begun = (
             journal is not None
-            and journal.has_room(content)
+            and journal.has_room(content.content)
             and self._ref.try_take(expected=staged.parent, new=staged.commit)
         )
         if self._is_begun:
@@ -93,17 +110,13 @@ class PackSink:
     def sync(self, staged: Staged) -> None:
         content = _pack_of(staged)
         if not self._is_begun:
+            if self._journal is None:
+                self._begin_journal_again(staged.parent)
             self._ref.take(expected=staged.parent, new=staged.commit)
         with self._releasing(content):
             self._is_moved = not self._by_journal(staged, content)
             if self._is_moved:
-                if self._is_unsynced:
-                    durable.sync_file_system(self._files.directory)
-                    self._is_unsynced = False
-                self._files.add_durably(content, self._ref.path)
-                self._ref.move()
-                durable.sync(self._ref.directory)
-                self._files.let_go(content)
+                self._by_files(staged, content)
 
     def end(self, staged: Staged) -> None:
         if not self._is_moved:
@@ -118,20 +131,79 @@ class PackSink:
         self._files.close()
 
     def _by_journal(self, staged: Staged, content: Pack) -> bool:
+        """Whether the journal took the group; what it does not take is left to the files."""
         if self._journal is None:
             return False
         try:
+            if not self._journal.takes(content.content):
+                return False
             if not self._is_begun:
-                if not self._journal.takes(content):
-                    return False
                 self._files.add(content)
-            self._journal.append(staged.parent, staged.commit, content)
-        except JournalFailed:
-            # A file whose sync failed once can't be trusted again: go on without it.
-            self._journal = None
-            self._is_unsynced = True
-            raise
+            self._journal.append(staged.parent, staged.commit, content.content)
+        except JournalFailed as failure:
+            self._give_up_journal(failure)
+            return False
         return True
+
+    def _by_files(self, staged: Staged, content: Pack) -> None:
+        if self._is_unsynced:
+            self._sync_file_system()
+        self._files.add_durably(content, self._ref.path)
+        self._ref.move()
+        durable.sync(self._ref.directory)
+        self._files.let_go(content)
+        if self._journal is not None:
+            self._note(staged.commit)
+        if self._journal is None and self._has_journal:
+            self._keep(self._ref.ref, staged.commit)
+
+    def _note(self, tip: CommitId) -> None:
+        """Have the journal say where the ref is: its newest record is what is remembered."""
+        assert self._journal is not None
+        try:
+            self._journal.note(tip)
+        except JournalFailed as failure:
+            self._give_up_journal(failure)
+
+    def _sync_file_system(self) -> None:
+        durable.sync_file_system(self._files.directory)
+        self._is_unsynced = False
+
+    def _give_up_journal(self, failure: JournalFailed) -> None:
+        """Go on without: a file whose sync failed once can't be trusted again."""
+        _LOG.warning("the journal failed; each group takes three syncs now: %s", failure)
+        assert self._journal is not None
+        self._journal.abandon()
+        self._journal = None
+        self._is_unsynced = True
+        self._again_at = time.monotonic() + self._again_seconds
+
+    def _begin_journal_again(self, tip: CommitId | None) -> None:
+        """Have a journal of new files, now and then; what the old ones hold is synced first."""
+        if not self._has_journal or time.monotonic() < self._again_at:
+            return
+        try:
+            self._sync_file_system()
+            if tip is not None:
+                self._keep(self._ref.ref, tip)
+            for path in journal.paths(self._repo.own_dir):
+                path.unlink(missing_ok=True)
+        except (OSError, TinkError) as failure:
+            self._put_journal_off(failure)
+        else:
+            self._begin_journal()
+
+    def _begin_journal(self) -> None:
+        try:
+            self._journal = Journal(self._repo.own_dir, self._ref.ref, self._keep)
+            self._again_seconds = _AGAIN_SECONDS
+        except OSError as failure:
+            self._put_journal_off(failure)
+
+    def _put_journal_off(self, failure: Exception) -> None:
+        self._again_seconds = min(2 * self._again_seconds, _AGAIN_LIMIT_SECONDS)
+        self._again_at = time.monotonic() + self._again_seconds
+        _LOG.warning("there is no journal; each group takes three syncs now: %s", failure)
 
     @contextmanager
     def _releasing(self, content: Pack) -> Iterator[None]:
@@ -155,122 +227,3 @@ def _add_folder(builder: PackBuilder, files: Iterable[tuple[str, bytes]]) -> byt
         for name, content in sorted(files)
     ]
     return builder.add("tree", b"".join(entries))
-
-
-class _Journal:
-    """Two journal files that take turns: one is written, the other is made free again."""
-
-    def __init__(self, repo: GitRepo, ref: str, files: PackFiles, lock: RefLock) -> None:
-        self._own_dir = repo.own_dir
-        self._journals = [JournalFile(self._own_dir / f"journal-{each}") for each in (0, 1)]
-        try:
-            newest = _recover(repo, ref, files, lock, self._journals)
-            for each in self._journals:
-                each.prepare()
-        except BaseException:
-            for each in self._journals:
-                each.close()
-            raise
-        self._number = max(time.time_ns(), newest + 1)
-        self._size_bytes = max(each.size_bytes for each in self._journals)
-        self._turned_at = time.monotonic()
-        self._freeing: threading.Thread | None = None
-        self._failure: OSError | None = None
-
-    def takes(self, content: Pack) -> bool:
-        """Whether a pack fits; turns to the other journal when this one is full."""
-        if not self.has_room(content):
-            self._turn()
-        return self.has_room(content)
-
-    def has_room(self, content: Pack) -> bool:
-        return self._journals[0].has_room(len(content.content))
-
-    def append(self, old: CommitId | None, new: CommitId, content: Pack) -> None:
-        self._number += 1
-        record = Record(number=self._number, old=old, new=new, pack=content.content)
-        self._journals[0].append(record)
-
-    def close(self) -> None:
-        """Leave nothing to recover."""
-        self._wait()
-        durable.sync_file_system(self._own_dir)
-        for each in self._journals:
-            each.prepare()
-            each.close()
-
-    def _turn(self) -> None:
-        self._wait()
-        self._journals.reverse()
-        now = time.monotonic()
-        if now - self._turned_at < _SHORT_TURN_SECONDS:
-            self._size_bytes = min(self._size_bytes * 2, SIZE_LIMIT_BYTES)
-        self._turned_at = now
-        self._freeing = threading.Thread(target=self._free, name="store-journal")
-        self._freeing.start()
-
-    def _free(self) -> None:
-        try:
-            durable.sync_file_system(self._own_dir)
-            self._journals[1].prepare(self._size_bytes)
-        except OSError as failure:
-            self._failure = failure
-
-    def _wait(self) -> None:
-        if self._freeing is not None:
-            self._freeing.join()
-            self._freeing = None
-        if self._failure is not None:
-            raise JournalFailed(*self._failure.args)
-
-
-def _recover(
-    repo: GitRepo,
-    ref: str,
-    files: PackFiles,
-    lock: RefLock,
-    journals: list[JournalFile],
-) -> int:
-    """Make again what the journal says was acknowledged; return the newest record's number."""
-    records = sorted(
-        (record for journal in journals for record in journal.records()), key=_number_of
-    )
-    if not records:
-        return 0
-    last = records[-1]
-    try:
-        found = repo.resolve(ref)
-    except Unavailable:
-        found = None  # the ref's file is empty: its name reached the disk before its content
-        (repo.common_dir / ref).unlink()
-    for record in records:
-        wanted = pack.reindex(record.pack)
-        # Where the ref does not lead to it, a gc under way may be about to delete what is there.
-        if found != last.new or not files.has(wanted):
-            files.add(wanted)
-    ours = {each for record in records for each in (record.old, record.new)}
-    if found != last.new and (found is None or _is_behind(repo, found, last.new, ours)):
-        lock.take(expected=found, new=last.new)
-        lock.move()
-    durable.sync_file_system(files.directory)
-    return last.number
-
-
-def _number_of(record: Record) -> int:
-    return record.number
-
-
-def _is_behind(repo: GitRepo, found: CommitId, new: CommitId, ours: set[CommitId | None]) -> bool:
-    """Whether the ref is where it was before, or nowhere, and not where somebody else put it.
-
-    It may be far behind: at what the spare file held earlier that is the ref now.
-    """
-    return found in ours or not _is_commit(repo, found) or repo.is_ancestor(found, new)
-
-
-def _is_commit(repo: GitRepo, commit: CommitId) -> bool:
-    try:
-        repo.commit(commit)
-    except (NotFound, Unavailable):
-        return False
-    return True

@@ -8,6 +8,7 @@ of the two names in a power cut.)
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -105,11 +106,8 @@ class RefLock:
 
     def clear_stale(self) -> None:
         """Remove the lock of an earlier life; only for the one who may write the ref."""
-        try:
-            if is_writers(self.path.stat()):
-                self.path.unlink()
-        except FileNotFoundError:
-            return
+        if self._is_ours():
+            self.path.unlink()
 
     def take(self, *, expected: CommitId | None, new: CommitId) -> None:
         """Lock the ref if it is at `expected`, ready to `move` to `new`."""
@@ -124,10 +122,14 @@ class RefLock:
 
     def try_take(self, *, expected: CommitId | None, new: CommitId) -> bool:
         """Like `take`; returns False when somebody holds the lock."""
+        content = f"{new}\n".encode()
         try:
-            self._create(f"{new}\n".encode())
+            self._create(content)
         except FileExistsError:
-            return False
+            if not self._is_ours():
+                return False
+            self.path.unlink()  # it could not be removed when it was given up
+            self._create(content)
         try:
             found = read_ref(self._common_dir, self.ref)
             if found != expected:
@@ -146,6 +148,12 @@ class RefLock:
         """Give up what `take` took, if it was not moved."""
         self.clear_stale()
 
+    def _is_ours(self) -> bool:
+        try:
+            return is_writers(self.path.stat())
+        except FileNotFoundError:
+            return False
+
     def _create(self, content: bytes) -> None:
         if self._spares is not None:
             try:
@@ -153,16 +161,18 @@ class RefLock:
                 return
             except FileExistsError:
                 raise
-            except FileNotFoundError:
-                pass  # the folder of the ref
             except OSError:
-                self._spares = None  # the plain way says what is the matter, if anything
+                pass  # the plain way says what is the matter, if anything
         try:
             handle = os.open(self.path, _CREATE, _MODE)
         except FileNotFoundError:  # git packed the refs, and removed the empty folder `a` of `a/b`
             self.directory.mkdir(parents=True, exist_ok=True)
             handle = os.open(self.path, _CREATE, _MODE)
         try:
-            os.write(handle, content)
+            if os.write(handle, content) != len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+        except OSError:
+            self.path.unlink(missing_ok=True)
+            raise
         finally:
             os.close(handle)

@@ -10,6 +10,7 @@ and is about to read it, finds it rewritten.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 from functools import cache
 from itertools import cycle
@@ -40,7 +41,8 @@ class SpareFiles:
             _make(spare, self._mode)
             handle = os.open(spare, os.O_WRONLY | os.O_CLOEXEC)
         try:
-            os.write(handle, content)
+            if os.write(handle, content) != len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(spare))
         finally:
             os.close(handle)
         _rename(spare, path, _NO_REPLACE)

@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from itertools import islice
 from queue import SimpleQueue
 
@@ -65,7 +66,7 @@ class StatusWriter:
         clock: Callable[[], float] = time.time,
         writer: str = "tinkgit",
         on_published: OnPublished | None = None,
-        make_sink: Callable[[GitRepo, str], Sink] = PackSink,
+        make_sink: Callable[[GitRepo, str], Sink] | None = None,
         load: Callable[[StatusStore], StatusView] = checkpoint.load,
         memory: Memory | None = None,
     ) -> None:
@@ -77,6 +78,7 @@ class StatusWriter:
         with ExitStack() as exits:
             exits.callback(WriterLock(repo.own_dir).release)
             exits.callback(self._remember)
+            make_sink = make_sink or partial(PackSink, keep=self.memory.keep)
             self._sink = make_sink(repo, self._ref)
             exits.callback(self._sink.close)
             self._data = DataWriter(repo)
