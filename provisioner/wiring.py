@@ -39,6 +39,7 @@ from provisioner.services import metrics as metrics_service
 from provisioner.services.clock import SystemClock, WorkflowIds
 from provisioner.services.conditions import Conditions
 from provisioner.services.follower import Follower, NoWriter
+from provisioner.services.heard_time import HeardTime
 from provisioner.services.provisioner import Provisioner
 from provisioner.services.reconciler import Outcome, Reconciler
 from provisioner.services.remotes import DesiredTip, RemoteSync
@@ -47,7 +48,7 @@ from provisioner.services.snapshots import Snapshots
 from provisioner.services.stored_files import StoredFiles
 from provisioner.services.timeouts import Timeouts
 from provisioner.services.watcher import RefWatcher
-from provisioner.store import checkpoint, clone, remote_url
+from provisioner.store import checkpoint, clone, elapsed, remote_url
 from provisioner.store.begin import NoStatusBranch
 from provisioner.store.desired_store import DesiredStore
 from provisioner.store.memory import Memory
@@ -139,8 +140,12 @@ class Server:
             is_fetched = _first_fetch(sync)
         timeouts = Timeouts(
             clock=clock,
+            heard=HeardTime(clock, lambda: not conditions.stops_writing),
             view=lambda: snapshots.current.status,
             grace_seconds=settings.grace_seconds,
+            is_waiting=snapshots.is_waiting,
+            noted=elapsed.read(repo.own_dir),
+            note=lambda found: elapsed.write(repo.own_dir, found),
         )
 
         def published(view: StatusView, changed: tuple[WorkflowId, ...]) -> None:
@@ -201,6 +206,7 @@ class Server:
                 clock=clock,
                 threads=threads,
                 contact=timeouts.contact,
+                deadlines=timeouts,
             ),
             stored=StoredFiles(writer.store),
             metrics=metrics,

@@ -165,12 +165,14 @@ class Worker:
                 had_sha256 = self._bring_data(run)
             except (DataRefused, OSError, wire.WireError, ServerRefused) as error:
                 problem = f"{action.FAILED_MESSAGE}: the ephemeral data did not arrive: {error}"
-            self._report(
+            begun = self._report(
                 run,
                 action.RUNNING,
                 "start",
                 Outcome(action_status=action.RUNNING, message=action.STARTED_MESSAGE),
             )
+            if begun.workflow_state in action.FINAL_STATES:
+                raise Cancelled  # it ended before the answer came
         if problem:
             return self._report_end(run, Outcome(action_status=action.FAILED, message=problem))
         seconds = self._config.heartbeat_seconds

@@ -8,9 +8,9 @@ from provisioner.cli import options, printing, table, workflow_views
 from provisioner.cli.options import Shape
 from provisioner.cli.site import Site
 from provisioner.errors import NotFound
-from provisioner.model.ids import WorkflowId
 from provisioner.model.state import State
-from provisioner.model.views import LiveWorkflow
+from provisioner.model.views import DesiredState, LiveWorkflow, Snapshot
+from provisioner.services.queries import Queries
 
 
 @click.command
@@ -43,11 +43,17 @@ def list_workflows(*, with_deleted: bool, shape: Shape) -> None:
     """List the workflows, newest last."""
     with Site.opened(options.where()) as site:
         found = _all(site) if with_deleted else _not_deleted(site)
+        queries = _queries_of_waiting(site, found) if shape.form == "wide" else None
         listed = printing.Listed(
             columns=workflow_views.LIST_COLUMNS,
             rows=lambda entry: [workflow_views.list_row(entry)],
-            wide_columns=workflow_views.LIST_COLUMNS_WIDE,
-            wide_rows=lambda entry: [workflow_views.list_row_wide(entry)],
+            wide_columns=(*workflow_views.LIST_COLUMNS_WIDE, *table.columns("Waiting Reason")),
+            wide_rows=lambda entry: [
+                [
+                    *workflow_views.list_row_wide(entry),
+                    queries.waiting_reason(entry.id) if queries else "",
+                ]
+            ],
             ids=lambda entry: [entry.id],
             data=workflow_views.workflow_data,
             classic_data=lambda entry: workflow_views.classic_data(entry, None),
@@ -63,18 +69,26 @@ def state(*, ids: tuple[str, ...], form: str) -> None:
     """Print how far each workflow has come."""
     with Site.opened(options.where()) as site:
         entries = [site.workflow(each) for each in ids]
-        waits_for = _waits_for(site, entries)
+        queries = _queries_of_waiting(site, entries)
+        reasons = {each.id: queries.waiting_reason(each.id) if queries else "" for each in entries}
+        blockers = {each.id: queries.blocker_of(each.id) if queries else None for each in entries}
         if form in ("json", "yaml"):
             told = [
-                workflow_views.state_data(each) | {"waits_for": waits_for.get(each.id, "")}
+                workflow_views.state_data(each)
+                | {
+                    "waits_for": blockers[each.id] or "",
+                    "waiting_reason": reasons[each.id],
+                }
                 for each in entries
             ]
             printing.print_data(printing.one_or_all(told), form)
             return
         for entry in entries:
             rows = workflow_views.state_rows(entry, is_wide=form == "wide")
-            if entry.id in waits_for:
-                rows.append(("Waits For Workflow", waits_for[entry.id]))
+            if blockers[entry.id]:
+                rows.append(("Waits For Workflow", blockers[entry.id]))
+            if reasons[entry.id] and (blockers[entry.id] or form == "wide"):
+                rows.append(("Waiting Reason", reasons[entry.id]))
             click.echo(table.draw(workflow_views.STATE_COLUMNS, rows), nl=False)
 
 
@@ -121,22 +135,19 @@ def _listed(site: Site, *, with_text: bool = False) -> printing.Listed[LiveWorkf
     )
 
 
-def _waits_for(site: Site, entries: list[LiveWorkflow]) -> dict[WorkflowId, WorkflowId]:
-    """The older workflow that the next worker is busy with, where there is one.
-
-    Reads the whole branch, and so only where a workflow stands between two actions.
-    """
-    due = {
-        entry.id: entry.record.actions[entry.context.due_index].worker_id
-        for entry in entries
-        if entry.context.due_index is not None
+def _queries_of_waiting(site: Site, entries: list[LiveWorkflow]) -> Queries | None:
+    """Questions to the whole branch, and so only where a workflow stands between two actions."""
+    waits = (
+        entry.context.due_index is not None
         and entry.context.current_action_state is not State.RUNNING
-    }
-    if not due:
-        return {}
+        for entry in entries
+    )
+    return _queries(site) if any(waits) else None
+
+
+def _queries(site: Site) -> Queries:
     view = site.status.load(site.status_commit)
-    heads = {workflow: view.head_of_queue(worker) for workflow, worker in due.items()}
-    return {workflow: head for workflow, head in heads.items() if head and head != workflow}
+    return Queries(Snapshot(desired=DesiredState(), status=view))
 
 
 def _all(site: Site) -> list[LiveWorkflow]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from provisioner.documents import json_text, schema_check
 from provisioner.documents.json_text import NotJson
+from provisioner.documents.workflow_text import LONGEST_SECONDS
 from provisioner.documents.yaml_reader import Document, Path, Place
 from provisioner.model.hardware import Hardware, Interface, Source
 from provisioner.model.ids import (
@@ -187,11 +188,17 @@ def decode_request(
     if "id" in data:
         identity = WorkflowId(read_uuid(problems, ("id",), data["id"], code="workflow.id"))
     hardware = data.get("hardware", {})
+    start_timeout = data.get("start_timeout")
+    if start_timeout is not None:
+        start_timeout = min(int(start_timeout), LONGEST_SECONDS)  # 600.0 is an integer
     request = WorkflowRequest(
         id=identity,
         template=data["template"],
         hardware=hardware,
-        digest=request_digest(data["template"], hardware, identity=identity),
+        start_timeout_seconds=start_timeout,
+        digest=request_digest(
+            data["template"], hardware, identity=identity, start_timeout=start_timeout
+        ),
         source=source,
     )
     return None if problems.has_errors else request, problems.in_reading_order()
@@ -203,11 +210,14 @@ def request_digest(
     *,
     identity: str | None,
     hardware_ref: str = "",
+    start_timeout: int | None = None,
 ) -> str:
     """Name the meaning of a request; comments, layout and the order of keys don't count."""
-    meaning = {"hardware": hardware, "id": identity, "template": template}
+    meaning: dict[str, object] = {"hardware": hardware, "id": identity, "template": template}
     if hardware_ref:
         meaning["hardware_ref"] = hardware_ref
+    if start_timeout is not None:
+        meaning["start_timeout"] = start_timeout
     text = _encode_meaning(meaning)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -87,7 +87,11 @@ def _workflow(request: WorkflowRequest) -> Mapping[str, object]:
     spec["hardwareMap"] = {name: _text(value) for name, value in request.hardware.items()}
     if request.disabled:
         spec["disabled"] = True
-    return _object("Workflow", PurePosixPath(request.source.path).stem, spec)
+    exported = _object("Workflow", PurePosixPath(request.source.path).stem, spec)
+    if request.start_timeout_seconds is not None:
+        seconds = str(request.start_timeout_seconds)
+        exported["metadata"]["annotations"] = {kubernetes.START_TIMEOUT_ANNOTATION: seconds}
+    return exported
 
 
 def _text(value: object) -> str:

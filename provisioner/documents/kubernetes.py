@@ -13,6 +13,7 @@ from typing import Any
 
 from provisioner.documents import classic, schema_check, template_text
 from provisioner.documents.classic import NetbootNames, Problems
+from provisioner.documents.workflow_text import LONGEST_SECONDS
 from provisioner.documents.yaml_reader import Document, Path
 from provisioner.model.hardware import Hardware, Source
 from provisioner.model.ids import (
@@ -33,6 +34,8 @@ KINDS = ("Hardware", "Template", "Workflow")
 DEFAULT_NAMESPACE = "default"
 # Where an exported machine keeps its id, so that it has the same when it comes back.
 ID_ANNOTATION = "tinkgit.dev/id"
+# What a Workflow of Kubernetes has no field for.
+START_TIMEOUT_ANNOTATION = "tinkgit.dev/start-timeout"
 
 _NETBOOT = NetbootNames(allow_pxe="allowPXE", allow_workflow="allowWorkflow")
 _CLASSIC_NETBOOT = {"allowPXE": "allow_pxe", "allowWorkflow": "allow_workflow"}
@@ -241,17 +244,38 @@ def _request(
         identity = WorkflowId(parse_uuid(str(metadata.get("uid"))))
     template, device_map = spec["templateRef"], spec.get("hardwareMap", {})
     reference = spec.get("hardwareRef", "")
+    start_timeout = _start_timeout(problems, (*where, "metadata", "annotations"), metadata)
+    if start_timeout is not None and start_timeout < 0:
+        return
     yield WorkflowRequest(
         id=identity,
         template=template,
         hardware=device_map,
         hardware_ref=reference,
         disabled=spec.get("disabled", False),
+        start_timeout_seconds=start_timeout,
         digest=classic.request_digest(
-            template, device_map, identity=identity, hardware_ref=reference
+            template,
+            device_map,
+            identity=identity,
+            hardware_ref=reference,
+            start_timeout=start_timeout,
         ),
         source=source,
     )
+
+
+def _start_timeout(problems: Problems, where: Path, metadata: Mapping[str, Any]) -> int | None:
+    """Read the annotation, which is a text; a bad one is a problem, and -1."""
+    text = _map(metadata.get("annotations")).get(START_TIMEOUT_ANNOTATION)
+    if text is None:
+        return None
+    if isinstance(text, str) and text.isascii() and text.isdecimal() and len(text) <= 18:
+        return min(int(text), LONGEST_SECONDS)
+    told = f"expected a text of seconds, found {schema_check.describe(text)}"
+    hint = f'{START_TIMEOUT_ANNOTATION}: "600"'
+    problems.add((*where, START_TIMEOUT_ANNOTATION), "workflow.start-timeout", told, hint=hint)
+    return -1
 
 
 def _map(value: object) -> Mapping[str, Any]:

@@ -107,6 +107,10 @@ def _minimum(least: float, _: Mapping[str, Any]) -> Accepts:
     return lambda value: type(value) in (int, float) and value >= least
 
 
+def _maximum(most: float, _: Mapping[str, Any]) -> Accepts:
+    return lambda value: type(value) in (int, float) and value <= most
+
+
 def _min_length(least: int, _: Mapping[str, Any]) -> Accepts:
     return lambda value: type(value) is str and len(value) >= least
 
@@ -128,6 +132,7 @@ _KEYWORDS: Mapping[str, Callable[[Any, Mapping[str, Any]], Accepts]] = {
     "enum": _enum,
     "pattern": _pattern,
     "minimum": _minimum,
+    "maximum": _maximum,
     "minLength": _min_length,
     "maxLength": _max_length,
     "minItems": _min_items,

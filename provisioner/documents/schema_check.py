@@ -226,6 +226,10 @@ def _too_small(error: ValidationError, _: str) -> tuple[str, str, str]:
     return "value", f"{error.instance} is less than {error.validator_value}", ""
 
 
+def _too_large(error: ValidationError, _: str) -> tuple[str, str, str]:
+    return "value", f"{error.instance} is more than {error.validator_value}", ""
+
+
 _EXPLANATIONS: dict[str, Callable[[ValidationError, str], tuple[str, str, str]]] = {
     "type": _wrong_type,
     "required": _required,
@@ -235,6 +239,7 @@ _EXPLANATIONS: dict[str, Callable[[ValidationError, str], tuple[str, str, str]]]
     "minItems": _too_short,
     "maxLength": _too_long,
     "minimum": _too_small,
+    "maximum": _too_large,
 }
 
 

@@ -17,7 +17,12 @@ from provisioner.documents.yaml_composer import Stopped
 from provisioner.documents.yaml_reader import Document, Path
 from provisioner.model.ids import HardwareId
 from provisioner.model.problem import InvalidInput, Problem, Severity
-from provisioner.model.workflow import DEFAULT_ACTION_TIMEOUT_SECONDS, Action
+from provisioner.model.workflow import (
+    DEFAULT_ACTION_TIMEOUT_SECONDS,
+    DEFAULT_MAX_ATTEMPTS,
+    MAX_ATTEMPTS_LIMIT,
+    Action,
+)
 
 VERSION = "0.1"
 # Stand for expressions in a template that is checked before it is rendered: the private
@@ -27,7 +32,7 @@ NAME_LIMIT_BYTES = 200  # a name of 200 bytes is refused already
 # 68 years: classic tink took any 64-bit number; ours are added to dates.
 LONGEST_SECONDS = 2**31 - 1
 
-_WORKFLOW = ("version", "name", "id", "global_timeout", "tasks")
+_WORKFLOW = ("version", "name", "id", "global_timeout", "start_timeout", "tasks")
 _TASK = ("name", "worker", "actions", "volumes", "environment")
 _ACTION = (
     "name",
@@ -39,6 +44,7 @@ _ACTION = (
     "volumes",
     "environment",
     "pid",
+    "max_attempts",
 )
 
 
@@ -55,6 +61,7 @@ class ParsedAction:
     volumes: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     pid: str = ""
+    max_attempts: int = DEFAULT_MAX_ATTEMPTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +80,7 @@ class ParsedWorkflow:
     version: str
     name: str
     global_timeout_seconds: int
+    start_timeout_seconds: int
     tasks: tuple[ParsedTask, ...]
     warnings: tuple[Problem, ...] = ()
 
@@ -98,6 +106,7 @@ class ParsedWorkflow:
                 volumes=action.volumes,
                 environment=action.environment,
                 pid=action.pid,
+                max_attempts=action.max_attempts,
             )
             for index, (task, action, worker) in enumerate(pairs)
         )
@@ -158,6 +167,7 @@ def _read_workflow(reader: FieldReader, document: Document) -> tuple[ParsedWorkf
         version=top.text("version"),
         name=top.text("name"),
         global_timeout_seconds=min(max(top.integer("global_timeout"), 0), LONGEST_SECONDS),
+        start_timeout_seconds=min(top.integer("start_timeout"), LONGEST_SECONDS),
         tasks=tuple(
             _read_task(reader, document, places, where=where, value=value)
             for where, value in top.items("tasks", "[]workflow.Task")
@@ -210,6 +220,7 @@ def _read_action(
         volumes=merged_volumes(volumes, fields.texts("volumes")),
         environment=tuple(sorted({**environment, **fields.text_map("environment")}.items())),
         pid=fields.text("pid"),
+        max_attempts=fields.integer("max_attempts") or DEFAULT_MAX_ATTEMPTS,
     )
 
 
@@ -234,6 +245,9 @@ def _check_rules(workflow: ParsedWorkflow, places: _Places, *, rendered: bool) -
     if workflow.version != VERSION and (rendered or not _is_open(workflow.version)):
         text = f"invalid template version: {workflow.version}"
         top.problem("version", "template.version", text, hint=f'write version: "{VERSION}"')
+    if workflow.start_timeout_seconds < 0:
+        text = f"start_timeout cannot be negative: {workflow.start_timeout_seconds}"
+        top.problem("start_timeout", "template.start-timeout", text, hint="leave it out to wait")
     if not workflow.tasks:
         top.problem("tasks", "template.tasks", "template must have at least one task defined")
     elif not any(task.actions for task in workflow.tasks):
@@ -263,6 +277,9 @@ def _check_actions(task: ParsedTask, action_fields: list[FieldsOf], *, rendered:
             text = f"two actions in a task cannot have same name: {action.name}"
             fields.problem("name", "template.duplicate", text)
         names.add(action.name)
+        if not 1 <= action.max_attempts <= MAX_ATTEMPTS_LIMIT:
+            text = f"max_attempts is a number from 1 to {MAX_ATTEMPTS_LIMIT}"
+            fields.problem("max_attempts", "template.max-attempts", text)
         for volume in action.volumes:
             if ":" not in volume and (rendered or not _is_open(volume)):
                 text = f"volume {volume[:300]!r} has no colon"

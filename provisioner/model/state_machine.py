@@ -170,6 +170,23 @@ def evolve(now: WorkflowContext, event: WorkflowEvent) -> WorkflowContext:
     return replace(now, event_count=number, updated_at=event.at, **changes)  # type: ignore[arg-type]  # fields by name
 
 
+def end_of_attempts(
+    now: WorkflowContext, actions: tuple[Action, ...], report: ActionReported
+) -> ActionReported | None:
+    """What is recorded in place of the start of a run that is one too many.
+
+    An action that reboots its machine would else be served for ever.  The runs that the
+    history holds count, whoever wrote it; a repeated report and a container that a worker
+    finds again are no new run.  Not a rule of `decide`: older histories hold more runs.
+    """
+    limit = actions[report.action_index].max_attempts
+    if report.action_status is not State.RUNNING or report.attempt <= limit:
+        return None
+    times = "once" if now.attempt == 1 else f"{now.attempt} times"
+    message = f"Action Failed: it was begun {times} and did not end; max_attempts is {limit}"
+    return replace(report, action_status=State.FAILED, attempt=now.attempt, message=message)
+
+
 def replay(begun: WorkflowContext, events: Iterable[WorkflowEvent]) -> WorkflowContext:
     return reduce(evolve, events, begun)
 

@@ -9,14 +9,16 @@ from provisioner.model.hardware import Source
 from provisioner.model.ids import BlobId, CommitId, HardwareId, TemplateId, WorkflowId
 
 DEFAULT_ACTION_TIMEOUT_SECONDS = 3600
+DEFAULT_MAX_ATTEMPTS = 5
+MAX_ATTEMPTS_LIMIT = 100  # each is a boot of the machine or a crash of its engine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkflowRequest:
     """One file of `workflows/`.  `hardware` is the device map of `-r`.
 
-    `digest` names the meaning (template, device map, id): comments and layout do not
-    count, so reformatting a request is no edit.
+    `digest` names the meaning (template, device map, id, start_timeout): comments and
+    layout do not count, so reformatting a request is no edit.
     """
 
     id: WorkflowId | None
@@ -24,6 +26,7 @@ class WorkflowRequest:
     hardware: Mapping[str, object]
     hardware_ref: str = ""  # Kubernetes era: the Hardware that `.Hardware` shows
     disabled: bool = False
+    start_timeout_seconds: int | None = None  # None: as the template says
     digest: str
     source: Source
 
@@ -45,6 +48,7 @@ class Action:
     volumes: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()  # sorted by name
     pid: str = ""
+    max_attempts: int = DEFAULT_MAX_ATTEMPTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +85,7 @@ class WorkflowRecord:
     actions: tuple[Action, ...]
     workers: tuple[WorkerAddress, ...]
     hardware: Mapping[str, Mapping[str, object]]
+    start_timeout_seconds: int = 0  # 0: it waits as long as it takes
 
 
 def queue_order(record: WorkflowRecord) -> tuple[int, str, WorkflowId]:

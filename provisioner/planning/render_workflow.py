@@ -58,6 +58,7 @@ def render_workflow(
         for task, machine in zip(made.tasks, workers, strict=True)
         if not task.is_empty
     }
+    start_timeout = request.start_timeout_seconds
     record = WorkflowRecord(
         id=new.id,
         name=made.name,
@@ -71,6 +72,9 @@ def render_workflow(
         device_map=request.hardware,
         created_at=new.created_at,
         global_timeout_seconds=made.global_timeout_seconds,
+        start_timeout_seconds=(
+            made.start_timeout_seconds if start_timeout is None else start_timeout
+        ),
         actions=actions,
         workers=tuple(
             WorkerAddress(id=machine.id, macs=machine.macs, ips=machine.ips)

@@ -41,6 +41,7 @@ class Made:
     text: str
     name: str
     global_timeout_seconds: int
+    start_timeout_seconds: int
     tasks: tuple[MadeTask, ...]
     actions_for: Callable[[Sequence[HardwareId]], tuple[Action, ...]]
 
@@ -103,6 +104,7 @@ class Shape:
                         ]
                     ),
                     pid=action.pid,
+                    max_attempts=action.max_attempts,
                 )
                 actions.append(made)
         return tuple(actions)
@@ -190,6 +192,7 @@ def _made(
         text=text,
         name=parsed.name,
         global_timeout_seconds=parsed.global_timeout_seconds,
+        start_timeout_seconds=parsed.start_timeout_seconds,
         tasks=tuple(
             [
                 MadeTask(

@@ -1,4 +1,9 @@
-"""What time is it?  The server's clock is the only one that events and time-outs know."""
+"""What time is it, and how much time has passed?  Two questions, two hands of one clock.
+
+`now` is what people read in events; NTP, an operator or a resumed machine may set it to
+anything at any moment, so no duration ever comes from it.  `monotonic` only goes on, and
+means nothing to another start of the machine.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +23,17 @@ class Clock(Protocol):
         """Seconds since 1970."""
         ...
 
+    def monotonic(self) -> float:
+        """Seconds since some moment of this start of the machine."""
+        ...
+
 
 class SystemClock:
     def now(self) -> float:
         return time.time()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
 
 
 def timestamp(seconds: float) -> str:

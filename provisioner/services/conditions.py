@@ -62,6 +62,11 @@ class Conditions:
         _LOG.info("%s: over", name)
         self._on_change()
 
+    @property
+    def stops_writing(self) -> bool:
+        """Whether one that holds stops the writing side."""
+        return any(each.stops_writing for each in self._current)
+
     def check_writable(self) -> None:
         """Raise `Unavailable` while a condition stops the writing side."""
         for each in self._current:

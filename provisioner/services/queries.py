@@ -143,18 +143,56 @@ class Queries:
         return Verdict(cancel=False)
 
     def waiting_reason(self, workflow_id: str) -> str:
-        """Say why a workflow does not go on by itself, or nothing."""
+        """Say for what and for whom a workflow waits, or nothing when it runs or has ended.
+
+        Of what waits in a line, the first one's reason: nobody else can help it.
+        """
         entry = self.workflow(workflow_id)
-        index = entry.context.due_index
-        if index is None or entry.context.current_action_state is State.RUNNING:
+        action = _due_action(entry)
+        if action is None or entry.context.current_action_state is State.RUNNING:
             return ""
-        action = entry.record.actions[index]
+        blocker = self._ahead_of(entry, action)
+        if blocker is None:
+            return f"waiting for worker {action.worker} to ask for action {action.name!r}"
+        first, due = blocker, _due_action(blocker)
+        if due is not None and due.worker_id == action.worker_id:
+            return f"worker {action.worker} is busy with workflow {blocker.id}"
+        for _ in range(_LONGEST_LINE):
+            due = _due_action(first)
+            following = self._ahead_of(first, due) if due is not None else None
+            if following is None:
+                break
+            first = following
+        behind = f"waiting behind workflow {blocker.id}"
+        if first is not blocker:
+            behind = f"{behind}, in a line that workflow {first.id} leads"
+        due = _due_action(first)
+        if due is None:
+            return behind
+        if first.context.current_action_state is State.RUNNING:
+            return f"{behind}, of which worker {due.worker} runs action {due.name!r}"
+        return f"{behind}, which waits for worker {due.worker} to ask for action {due.name!r}"
+
+    def blocker_of(self, workflow_id: str) -> WorkflowId | None:
+        """The workflow that the machine of the next action has first, where there is one."""
+        entry = self.workflow(workflow_id)
+        action = _due_action(entry)
+        blocker = self._ahead_of(entry, action) if action is not None else None
+        return blocker.id if blocker is not None else None
+
+    def _ahead_of(self, entry: WorkflowEntry, action: Action) -> WorkflowEntry | None:
         head = self.snapshot.status.head_of_queue(action.worker_id)
-        if head is not None and head != entry.id:
-            return f"worker {action.worker} is busy with workflow {head}"
-        return f"waiting for worker {action.worker} to ask for action {action.name!r}"
+        if head is None or head == entry.id:
+            return None
+        return self.snapshot.status.workflows.get(head)
 
 
+def _due_action(entry: WorkflowEntry) -> Action | None:
+    index = entry.context.due_index
+    return entry.record.actions[index] if index is not None else None
+
+
+_LONGEST_LINE = 50  # workflows that are followed to say for whom the last one waits
 _LONGEST_NAME = 64  # of a machine; longer text is no name and is not kept
 
 

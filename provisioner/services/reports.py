@@ -74,6 +74,23 @@ class Writer(Protocol):
     ) -> AbstractContextManager[Stored]: ...
 
 
+class Deadlines(Protocol):
+    """Judges what comes too late (services.timeouts)."""
+
+    def arrival(self) -> float: ...
+    def check(self, view: StatusView, workflow: WorkflowId, arrival: float) -> None: ...
+
+
+class NoDeadlines:
+    """Of who only reads."""
+
+    def arrival(self) -> float:
+        return 0.0
+
+    def check(self, view: StatusView, workflow: WorkflowId, arrival: float) -> None:
+        pass
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Push:
     """Who pushes which version of the ephemeral data."""
@@ -103,8 +120,10 @@ class Reports:
         clock: Clock,
         threads: Executor,
         contact: Callable[[HardwareId], None] = lambda _: None,
+        deadlines: Deadlines | None = None,
     ) -> None:
         """`contact` is told of every sign of life."""
+        self._deadlines = deadlines or NoDeadlines()
         self._writer = writer
         self._snapshots = snapshots
         self._clock = clock
@@ -120,7 +139,7 @@ class Reports:
             raise UserError(f"{told.action_status[:40]!r} is not a state") from None
         report_id = ids.parse_report_id(told.report_id)
         workers = Queries(self._snapshots.current).worker_ids(told.worker)
-        at = timestamp(self._clock.now())
+        at, arrival = timestamp(self._clock.now()), self._deadlines.arrival()
         message = cleaned(told.message)
         log_tail = told.log_tail.encode("utf-8", "replace")[-LOG_TAIL_BYTES:]
 
@@ -141,10 +160,13 @@ class Reports:
                 exit_code=_bounded(told.exit_code),
                 log_tail=log_tail,
             )
-            events = state_machine.decide(entry.context, entry.record.actions, report)
-            if events and status is State.RUNNING:
+            if not state_machine.decide(entry.context, entry.record.actions, report):
+                return ()
+            if status is State.RUNNING:
                 _check_turn(view, entry, report.worker_id)
-            return (report,) if events else ()
+            self._deadlines.check(view, workflow, arrival)
+            end = state_machine.end_of_attempts(entry.context, entry.record.actions, report)
+            return (end or report,)
 
         for worker in workers:
             self._contact(worker)
@@ -163,6 +185,7 @@ class Reports:
         self, workflow: WorkflowId, push: Push, unpack: Callable[[], Unpacked]
     ) -> DataVersionKept:
         report_id = ids.parse_report_id(push.report_id)
+        arrival = self._deadlines.arrival()
         snapshot = self._snapshots.current
         workers = Queries(snapshot).worker_ids(push.worker)
         for worker in workers:
@@ -181,7 +204,12 @@ class Reports:
                 tree = known.tree_id if known is not None else None
                 with self._writer.write_data_files(files, known=tree) as stored:
                     return self._write(
-                        workflow, push, stored, sha256=unpacked.sha256, workers=workers
+                        workflow,
+                        push,
+                        stored,
+                        sha256=unpacked.sha256,
+                        workers=workers,
+                        arrival=arrival,
                     )
         return DataVersionKept.of(snapshot, entry)
 
@@ -193,6 +221,7 @@ class Reports:
         *,
         sha256: str,
         workers: tuple[HardwareId, ...],
+        arrival: float,
     ) -> DataVersionKept:
         report_id = ids.parse_report_id(push.report_id)
         tree_id, files = stored
@@ -210,8 +239,10 @@ class Reports:
                 tree_id=tree_id,
                 files=files,
             )
-            events = state_machine.decide(entry.context, entry.record.actions, pushed)
-            return (pushed,) if events else ()
+            if not state_machine.decide(entry.context, entry.record.actions, pushed):
+                return ()
+            self._deadlines.check(view, workflow, arrival)
+            return (pushed,)
 
         receipt = self._writer.propose(propose).result()
         entry = receipt.view.workflows[workflow]
@@ -232,6 +263,17 @@ class DataVersionKept:
         if version is None:
             raise Refused(f"workflow {entry.id} has no ephemeral data")
         return DataVersionKept(version=version, commit=snapshot.status.commit or "")
+
+
+def check_begun(entry: WorkflowEntry, report_id: str) -> None:
+    """Refuse the run that a report wanted to begin, when its end was recorded instead.
+
+    Repeating the report is refused alike, so that no worker runs the action once more.
+    """
+    number = entry.context.event_of(ReportId(report_id))
+    event = entry.events[number - 1] if number else None
+    if isinstance(event, ActionReported) and event.action_status is not State.RUNNING:
+        raise Refused(f"workflow {entry.id} has ended in {entry.state}: {event.message}")
 
 
 def cleaned(message: str) -> str:

@@ -76,6 +76,10 @@ class Snapshots:
         for wake in everybody:
             wake()
 
+    def is_waiting(self, name: str) -> bool:
+        """Whether a machine asks for work under this name just now."""
+        return name in self._waiting
+
     def waiting_count(self) -> int:
         with self._lock:
             return len({wake for waiting in self._waiting.values() for wake in waiting})

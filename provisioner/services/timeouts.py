@@ -1,14 +1,8 @@
-"""Which workflows have run out of time?
+"""Ends what has run out of time, so that a dead machine never leaves a workflow RUNNING.
 
-By the server's clock, so that a dead machine never leaves a workflow RUNNING.  Each live
-workflow has one next moment to look at it; nothing is scanned.
-
-- A running action has its time-out and then a grace, counted from the worker's last sign
-  of life: the worker itself stops a container that takes too long, also while this server
-  is away.  A server that starts takes its start as a sign of life of everybody.
-- An action that is due and that its worker could start, but doesn't, has its time-out, an
-  hour at least, and the grace.
-- `global_timeout` counts from the workflow's first report.
+The rules are in deadlines.py.  Each workflow that can run out of time has one next moment to
+look at it, never after its deadline; nothing is scanned.  A workflow that waits for its first
+report and has no `start_timeout` costs nothing here.
 """
 
 from __future__ import annotations
@@ -17,24 +11,32 @@ import heapq
 import logging
 import math
 import threading
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
 
+from provisioner.errors import Refused
 from provisioner.model import state_machine
-from provisioner.model.event import ActionReported, ActionTimedOut, WorkflowTimedOut
+from provisioner.model.event import ActionTimedOut, WorkflowTimedOut
 from provisioner.model.ids import HardwareId, WorkflowId
 from provisioner.model.state import State
 from provisioner.model.views import Proposal, Receipt, StatusView, WorkflowEntry
-from provisioner.services.clock import Clock, seconds_of, timestamp
-
-GRACE_SECONDS = 120.0  # four times what a worker takes between two signs of life
-LEAST_TIME_TO_START_SECONDS = 3600.0  # a machine has to boot first
+from provisioner.services import deadlines
+from provisioner.services.clock import Clock, timestamp
+from provisioner.services.deadlines import GRACE_SECONDS, Expiry, Step
+from provisioner.services.heard_time import TICK_SECONDS
+from provisioner.store.elapsed import Elapsed
 
 # Workflows that are read after a start: as many as stay decoded when they were only read.
 READ_AHEAD = 10_000
+RETRY_SECONDS = 5.0  # after a time-out that could not be written
+NOTE_SECONDS = 5.0  # between two notes of what has elapsed
+_NOTE_SHARE = 500  # a note that takes long is written less often: 0.2 % of a processor
 _SLICE = 50  # workflows looked at while a writer that publishes may have to wait
+_PAUSE_SECONDS = 0.05  # between slices that nobody waits for: a tenth of a processor
 
 _LOG = logging.getLogger(__name__)
 
@@ -43,83 +45,91 @@ class Proposer(Protocol):
     def propose(self, proposal: Proposal) -> Future[Receipt]: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Due:
-    """Since when a worker could start an action."""
+class Heard(Protocol):
+    """Seconds that the server listened (heard_time.py)."""
 
-    action_index: int
-    since: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Expiry:
-    """When a workflow runs out of time, and what is to be said then."""
-
-    at: float
-    make: Callable[[float], ActionTimedOut | WorkflowTimedOut]
+    @property
+    def is_listening(self) -> bool: ...
+    def now(self) -> float: ...
+    def tick(self) -> None: ...
 
 
 class Timeouts:
-    """`published` is called by who takes the writer's turn, `contact` by any, `run` by its own."""
+    """`published` is called by who takes the writer's turn, `run` by its own thread, and
+    `contact`, `arrival` and `check` by any."""
 
     def __init__(
         self,
         *,
         clock: Clock,
+        heard: Heard,
         view: Callable[[], StatusView],
         grace_seconds: float = GRACE_SECONDS,
+        is_waiting: Callable[[HardwareId], bool] = lambda _: False,
+        noted: Mapping[WorkflowId, Elapsed] = MappingProxyType({}),
+        note: Callable[[Mapping[WorkflowId, Elapsed]], None] = lambda _: None,
     ) -> None:
+        """`is_waiting` says whether a machine asks for work just now; `noted` is what a
+        server before this one left, and `note` leaves it for the next."""
         self._clock = clock
+        self._heard = heard
         self._view = view
         self._grace = grace_seconds
-        self._started = clock.now()
+        self._is_waiting = is_waiting
+        self._noted = noted
+        self._note = note
+        self._started = heard.now()
         self._contacts: dict[HardwareId, float] = {}
-        self._condition = threading.Condition()  # guards the five below
-        self._due: dict[WorkflowId, _Due] = {}
+        self._unread: deque[WorkflowId] = deque()  # of `run`
+        self._note_at = self._started + TICK_SECONDS  # of `run`
+        self._is_noted = not noted  # of `run`: whether the last note holds nothing
+        self._condition = threading.Condition()  # guards the six below
+        self._steps: dict[WorkflowId, Step] = {}
         self._moments: list[tuple[float, WorkflowId]] = []
         self._next_of: dict[WorkflowId, float] = {}
         self._sleeps_until = -math.inf  # when `run` wakes up by itself
+        self._retry_at = -math.inf
         self._is_closed = False
 
-    def watch_all(self) -> None:
-        """Begin with the live workflows, in slices; read only those that are under way.
+    # What machines do.
 
-        A workflow that waits for its first report needs no look before the least time to
-        start is over, and one that waits behind another none at all.
+    def arrival(self) -> float:
+        """The moment at which something arrives, for `check`."""
+        return self._heard.now()
+
+    def contact(self, worker: HardwareId) -> None:
+        """Note a sign of life of a machine that has a workflow; of others there are too many.
+
+        One that comes too late for the workflow that it works on changes nothing.
         """
-        queues = self._view().queues
-        first = {queue[0] for queue in queues.values()}
-        behind = {each for queue in queues.values() for each in queue[1:]}
-        for some in _slices(sorted(first - behind)):
-            self.published(self._view(), self._watch_waiting(some))
-        for some in _slices(sorted(first & behind)):  # of several workers: one waits
-            self.published(self._view(), () if self._is_closed else some)
+        view = self._view()
+        head = view.head_of_queue(worker)
+        if head is None:
+            return
+        now = self._heard.now()
+        if self._is_over(view, head, now) is None:
+            self._contacts[worker] = now
 
-    def _read_ahead(self) -> None:
-        """Read what machines will ask for first, so that none of them has to wait for it."""
-        first = sorted({queue[0] for queue in self._view().queues.values()})
-        for some in _slices(first[:READ_AHEAD]):
-            if not self._is_closed:
-                tuple(self._view().workflows[each].record for each in some)
+    def check(self, view: StatusView, workflow: WorkflowId, arrival: float) -> None:
+        """Refuse what arrived when the workflow was out of time already."""
+        expiry = self._is_over(view, workflow, arrival)
+        if expiry is not None:
+            raise Refused(f"workflow {workflow} is out of time: {expiry.message}")
 
-    def _watch_waiting(self, workflows: Iterable[WorkflowId]) -> list[WorkflowId]:
-        """Begin with workflows that could start; return those that have to be read."""
-        begun = []
-        with self._condition:
-            view, now = self._view(), self._clock.now()
-            at = now + LEAST_TIME_TO_START_SECONDS + self._grace
-            for workflow in () if self._is_closed else workflows:
-                if view.workflows[workflow].state is not State.PENDING:
-                    begun.append(workflow)
-                    continue
-                self._due[workflow] = _Due(action_index=0, since=now)
-                self._next_of[workflow] = at
-                heapq.heappush(self._moments, (at, workflow))
-        return begun
+    def _is_over(self, view: StatusView, workflow: WorkflowId, now: float) -> Expiry | None:
+        """Whether its time is over; 0.1 µs unless it may be."""
+        if now < self._next_of.get(workflow, -math.inf):
+            return None
+        if view.workflows[workflow].state is State.PENDING and workflow not in self._steps:
+            return None
+        expiry = self.expiry(view, workflow)
+        return expiry if expiry is not None and expiry.at <= now else None
+
+    # What happens to workflows.
 
     def published(self, view: StatusView, changed: Iterable[WorkflowId]) -> None:
         """Look again at what changed, and at what is next in the queues it left."""
-        now = self._clock.now()
+        now = self._heard.now()
         looked_at = set(changed)
         for workflow in tuple(looked_at):
             entry = view.workflows[workflow]
@@ -133,10 +143,37 @@ class Timeouts:
                 self._sleeps_until = -math.inf  # woken once, not for each group
                 self._condition.notify()
 
-    def contact(self, worker: HardwareId) -> None:
-        """Note a sign of life of a machine that has a workflow; of others there are too many."""
-        if worker in self._view().queues:
-            self._contacts[worker] = self._clock.now()
+    def watch_all(self) -> None:
+        """Begin with the live workflows, in slices: at once with those that are under way.
+
+        Those that wait for their first report have to be read to know their `start_timeout`:
+        as many as stay decoded now, the others little by little in `run`.
+        """
+        view = self._view()
+        live = {each for queue in view.queues.values() for each in queue}
+        under_way = [each for each in live if view.workflows[each].state is not State.PENDING]
+        for some in _slices(sorted(under_way)):
+            self._look_at(some)
+        heads = {queue[0] for queue in view.queues.values()}
+        self._unread.extend(sorted(heads.difference(under_way)))
+        for _ in range(0, min(READ_AHEAD, len(self._unread)), _SLICE):
+            self._look_at_unread()
+
+    def _look_at(self, workflows: list[WorkflowId]) -> None:
+        if self._is_closed:
+            return
+        for each in workflows:
+            _ = self._view().workflows[each].record  # read without holding up the writer
+        with self._condition:
+            # Read here: whoever publishes a newer view is let in after it.
+            view, now = self._view(), self._heard.now()
+            for each in workflows:
+                self._schedule(view, each, now)
+
+    def _look_at_unread(self) -> None:
+        self._look_at([self._unread.popleft() for _ in range(min(_SLICE, len(self._unread)))])
+
+    # The thread.
 
     def close(self) -> None:
         with self._condition:
@@ -146,41 +183,50 @@ class Timeouts:
     def run(self, writer: Proposer) -> None:
         """Propose time-outs until closed."""
         self.watch_all()
-        self._read_ahead()
-        while True:
-            with self._condition:
-                if self._is_closed:
-                    return
-                now = self._clock.now()
-                due = self._pop_due(now)
-                if not due:
-                    wait = self._moments[0][0] - now if self._moments else None
-                    self._sleeps_until = self._moments[0][0] if self._moments else math.inf
-                    self._condition.wait(wait)
-                    self._sleeps_until = -math.inf
-                    continue
-            for workflow in due:
+        while not self._is_closed:
+            self._heard.tick()
+            for workflow in self._await_due():
                 self.expiry(self._view(), workflow)  # read here, not in the writer's turn
                 writer.propose(self.proposal(workflow)).add_done_callback(
                     lambda future, workflow=workflow: self._settled(workflow, future)  # type: ignore[misc]  # bound now
                 )
+            if self._unread:
+                self._look_at_unread()
+            if self._heard.now() >= self._note_at:
+                self._note_elapsed()
+        self._note_elapsed()
+
+    def _await_due(self) -> list[WorkflowId]:
+        """Take what is due, or else sleep until something may be, for a tick at most."""
+        with self._condition:
+            now = self._heard.now()
+            may_write = self._heard.is_listening and now >= self._retry_at
+            due = self._pop_due(now) if may_write and not self._is_closed else []
+            if not due and not self._is_closed:
+                first = self._moments[0][0] if self._moments and may_write else math.inf
+                longest = _PAUSE_SECONDS if self._unread else TICK_SECONDS
+                wait = min(max(first - now, 0.0), longest)
+                self._sleeps_until = now + wait
+                self._condition.wait(wait)
+                self._sleeps_until = -math.inf
+        return due
 
     def pop_due(self) -> list[WorkflowId]:
         """Take the workflows whose moment has come; each is to be proposed."""
         with self._condition:
-            return self._pop_due(self._clock.now())
+            return self._pop_due(self._heard.now())
 
     def proposal(self, workflow: WorkflowId) -> Proposal:
         """End the workflow if its time is over, on the newest view."""
 
         def propose(view: StatusView) -> tuple[ActionTimedOut | WorkflowTimedOut, ...]:
-            now = self._clock.now()
+            now = self._heard.now()
             expiry = self.expiry(view, workflow)
             if expiry is None or expiry.at > now:
                 with self._condition:
                     self._schedule(view, workflow, now)
                 return ()
-            event = expiry.make(now)
+            event = expiry.make(timestamp(self._clock.now()), now)
             entry = view.workflows[workflow]
             accepted = state_machine.decide(entry.context, entry.record.actions, event)
             return (event,) if accepted else ()
@@ -189,88 +235,73 @@ class Timeouts:
 
     def expiry(self, view: StatusView, workflow: WorkflowId) -> Expiry | None:
         """The first moment at which this workflow is out of time, as things are."""
-        entry = view.workflows.get(workflow)
-        if entry is None or entry.context.is_final:
+        entry, step = view.workflows.get(workflow), self._steps.get(workflow)
+        if entry is None or step is None or entry.context.is_final:
             return None
-        found = (self._of_action(view, entry), self._of_workflow(entry))
-        return min(
-            (each for each in found if each is not None), key=lambda each: each.at, default=None
+        worker = entry.record.actions[step.action_index].worker_id
+        return deadlines.expiry(
+            entry, step, heard_of=lambda: self._heard_of(worker), grace=self._grace
         )
 
-    def _of_workflow(self, entry: WorkflowEntry) -> Expiry | None:
-        limit, started = entry.record.global_timeout_seconds, entry.context.started_at
-        if not limit or not started:
-            return None
-        begun = seconds_of(started)
-
-        def make(now: float) -> WorkflowTimedOut:
-            return WorkflowTimedOut(
-                workflow_id=entry.id,
-                at=timestamp(now),
-                seconds=round(now - begun),
-                message=f"the workflow took longer than its global_timeout of {limit} s",
+    def elapsed(self) -> dict[WorkflowId, Elapsed]:
+        """What the next server has to know; 1 ms for 1,000 workflows."""
+        with self._condition:
+            steps, now = list(self._steps.items()), self._heard.now()
+        return {
+            workflow: Elapsed(
+                action_index=step.action_index,
+                attempt=step.attempt,
+                step_seconds=round(now - step.since, 1) if step.is_turn else 0.0,
+                workflow_seconds=round(now - step.begun, 1) if step.begun is not None else 0.0,
             )
+            for workflow, step in steps
+        }
 
-        return Expiry(at=max(begun + limit, self._started + self._grace), make=make)
+    def _heard_of(self, worker: HardwareId) -> float:
+        if self._is_waiting(worker):
+            return self._heard.now()
+        return self._contacts.get(worker, self._started)
 
-    def _of_action(self, view: StatusView, entry: WorkflowEntry) -> Expiry | None:
-        context = entry.context
-        index = context.due_index
-        if index is None:
-            return None
-        action = entry.record.actions[index]
-        limit = action.timeout_seconds
-        if context.current_action_state is State.RUNNING:
-            begun = _running_since(entry)
-            contact = max(self._contacts.get(action.worker_id, 0.0), self._started)
-            at = max(begun + limit, contact) + self._grace
-            message = f"no sign of life from worker {action.worker}; the action had {limit} s"
-            attempt = context.attempt
-        else:
-            due = self._due.get(entry.id)
-            if due is None or due.action_index != index:
-                return None
-            begun = due.since
-            at = begun + max(limit, LEAST_TIME_TO_START_SECONDS) + self._grace
-            message = f"worker {action.worker} did not start the action"
-            attempt = 0
-
-        def make(now: float) -> ActionTimedOut:
-            return ActionTimedOut(
-                workflow_id=entry.id,
-                at=timestamp(now),
-                worker_id=action.worker_id,
-                task_name=action.task_name,
-                action_name=action.name,
-                action_index=index,
-                attempt=attempt,
-                seconds=round(now - begun),
-                message=message,
-            )
-
-        return Expiry(at=at, make=make)
+    def _note_elapsed(self) -> None:
+        began = time.monotonic()
+        elapsed = self.elapsed()
+        if elapsed or not self._is_noted:
+            try:
+                self._note(elapsed)
+                self._is_noted = not elapsed
+            except OSError as error:
+                _LOG.warning("what time has elapsed can't be noted: %s", error)
+        pause = max(NOTE_SECONDS, (time.monotonic() - began) * _NOTE_SHARE)
+        self._note_at = self._heard.now() + pause
 
     # With the condition held:
 
     def _schedule(self, view: StatusView, workflow: WorkflowId, now: float) -> None:
         entry = view.workflows.get(workflow)
-        index = entry.context.due_index if entry else None
-        if entry is None or index is None:
-            self._due.pop(workflow, None)
+        context = entry.context if entry is not None else None
+        index = context.due_index if context is not None else None
+        if (
+            entry is None
+            or context is None
+            or index is None
+            or not (context.started_at or entry.record.start_timeout_seconds)
+        ):
+            self._steps.pop(workflow, None)
             self._next_of.pop(workflow, None)
             return
-        worker = entry.record.actions[index].worker_id
-        can_start = view.head_of_queue(worker) == workflow
-        known = self._due.get(workflow)
-        if not can_start:
-            self._due.pop(workflow, None)
-        elif known is None or known.action_index != index:
-            self._due[workflow] = _Due(action_index=index, since=now)
+        action = entry.record.actions[index]
+        attempt = deadlines.attempt_of(context)
+        is_turn = attempt > 0 or view.head_of_queue(action.worker_id) == workflow
+        step = self._steps.get(workflow)
+        if step is None or step[:3] != (index, attempt, is_turn):
+            key = (index, attempt, is_turn)
+            self._steps[workflow] = self._step(entry, step, key, now=now)
         # Of a workflow that goes on as planned the next moment is only looked at when it
         # comes: 2 µs for a report instead of 12.
-        limit = entry.record.actions[index].timeout_seconds
-        is_soon_enough = self._next_of.get(workflow, math.inf) <= now + limit + self._grace
-        if is_soon_enough and entry.context.event_count > 1:
+        is_soon_enough = (
+            self._next_of.get(workflow, math.inf) <= now + action.timeout_seconds + self._grace
+        )
+        if is_soon_enough and context.event_count > 1:
             return
         expiry = self.expiry(view, workflow)
         at = expiry.at if expiry else math.inf
@@ -278,6 +309,18 @@ class Timeouts:
             self._next_of[workflow] = at
             if expiry:
                 heapq.heappush(self._moments, (at, workflow))
+
+    def _step(
+        self, entry: WorkflowEntry, last: Step | None, key: tuple[int, int, bool], *, now: float
+    ) -> Step:
+        """A new step; the first one of this server goes on from what was noted."""
+        noted = self._noted.get(entry.id) if last is None else None
+        since, begun = now, last.begun if last is not None else None
+        if noted is not None and key == (noted.action_index, noted.attempt, True):
+            since = self._started - noted.step_seconds
+        if begun is None and entry.context.started_at:
+            begun = self._started - noted.workflow_seconds if noted is not None else now
+        return Step(*key, since=since, begun=begun)
 
     def _pop_due(self, now: float) -> list[WorkflowId]:
         due = []
@@ -296,19 +339,11 @@ class Timeouts:
         _LOG.warning("workflow %s is out of time, but that can't be written: %s", workflow, error)
         with self._condition:
             if not self._is_closed:
-                at = self._clock.now() + self._grace
-                self._next_of[workflow] = at
-                heapq.heappush(self._moments, (at, workflow))
-                self._condition.notify()
+                now = self._heard.now()
+                self._retry_at = now + RETRY_SECONDS
+                self._next_of[workflow] = now
+                heapq.heappush(self._moments, (now, workflow))
 
 
 def _slices(workflows: list[WorkflowId]) -> Iterator[list[WorkflowId]]:
     return (workflows[at : at + _SLICE] for at in range(0, len(workflows), _SLICE))
-
-
-def _running_since(entry: WorkflowEntry) -> float:
-    """When the run that is under way was reported."""
-    for event in reversed(entry.events):
-        if isinstance(event, ActionReported) and event.action_status is State.RUNNING:
-            return seconds_of(event.at)
-    return seconds_of(entry.context.updated_at)

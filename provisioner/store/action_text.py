@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable
 from functools import lru_cache
 
-from provisioner.model.workflow import Action
+from provisioner.model.workflow import DEFAULT_MAX_ATTEMPTS, Action
 
 _KEPT = 2_048  # actions of templates, 1 KB each; a site uses some dozens of templates
 
@@ -23,11 +23,13 @@ _ALL_INTEGERS = frozenset({int})
 def encode(action: Action, fallback: Callable[[Action], str]) -> str:
     """Write an action as a JSON object with sorted keys."""
     try:
-        if {type(action.index), type(action.timeout_seconds)} != _ALL_INTEGERS:
+        numbers = (action.index, action.timeout_seconds, action.max_attempts)
+        if {*map(type, numbers)} != _ALL_INTEGERS:
             return fallback(action)
         same = _what_stays(
             action.image,
             action.index,
+            action.max_attempts,
             action.name,
             action.on_failure,
             action.on_timeout,
@@ -51,6 +53,7 @@ def encode(action: Action, fallback: Callable[[Action], str]) -> str:
 def _what_stays(
     image: str,
     index: int,
+    max_attempts: int,
     name: str,
     on_failure: tuple[str, ...],
     on_timeout: tuple[str, ...],
@@ -60,9 +63,10 @@ def _what_stays(
     volumes: tuple[str, ...],
 ) -> str:
     """The fields that are the same in most workflows of a template, in their order."""
+    attempts = f' "max_attempts": {max_attempts},' if max_attempts != DEFAULT_MAX_ATTEMPTS else ""
     return (
         f'"image": {_quote(image)},'
-        f' "index": {index},'
+        f' "index": {index},{attempts}'
         f' "name": {_quote(name)},'
         f' "on_failure": {_texts(on_failure)},'
         f' "on_timeout": {_texts(on_timeout)},'

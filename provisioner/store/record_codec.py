@@ -18,7 +18,10 @@ from provisioner.store import action_text, json_lines
 from provisioner.store.json_lines import broken, encode_sorted
 
 # Fields that version 1 of the format does not have.
-_ADDED: Mapping[type, frozenset[str]] = {WorkflowRecord: frozenset({"arrival"})}
+_ADDED: Mapping[type, frozenset[str]] = {
+    WorkflowRecord: frozenset({"arrival", "start_timeout_seconds"}),
+    Action: frozenset({"max_attempts"}),
+}
 
 _NAMES: Mapping[type, tuple[str, ...]] = {
     kind: tuple(field.name for field in fields(kind))

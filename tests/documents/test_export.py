@@ -68,6 +68,15 @@ def test_disabled_stays_disabled():
     assert data_of(export_kubernetes(request))["spec"]["disabled"] is True
 
 
+@pytest.mark.parametrize("seconds", [0, 60])
+def test_start_timeout_is_an_annotation_and_reads_back(seconds):
+    text = f"template: x\nstart_timeout: {seconds}\n"
+    exported = export_kubernetes(value_of("workflows/x.yaml", text))
+    annotations = data_of(exported)["metadata"]["annotations"]
+    assert annotations == {"tinkgit.dev/start-timeout": str(seconds)}
+    assert value_of("workflows/x.yaml", exported).start_timeout_seconds == seconds
+
+
 @pytest.mark.parametrize(
     ("name", "allowed"),
     [("Ubuntu 20.04", "ubuntu-20.04"), ("a_b", "a-b"), ("-x-", "x"), ("é", "unnamed")],

@@ -93,6 +93,16 @@ def test_hardware_is_read():
     assert hardware.places[hardware.id] == (4, 9)
 
 
+@pytest.mark.parametrize("written", ["600", '"10m"', '"-5"', '""'])
+def test_a_start_timeout_that_is_no_text_of_seconds_is_a_problem(written):
+    text = WORKFLOW.replace(
+        "  name: wf1\n",
+        f"  name: wf1\n  annotations:\n    tinkgit.dev/start-timeout: {written}\n",
+    )
+    assert problems_of(text, "workflows/x.yaml") == ["6:32 workflow.start-timeout"]
+    assert not decode("workflows/x.yaml", text).requests
+
+
 def test_hardware_has_a_classic_document_and_keeps_its_object():
     (hardware,) = clean(HARDWARE).hardware
     netboot = hardware.document["network"]["interfaces"][0]["netboot"]

@@ -29,6 +29,7 @@ RULES = st.fixed_dictionaries(
         "enum": st.sampled_from((["x"], [1, "yes"], [True], [0.1, "a"])),
         "pattern": st.sampled_from(("^x", "a$", "\\A[a-z]*\\Z")),
         "minimum": st.sampled_from((0, 1.5)),
+        "maximum": st.sampled_from((0, 1.5)),
         "minLength": st.integers(0, 2),
         "maxLength": st.integers(0, 2),
         "minItems": st.integers(0, 2),

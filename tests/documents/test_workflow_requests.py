@@ -39,6 +39,12 @@ def test_a_request_needs_no_id_and_no_devices():
     assert (request.id, request.hardware) == (None, {})
 
 
+@pytest.mark.parametrize(("written", "seconds"), [("60", 60), ("60.0", 60), ("0", 0)])
+def test_a_request_may_say_how_long_it_waits_for_its_start(written, seconds):
+    assert request_of(f"template: x\nstart_timeout: {written}\n").start_timeout_seconds == seconds
+    assert request_of("template: x\n").start_timeout_seconds is None
+
+
 def test_a_device_map_may_hold_anything():
     text = "template: x\nhardware: {a: 1, b: [true, null], c: {d: 1.5}}\n"
     assert request_of(text).hardware == {"a": 1, "b": [True, None], "c": {"d": 1.5}}
@@ -66,6 +72,8 @@ def test_layout_and_comments_do_not_change_the_digest(other):
         REQUEST.replace(ID, "019a1b2c-3d4e-7f50-8a6b-9c0d1e2f3a4c"),
         REQUEST.replace(f"id: {ID}\n", ""),
         REQUEST + "  more: x\n",
+        REQUEST + "start_timeout: 60\n",
+        REQUEST + "start_timeout: 0\n",
     ],
 )
 def test_another_meaning_is_another_digest(other):
@@ -85,6 +93,8 @@ def test_another_meaning_is_another_digest(other):
         ("template: x\nid: 5\n", ["2:5 schema.type"]),
         ("template: x\nid: nope\n", ["2:5 workflow.id"]),
         ("template: {{.x}}\n", ["1:11 yaml.expression"]),
+        ("template: x\nstart_timeout: 60s\n", ["2:16 schema.type"]),
+        ("template: x\nstart_timeout: -1\n", ["2:16 schema.value"]),
         ("", ["0:0 file.empty"]),
         ("template: a\n---\ntemplate: b\n", ["3:1 file.documents"]),
     ],

@@ -115,6 +115,30 @@ def test_a_timeout_longer_than_a_life_is_cut():
     assert action_of(text).timeout_seconds == workflow_text.LONGEST_SECONDS
 
 
+def test_start_timeout_and_max_attempts_are_read_and_have_defaults():
+    parsed = parse(HELLO)
+    assert parsed.start_timeout_seconds == 0
+    assert parsed.tasks[0].actions[0].max_attempts == 5
+    parsed = parse(HELLO.replace("tasks:", "start_timeout: 3600\ntasks:"))
+    assert parsed.start_timeout_seconds == 3600
+    assert action_of(with_action("max_attempts: 1")).max_attempts == 1
+    assert action_of(with_action("max_attempts: 100")).max_attempts == 100
+    assert action_of(with_action("max_attempts: 0")).max_attempts == 5
+
+
+@pytest.mark.parametrize("written", ["101", "-1", "nine", '"3"'])
+def test_max_attempts_out_of_bounds_is_a_problem_at_its_place(written):
+    text = with_action(f"max_attempts: {written}")
+    [problem] = refused(text)
+    assert problem.code in ("template.max-attempts", "template.type")
+    assert text.splitlines()[problem.line - 1].strip() == f"max_attempts: {written}"
+
+
+def test_a_negative_start_timeout_is_a_problem():
+    [problem] = refused(HELLO.replace("tasks:", "start_timeout: -1\ntasks:"))
+    assert problem.code == "template.start-timeout"
+
+
 def test_no_global_timeout_is_no_limit():
     assert parse(HELLO.replace("global_timeout: 600\n", "")).global_timeout_seconds == 0
     assert parse(HELLO.replace(": 600", ": -1")).global_timeout_seconds == 0

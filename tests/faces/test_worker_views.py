@@ -122,6 +122,15 @@ def test_a_report_for_a_finished_or_deleted_workflow_is_refused(client, inside):
     check_error(tell(client, told(0, RUNNING), path), 409, "refused", "STATE_CANCELLED")
 
 
+def test_a_run_beyond_max_attempts_is_refused_and_so_is_its_repetition(client):
+    for attempt in range(1, 6):
+        assert tell(client, told(0, RUNNING, attempt=attempt)).status_code == 200
+    for _ in range(2):
+        answer = tell(client, told(0, RUNNING, attempt=6))
+        check_error(answer, 409, "refused", "max_attempts is 5")
+    assert client.get(action(MACS[ONE])).get_json()["workflow_id"] == SECOND
+
+
 @pytest.mark.parametrize("workflow", ["nothing", "0190a5c0-0000-7000-8000-0000000000ff", "..%00"])
 def test_a_report_for_no_workflow_is_not_found(client, workflow):
     path = f"/v1/workflows/{workflow}/reports"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from builders import AT, COMMIT, ONE, TWO, WORKFLOW, actions, push, report
+from builders import AT, COMMIT, ONE, TWO, WORKFLOW, action, actions, push, report
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -126,6 +126,41 @@ def test_a_machine_that_comes_back_runs_the_action_again_as_the_next_attempt():
     assert now.attempt == 2
     with pytest.raises(Refused, match="attempt 2 of action 0 is running"):
         decide(now, report(0, SUCCESS, attempt=1))
+
+
+def begun_often(times):
+    return after(*(report(0, RUNNING, attempt=each) for each in range(1, times + 1)))
+
+
+def end_of_attempts(now, told, max_attempts=5):
+    return state_machine.end_of_attempts(now, (action(0, max_attempts=max_attempts),), told)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5, 100])
+def test_a_run_beyond_max_attempts_is_the_end_of_its_action(limit):
+    for attempt in range(1, limit + 1):
+        told = report(0, RUNNING, attempt=attempt)
+        assert end_of_attempts(begun_often(attempt - 1), told, limit) is None
+    now = begun_often(limit)
+    one_more = report(0, RUNNING, attempt=limit + 1)
+    end = end_of_attempts(now, one_more, limit)
+    assert (end.action_status, end.attempt) == (FAILED, limit)
+    assert f"max_attempts is {limit}" in end.message
+    assert state_machine.decide(now, actions(ONE, ONE), end) == (end,), "as any other failure"
+    now = state_machine.evolve(now, end)
+    assert now.state is FAILED
+    assert decide(now, one_more) == (), "repeating the report changes nothing"
+
+
+def test_runs_that_an_older_version_allowed_count():
+    now = begun_often(60)
+    assert end_of_attempts(now, report(0, RUNNING, attempt=61)).attempt == 60
+    assert end_of_attempts(now, report(0, SUCCESS, attempt=60)) is None
+
+
+def test_the_end_of_the_last_attempt_is_taken_as_it_is():
+    for told in (SUCCESS, FAILED, TIMEOUT):
+        assert end_of_attempts(begun_often(5), report(0, told, attempt=5)) is None
 
 
 @pytest.mark.parametrize("attempt", [0, 2, -1])

@@ -84,6 +84,18 @@ def test_a_request_becomes_a_workflow_with_the_mac_filled_in():
     assert made.record.hardware[ONE]["id"] == ONE
 
 
+@pytest.mark.parametrize(
+    ("of_template", "of_request", "seconds"), [(0, None, 0), (60, None, 60), (60, 5, 5), (60, 0, 0)]
+)
+def test_start_timeout_is_the_requests_or_else_the_templates(of_template, of_request, seconds):
+    text = HELLO.replace("tasks:", f"start_timeout: {of_template}\ntasks:")
+    story = Site(hardware(ONE), hardware(TWO), template(text))
+    for path, device in ((A, MACS[ONE]), (B, MACS[TWO])):  # the second is made of the same shape
+        wanted = request(path, devices={"device_1": device}, start_timeout_seconds=of_request)
+        [made] = story.commit(wanted).creations
+        assert made.record.start_timeout_seconds == seconds
+
+
 def test_a_request_with_an_id_keeps_it():
     mine = WorkflowId("a8984b09-566d-47ba-b6c5-fbe482d8ad7f")
     [made] = site(request(A, id=mine)).plan.creations

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import pytest
 from builders import ONE, TWO, template
 
 from provisioner.documents import workflow_text
+from provisioner.model.ids import HardwareId
+from provisioner.model.workflow import Action
 from provisioner.planning import text_shape
 from provisioner.planning.template_cache import TemplateCache
 
 EVERYWHERE = """\
 version: "0.1"
 name: everywhere
+global_timeout: 900
+start_timeout: 300
 tasks:
   - name: first
     worker: {{.one}}
@@ -26,6 +32,10 @@ tasks:
         command: [ping, "{{.two}}", "http://{{.two}}/x"]
         on-timeout: ["{{.one}}"]
         on-failure: ["say", "{{.one}}"]
+        timeout: 7
+        pid: host
+        volumes: ["/dev:/dev"]
+        max_attempts: 9
         environment:
           SERVER: fixed
           URL: "http://{{.two}}/{{.other}}"
@@ -59,7 +69,22 @@ def test_what_a_text_says_does_not_depend_on_those_that_were_read_before(first, 
         parsed = workflow_text.parse_workflow(made.text, path="x")
         assert made.actions_for((ONE, TWO)) == parsed.actions_for((ONE, TWO))
         assert [each.worker for each in made.tasks] == [each.worker for each in parsed.tasks]
-        assert (made.name, made.global_timeout_seconds) == ("everywhere", 0)
+        assert (made.name, made.global_timeout_seconds) == ("everywhere", 900)
+        assert made.start_timeout_seconds == parsed.start_timeout_seconds == 300
+
+
+def test_a_text_that_is_read_by_its_shape_loses_no_field_of_an_action():
+    cache = TemplateCache()
+    for devices in DEVICES[:2]:
+        made = cache.make(template(EVERYWHERE), devices)
+    told = made.actions_for((ONE, TWO))[1]
+    plain = Action(index=0, task_name="", name="", worker_id=HardwareId(""), worker="", image="")
+    same = [
+        each.name
+        for each in fields(Action)
+        if getattr(told, each.name) == getattr(plain, each.name)
+    ]
+    assert same == [], "a new field: fill it in EVERYWHERE, text_shape and workflow_text"
 
 
 def test_texts_that_differ_in_addresses_have_one_outline():

@@ -47,13 +47,24 @@ SITE = {
 
 
 class HandClock:
+    """Has two hands: one that anybody may set, and one that only goes on."""
+
     def __init__(self, now: float = 1_795_435_200.0) -> None:
         self._now = now
+        self._monotonic = 5_000.0
 
     def now(self) -> float:
         return self._now
 
+    def monotonic(self) -> float:
+        return self._monotonic
+
     def pass_seconds(self, seconds: float) -> None:
+        self._now += seconds
+        self._monotonic += seconds
+
+    def set_wall(self, seconds: float) -> None:
+        """As NTP or an operator does it: by so many seconds, forwards or back."""
         self._now += seconds
 
 

@@ -8,6 +8,7 @@ from planning.test_desired import after, file
 
 from provisioner.errors import NotFound, UserError
 from provisioner.model.event import WorkflowDeleted
+from provisioner.model.ids import WorkflowId
 from provisioner.model.state import State
 from provisioner.model.views import DesiredState, Snapshot
 from provisioner.services.queries import Queries
@@ -122,6 +123,29 @@ def test_things_are_found_by_their_names():
 def test_a_workflow_says_what_it_waits_for():
     assert f"waiting for worker {MACS[ONE]}" in queries().waiting_reason(FIRST)
     assert queries(told(0, RUNNING)).waiting_reason(FIRST) == ""
+
+
+def test_what_waits_behind_another_machine_says_for_whom():
+    line = [record(TWO, ONE, workflow=FIRST), record(ONE, workflow=SECOND)]
+    off = queries(records=line).waiting_reason(SECOND)
+    assert f"waiting behind workflow {FIRST}, which waits for worker {MACS[TWO]}" in off
+    running = queries(told(0, RUNNING, worker=TWO), records=line).waiting_reason(SECOND)
+    assert f"behind workflow {FIRST}, of which worker {MACS[TWO]} runs action" in running
+
+
+def test_the_end_of_a_line_says_who_leads_it():
+    third = WorkflowId("0190a5c0-0000-7000-8000-0000000000a3")
+    line = [
+        record(TWO, workflow=FIRST),
+        record(TWO, ONE, workflow=SECOND),
+        record(ONE, workflow=third),
+    ]
+    asked = queries(records=line)
+    reason = asked.waiting_reason(third)
+    assert f"behind workflow {SECOND}, in a line that workflow {FIRST} leads" in reason
+    assert f"waits for worker {MACS[TWO]}" in reason
+    assert asked.blocker_of(third) == SECOND
+    assert asked.blocker_of(FIRST) is None
 
 
 def test_an_empty_branch_answers_too():

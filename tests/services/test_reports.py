@@ -13,8 +13,9 @@ from builders import IPS, MACS, ONE, TWO, record
 from provisioner.errors import LimitExceeded, NotFound, Refused, UserError
 from provisioner.model.state import State
 from provisioner.model.views import DesiredState, Snapshot, WorkflowCreated
-from provisioner.services.reports import Push, Reports, Unpacked
+from provisioner.services.reports import Push, Reports, Unpacked, check_begun
 from provisioner.services.snapshots import Snapshots
+from provisioner.store import fsck
 from provisioner.store.repo import GitRepo
 from provisioner.store.status_writer import StatusWriter
 from services.parts import FIRST, SECOND, HandClock, told
@@ -44,6 +45,16 @@ class Branch:
         made = tuple(WorkflowCreated(record=each, rendered="") for each in records)
         if made:
             self.writer.propose(lambda view: made).result()
+
+    def late(self):
+        """From now on everything comes too late."""
+        self.reports = Reports(
+            writer=self.writer,
+            snapshots=self.snapshots,
+            clock=HandClock(),
+            threads=self.threads,
+            deadlines=Passed(),
+        )
 
     def tell(self, report, workflow=FIRST):
         return self.reports.report(workflow, report).result()
@@ -134,6 +145,53 @@ def test_a_report_for_a_finished_workflow_is_refused(branch):
 def test_a_second_workflow_may_not_be_started_out_of_turn(branch):
     with pytest.raises(Refused, match=f"busy with workflow {FIRST}"):
         branch.tell(told(0, RUNNING), workflow=SECOND)
+
+
+def test_an_action_that_reboots_its_machine_is_not_begun_for_ever(branch):
+    for attempt in range(1, 6):
+        assert branch.tell(told(0, RUNNING, attempt=attempt)).changes
+    one_more = told(0, RUNNING, attempt=6)
+    receipt = branch.tell(one_more)
+    assert branch.context.state is FAILED
+    assert "max_attempts is 5" in receipt.changes[0].message
+    entry = branch.snapshots.current.status.workflows[FIRST]
+    for _ in range(2):
+        with pytest.raises(Refused, match=r"has ended in STATE_FAILED: .*max_attempts is 5"):
+            check_begun(entry, one_more.report_id)
+        branch.tell(one_more)
+    check_begun(entry, told(0, RUNNING, attempt=5).report_id)
+    assert branch.context.event_count == 6
+    assert fsck.check(branch.repo).problems == ()
+
+
+def test_a_repeated_report_is_no_attempt(branch):
+    for attempt in range(1, 6):
+        for _ in range(3):
+            branch.tell(told(0, RUNNING, attempt=attempt))
+    branch.tell(told(0, SUCCESS, attempt=5))
+    assert branch.context.state is RUNNING
+
+
+class Passed:
+    """A deadline that has passed."""
+
+    def arrival(self):
+        return 5.0
+
+    def check(self, view, workflow, arrival):
+        assert (workflow, arrival) == (FIRST, 5.0)
+        raise Refused("out of time")
+
+
+def test_what_comes_after_the_deadline_is_refused_but_a_repeated_report_is_not(branch):
+    branch.tell(told(0, RUNNING))
+    branch.late()
+    with pytest.raises(Refused, match="out of time"):
+        branch.tell(told(0, SUCCESS))
+    with pytest.raises(Refused, match="out of time"):
+        branch.push(file())
+    assert branch.tell(told(0, RUNNING)).changes == ()
+    assert branch.context.event_count == 1
 
 
 def test_a_worker_may_tell_by_its_address(branch):

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
 from builders import ONE, TWO, record, report, status
 
 from provisioner.model.event import ActionTimedOut, WorkflowTimedOut
 from provisioner.model.state import State
 from provisioner.services.clock import timestamp
-from provisioner.services.timeouts import LEAST_TIME_TO_START_SECONDS, Timeouts
+from provisioner.services.timeouts import Timeouts
 from services.parts import FIRST, SECOND, HandClock, MemoryWriter
 
 GRACE = 120.0
+YEAR = 365 * 86_400
 RUNNING, SUCCESS = State.RUNNING, State.SUCCESS
 
 
@@ -24,6 +24,21 @@ class Unread:
         self.id, self.state = entry.id, entry.state
 
 
+class Listening:
+    """Hears as long as the test lets time pass."""
+
+    is_listening = True
+
+    def __init__(self, clock):
+        self.clock, self.started = clock, clock.monotonic()
+
+    def now(self):
+        return self.clock.monotonic() - self.started
+
+    def tick(self):
+        pass
+
+
 class Site:
     def __init__(self, *records, is_unread=False):
         self.clock = HandClock()
@@ -31,26 +46,53 @@ class Site:
         for entry in view.workflows.values() if is_unread else ():
             view = replace(view, workflows=view.workflows.set(entry.id, Unread(entry)))
         self.writer = MemoryWriter(view)
-        self.timeouts = self.started()
+        self.noted = {}
+        self.waiting = set()
+        self.start()
 
-    def started(self):
-        """A server that has just started."""
-        timeouts = Timeouts(clock=self.clock, view=lambda: self.writer.view, grace_seconds=GRACE)
-        timeouts.watch_all()
-        self.writer.followers[:] = [timeouts.published]
-        return timeouts
+    def start(self):
+        """A server starts, and knows what the one before noted last."""
+        self.timeouts = Timeouts(
+            clock=self.clock,
+            heard=Listening(self.clock),
+            view=lambda: self.writer.view,
+            grace_seconds=GRACE,
+            is_waiting=self.waiting.__contains__,
+            noted=self.noted,
+        )
+        self.timeouts.watch_all()
+        self.writer.followers[:] = [self.timeouts.published]
 
-    def tell(self, index, state, worker=ONE, workflow=FIRST, attempt=1):
+    def note(self):
+        self.noted = self.timeouts.elapsed()
+
+    def restart(self, *, away=0.0, wall=0.0):
+        """The server ends, is away, and starts with a clock that somebody set meanwhile."""
+        self.note()
+        self.clock.pass_seconds(away)
+        self.clock.set_wall(wall)
+        self.start()
+
+    def tell(self, index, state, worker=ONE, workflow=FIRST, attempt=1, arrival=None):
+        """As services.reports does it: heard first, then judged by when it came."""
+        arrived = self.timeouts.arrival() if arrival is None else arrival
+        if arrival is None:
+            self.timeouts.contact(worker)
         told = report(index, state, worker=worker, workflow=workflow, attempt=attempt)
         event = replace(told, at=timestamp(self.clock.now()))
-        self.writer.propose(lambda view: (event,)).result()
 
-    def after(self, seconds):
+        def propose(view):
+            self.timeouts.check(view, workflow, arrived)
+            return (event,)
+
+        self.writer.propose(propose).result()
+
+    def after(self, seconds, workflow=FIRST):
         """Let time pass and end what is out of time; return the state."""
         self.clock.pass_seconds(seconds)
-        for workflow in self.timeouts.pop_due():
-            self.writer.propose(self.timeouts.proposal(workflow)).result()
-        return self.context.state
+        for due in self.timeouts.pop_due():
+            self.writer.propose(self.timeouts.proposal(due)).result()
+        return self.writer.view.workflows[workflow].state
 
     @property
     def entry(self):
@@ -87,15 +129,6 @@ def test_a_sign_of_life_counts_from_when_it_came():
     assert site.after(GRACE + 1) is State.TIMEOUT
 
 
-def test_a_server_that_was_away_gives_everybody_the_grace_again():
-    site = Site(a_record(ONE, seconds=60, global_timeout_seconds=90))
-    site.tell(0, RUNNING)
-    site.clock.pass_seconds(3_600)
-    site.timeouts = site.started()
-    assert site.after(GRACE - 1) is RUNNING
-    assert site.after(2) is State.TIMEOUT
-
-
 def test_the_time_counts_anew_for_each_action_and_attempt():
     site = Site(a_record(ONE, ONE, seconds=1_000))
     for index, attempt in ((0, 1), (0, 2), (1, 1)):
@@ -114,35 +147,51 @@ def test_a_workflow_that_goes_on_is_left_alone():
     assert site.after(1_000_000) is SUCCESS
 
 
-def test_a_machine_that_never_comes_gets_an_hour_and_the_grace():
-    site = Site(a_record(ONE, seconds=60))
-    assert site.after(LEAST_TIME_TO_START_SECONDS + GRACE - 1) is State.PENDING
-    assert site.after(2) is State.TIMEOUT
-    assert "did not start" in site.entry.events[-1].message
+def test_a_workflow_that_has_not_begun_waits_as_long_as_it_takes():
+    site = Site(a_record(ONE, seconds=60, global_timeout_seconds=600))
+    assert site.after(10 * YEAR) is State.PENDING
+    site.restart(away=YEAR)
+    assert site.after(10 * YEAR) is State.PENDING
+    assert not site.timeouts.elapsed(), "nothing has to be remembered of it"
 
 
-def test_a_machine_with_long_actions_gets_as_long_to_come():
-    site = Site(a_record(ONE, seconds=20_000))
-    assert site.after(20_000 + GRACE - 1) is State.PENDING
-    assert site.after(2) is State.TIMEOUT
+def test_start_timeout_ends_a_workflow_that_nobody_began():
+    site = Site(a_record(ONE, seconds=60, start_timeout_seconds=600))
+    assert site.after(599) is State.PENDING
+    assert site.after(1) is State.TIMEOUT
+    event = site.entry.events[-1]
+    assert (event.seconds, event.attempt) == (600, 0)
+    assert "start_timeout, 600 s" in event.message
 
 
-def test_what_waits_for_its_first_report_is_not_read_when_a_server_starts():
-    later = a_record(ONE, workflow=SECOND, created_at="2026-11-24T10:00:00.000000Z")
-    site = Site(a_record(ONE), later, is_unread=True)
-    site.clock.pass_seconds(LEAST_TIME_TO_START_SECONDS + GRACE - 1)
-    assert site.timeouts.pop_due() == []
-    site.clock.pass_seconds(1)
-    assert site.timeouts.pop_due() == [FIRST], "the other waits behind it"
-
-
-def test_a_workflow_of_two_machines_of_which_one_is_busy_is_watched_too():
-    busy = a_record(
-        TWO, workflow=SECOND, seconds=9 * 3_600, created_at="2026-11-22T10:00:00.000000Z"
+def test_start_timeout_counts_from_the_workflows_turn():
+    site = Site(
+        a_record(TWO, seconds=YEAR, workflow=SECOND),
+        a_record(TWO, start_timeout_seconds=100, created_at="2026-11-24T10:00:00.000000Z"),
     )
-    site = Site(busy, a_record(ONE, TWO))
-    assert site.after(LEAST_TIME_TO_START_SECONDS + GRACE - 1) is State.PENDING
-    assert site.after(2) is State.TIMEOUT
+    site.tell(0, RUNNING, worker=TWO, workflow=SECOND)
+    assert site.after(YEAR / 2) is State.PENDING
+    site.tell(0, SUCCESS, worker=TWO, workflow=SECOND)
+    assert site.after(99) is State.PENDING
+    assert site.after(1) is State.TIMEOUT
+
+
+def test_start_timeout_is_watched_after_a_start_and_goes_on_over_restarts():
+    site = Site(a_record(ONE, start_timeout_seconds=100))
+    site.after(60)
+    site.restart(away=1_000, wall=-YEAR)
+    assert site.after(39) is State.PENDING
+    assert site.after(1) is State.TIMEOUT
+
+
+def test_what_waits_behind_another_is_not_read_when_a_server_starts():
+    later = a_record(ONE, workflow=SECOND, created_at="2026-11-24T10:00:00.000000Z")
+    site = Site(a_record(ONE), later)
+    behind = Unread(site.writer.view.workflows[SECOND])
+    view = site.writer.view
+    site.writer = MemoryWriter(replace(view, workflows=view.workflows.set(SECOND, behind)))
+    site.start()
+    assert site.timeouts.pop_due() == []
 
 
 def test_the_second_machine_has_its_time_from_the_hand_over():
@@ -150,20 +199,56 @@ def test_the_second_machine_has_its_time_from_the_hand_over():
     site.tell(0, RUNNING)
     site.after(100)
     site.tell(0, SUCCESS)
-    assert site.after(LEAST_TIME_TO_START_SECONDS + GRACE - 1) is RUNNING
-    assert site.after(2) is State.TIMEOUT
+    assert site.after(60 + GRACE - 1) is RUNNING
+    assert site.after(1) is State.TIMEOUT
+    assert "did not start" in site.entry.events[-1].message
+    assert site.entry.events[-1].seconds == 60 + GRACE
 
 
-def test_a_workflow_that_waits_behind_another_waits_as_long_as_it_takes():
+def test_start_timeout_gives_the_second_machine_time_to_boot():
+    site = Site(a_record(ONE, TWO, seconds=60, start_timeout_seconds=1_200))
+    site.tell(0, RUNNING)
+    site.tell(0, SUCCESS)
+    assert site.after(1_200 + GRACE - 1) is RUNNING
+    assert site.after(1) is State.TIMEOUT
+
+
+def a_begun_workflow_behind_one_that_has_not():
+    """FIRST goes on at TWO, which has an older workflow first: that one waits for it too."""
     site = Site(
-        a_record(TWO, seconds=10 * 3_600, workflow=SECOND),
-        a_record(TWO, workflow=FIRST, created_at="2026-11-24T10:00:00.000000Z"),
+        a_record(TWO, workflow=SECOND, seconds=60),
+        a_record(ONE, TWO, seconds=60, created_at="2026-11-24T10:00:00.000000Z"),
     )
+    site.tell(0, RUNNING)
+    site.tell(0, SUCCESS)
+    return site
+
+
+def test_a_dead_machine_leaves_nothing_running_behind_what_waits_for_it():
+    site = a_begun_workflow_behind_one_that_has_not()
+    assert site.after(60 + GRACE - 1) is RUNNING
+    assert site.after(1) is State.TIMEOUT
+    assert site.writer.view.workflows[SECOND].state is State.PENDING
+
+
+def test_a_machine_that_is_alive_may_be_busy_as_long_as_it_takes():
+    site = a_begun_workflow_behind_one_that_has_not()
     site.tell(0, RUNNING, worker=TWO, workflow=SECOND)
-    assert site.after(9 * 3_600) is State.PENDING
+    for _ in range(100):
+        assert site.after(60) is RUNNING
+        site.timeouts.contact(TWO)
     site.tell(0, SUCCESS, worker=TWO, workflow=SECOND)
-    assert site.after(LEAST_TIME_TO_START_SECONDS + GRACE - 1) is State.PENDING
-    assert site.after(2) is State.TIMEOUT
+    assert site.after(60 + GRACE - 1) is RUNNING
+    assert site.after(1) is State.TIMEOUT
+
+
+def test_a_machine_whose_question_waits_for_an_answer_is_alive():
+    site = a_begun_workflow_behind_one_that_has_not()
+    site.waiting.add(TWO)
+    for _ in range(10):
+        assert site.after(60 + GRACE) is RUNNING
+    site.waiting.clear()
+    assert site.after(2 * (60 + GRACE)) is State.TIMEOUT
 
 
 def test_global_timeout_counts_from_the_first_report():
@@ -176,17 +261,6 @@ def test_global_timeout_counts_from_the_first_report():
     assert site.after(199) is RUNNING
     assert site.after(2) is State.TIMEOUT
     assert isinstance(site.entry.events[-1], WorkflowTimedOut)
-
-
-@pytest.mark.parametrize("ending", [SUCCESS, State.FAILED])
-def test_a_report_that_comes_first_wins(ending):
-    site = Site(a_record(ONE, seconds=60))
-    site.tell(0, RUNNING)
-    site.clock.pass_seconds(60 + GRACE + 1)
-    late = site.timeouts.proposal(FIRST)
-    site.tell(0, ending)
-    site.writer.propose(late).result()
-    assert site.context.state is ending
 
 
 def test_a_time_out_that_cannot_be_written_is_tried_again():

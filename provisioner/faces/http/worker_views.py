@@ -8,6 +8,7 @@ from provisioner.model.ephemeral import DataVersion
 from provisioner.model.ids import WorkflowId
 from provisioner.model.state import State
 from provisioner.model.views import Receipt
+from provisioner.services import reports
 from provisioner.services.provisioner import Provisioner
 from provisioner.services.queries import DueAction
 from provisioner.services.reports import DataVersionKept, Push, Unpacked
@@ -25,9 +26,13 @@ def poll(server: Provisioner, call: Call) -> Outcome:
     """Offer the action whose turn it is; 204 for idle and unknown machines alike."""
     worker = call.path["worker"]
     offered = offer(server, worker)
+    if offered is not None:
+        return offered
+    for machine in server.queries().worker_ids(worker):
+        server.contact(machine)  # it lives, and waits for its turn
     seconds = _seconds(call.query.get("wait"))
-    if offered is not None or seconds <= 0:
-        return offered or NOTHING
+    if seconds <= 0:
+        return NOTHING
     return Wait(
         seconds=seconds,
         subscribe=lambda wake: server.snapshots.wait(server.queries().names_of(worker), wake),
@@ -52,7 +57,10 @@ def report(server: Provisioner, call: Call) -> Outcome:
     told = wire.decode(wire.Report, call.body)
 
     def finish(receipt: Receipt) -> Answer:
-        context = receipt.view.workflows[WorkflowId(workflow.lower())].context
+        entry = receipt.view.workflows[WorkflowId(workflow.lower())]
+        context = entry.context
+        if told.action_status == _RUNNING_ON and context.is_final:
+            reports.check_begun(entry, told.report_id)
         acknowledgement = wire.Acknowledgement(
             workflow_id=context.workflow_id,
             report_id=told.report_id,
