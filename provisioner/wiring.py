@@ -38,6 +38,7 @@ from provisioner.model.views import DesiredState, Snapshot, StatusView
 from provisioner.services import metrics as metrics_service
 from provisioner.services.clock import SystemClock, WorkflowIds
 from provisioner.services.conditions import Conditions
+from provisioner.services.desired_head import DesiredHead
 from provisioner.services.follower import Follower, NoWriter
 from provisioner.services.heard_time import HeardTime
 from provisioner.services.provisioner import Provisioner
@@ -181,13 +182,22 @@ class Server:
         snapshots.start(Snapshot(desired=DesiredState(), status=writer.view))
         threads = ThreadPoolExecutor(DATA_THREADS, thread_name_prefix="data")
         stack.callback(threads.shutdown)
+        head = DesiredHead(
+            repo=repo,
+            branch=settings.desired_branch,
+            tip=DesiredTip(repo, settings.desired_branch, remote),
+            memory=memory,
+            conditions=conditions,
+            adopt=lambda: snapshots.current.status.reconcile.desired_commit,
+        )
         self.reconciler = Reconciler(
             source=DesiredStore(repo, settings.desired_branch),
+            head=head,
             writer=writer,
             snapshots=snapshots,
             clock=clock,
             new_id=WorkflowIds(clock),
-            tip=DesiredTip(repo, settings.desired_branch, remote),
+            is_writable=lambda: not any(each.stops_writing for each in conditions.current),
             follow_status=lambda: _follow_status(writer),
             on_outcome=lambda outcome: _count(metrics, outcome),
         )

@@ -30,6 +30,7 @@ DONE, FIXABLE, USAGE, BUG, INTERRUPTED = 0, 1, 2, 3, 130
             "validate.validate",
             "Check the desired branch, or files, as the server does.",
         ),
+        "accept": ("accept.accept", "Let the server obey a commit that waits for a person."),
         "hardware": ("hardware.hardware", "Machines: push, get, list, id, mac, ip, delete."),
         "template": ("template.template", "Templates: create, get, list, update, delete."),
         "workflow": (

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from provisioner.cli import options, printing, work_tree
+from provisioner.cli.options import Where
 from provisioner.cli.site import Site
 from provisioner.documents import layout
 from provisioner.errors import UserError
 from provisioner.model.ids import CommitId
 from provisioner.model.problem import Problem, Severity
 from provisioner.model.views import StatusView
-from provisioner.services import validation
+from provisioner.services import before_merge, validation
+from provisioner.services.before_merge import Place
 from provisioner.store.desired_store import DesiredStore
 
 
@@ -31,8 +34,11 @@ def validate(ctx: click.Context, /, *, path: Path | None, revision: str | None, 
     Checks the files as they lie in the repository that you stand in, committed or not; of a
     bare repository the desired branch. PATH is another folder, or one file to be told of.
     """
-    with _checked(path, revision) as (store, commit, status, only):
-        problems = validation.validate_commit(store, commit, status)
+    with _checked(path, revision) as (store, commit, status, only, place):
+        verdict = validation.judge(store, commit, status)
+        problems = verdict.problems
+        if place is not None:
+            problems = tuple(sorted((*problems, *before_merge.warnings(verdict, place))))
         count = len([each for each in store.files(commit) if layout.kind_of(each)])
     told = [each for each in problems if only in ("", each.path)]
     if form != "text":
@@ -46,29 +52,45 @@ def validate(ctx: click.Context, /, *, path: Path | None, revision: str | None, 
     ctx.exit(1 if errors else 0)
 
 
-Checked = tuple[DesiredStore, CommitId, StatusView, str]
+Checked = tuple[DesiredStore, CommitId, StatusView, str, Place | None]
 
 
 @contextlib.contextmanager
 def _checked(path: Path | None, revision: str | None) -> Iterator[Checked]:
-    """Find what is to be checked; the last value names the one file that counts, or none."""
+    """Find what is to be checked, the one file that counts (or none), and where it stands."""
     folder, only = _folder(path)
     with contextlib.ExitStack() as exits:
         site = None
         # A folder of documents need not be a repository; but then it must be named.
         with contextlib.nullcontext() if folder is None else contextlib.suppress(UserError):
-            site = exits.enter_context(Site.opened(options.where()))
+            where = options.where()
+            if folder is not None and where.repo == Where().repo:
+                where = replace(where, repo=str(folder))
+            site = exits.enter_context(Site.opened(where))
         if folder is None and site is not None:
             folder = site.repo.work_tree
         status = _status(site) if site and folder in (None, site.repo.work_tree) else StatusView()
         if site is not None and (revision is not None or folder is None):
             commit = site.repo.find_commit(revision) if revision else site.desired_commit
-            yield DesiredStore(site.repo, site.branch), commit, status, only
+            is_of_branch = revision is None or commit == site.desired_commit
+            place = _place(site, commit, is_of_branch=is_of_branch)
+            yield DesiredStore(site.repo, site.branch), commit, status, only, place
         elif folder is None or revision is not None:
             raise UserError(f"{folder or '.'} is not a git repository")
         else:
             store, commit = exits.enter_context(work_tree.as_commit(folder))
-            yield store, commit, status, only
+            place = None
+            if site is not None and folder == site.repo.work_tree:
+                head = site.repo.resolve("HEAD")
+                is_of_branch = site.repo.checked_out_branch() == site.branch
+                place = _place(site, head, is_of_branch=is_of_branch)
+            yield store, commit, status, only, place
+
+
+def _place(site: Site, head: CommitId | None, *, is_of_branch: bool) -> Place | None:
+    if head is None:
+        return None
+    return Place(repo=site.repo, head=head, branch=site.branch, is_of_branch=is_of_branch)
 
 
 def _folder(path: Path | None) -> tuple[Path | None, str]:

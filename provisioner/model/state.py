@@ -18,6 +18,8 @@ class State(StrEnum):
 
 # What ends an action badly ends its workflow.
 ENDED_BADLY = frozenset({State.FAILED, State.TIMEOUT, State.CANCELLED})
+# What ends a workflow.
+FINAL = ENDED_BADLY | {State.SUCCESS}
 # What a worker may report.
 REPORTABLE = frozenset({State.RUNNING, State.SUCCESS, State.FAILED, State.TIMEOUT})
 

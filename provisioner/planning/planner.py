@@ -1,8 +1,8 @@
 """What has to happen so that the status branch follows the desired branch?
 
-A plan comes from two states, never from a commit's diff, so that a force push is nothing
-special.  Whatever became a workflow is frozen: an edit is told as a problem and changes
-nothing, a new path is noted, a deleted file deletes the workflow.
+A plan comes from two states, never from a commit's diff, so that no push is special.
+Whatever became a workflow is frozen: an edit is told as a problem and changes nothing, a
+new path is noted, a deleted file deletes the workflow.
 """
 
 from __future__ import annotations
@@ -150,6 +150,10 @@ class Planning:
     @property
     def moves_and_deletions(self) -> tuple[RequestMoved | WorkflowDeleted, ...]:
         return (*self._moves, *self._deletions)
+
+    @property
+    def deletions(self) -> tuple[WorkflowDeleted, ...]:
+        return tuple(self._deletions)
 
     def creations(self) -> Iterator[WorkflowCreated]:
         """Render what is still to be made, one by one."""

@@ -2,7 +2,8 @@
 
 One pass reads what changed, plans, and has the writer write it: in bounded chunks, so that
 10,000 new workflows don't keep a report waiting.  Whatever breaks off in the middle is
-done again, from the states as they are then; nothing is made twice.
+done again, from the states as they are then; nothing is made twice.  Which commit that
+is, is for `desired_head` to say.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ from provisioner.model.ids import CommitId, WorkflowId
 from provisioner.model.problem import Problem
 from provisioner.model.views import (
     Change,
-    DesiredState,
     Proposal,
     Receipt,
     Reconciled,
@@ -32,12 +32,13 @@ from provisioner.model.views import (
     WorkflowCreated,
     path_of,
 )
-from provisioner.planning import planner, template_cache
+from provisioner.planning import deletion_guard, planner, template_cache
 from provisioner.planning.desired import Update
 from provisioner.planning.planner import Pending, Plan, Planning
 from provisioner.planning.template_cache import TemplateCache
 from provisioner.services import desired_loader
 from provisioner.services.clock import Clock, timestamp
+from provisioner.services.desired_head import Target
 from provisioner.services.snapshots import Snapshots
 from provisioner.store import bulk
 from provisioner.store.desired_store import DesiredStore
@@ -61,6 +62,14 @@ class Hints(Protocol):
     def wake(self) -> None: ...
 
 
+class Head(Protocol):
+    """Says which commit to follow (services.desired_head)."""
+
+    def target(self) -> Target | None: ...
+    def object(self, target: Target, why: str) -> Target | None: ...
+    def obey(self, target: Target) -> None: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What one pass did."""
@@ -80,22 +89,24 @@ class Reconciler:
         source: DesiredStore,
         writer: Proposer,
         snapshots: Snapshots,
+        head: Head,
         clock: Clock,
         new_id: Callable[[], WorkflowId],
-        tip: Callable[[], CommitId | None] | None = None,
         on_outcome: Callable[[Outcome], None] = lambda _: None,
         follow_status: Callable[[], None] = lambda: None,
+        is_writable: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`tip` says where the desired branch is, when that is not for `source` to say;
-        `follow_status` is called before each look at it."""
+        """`follow_status` is called before each look at the desired branch; while nothing
+        `is_writable`, there is none."""
         self._source = source
-        self._tip = tip or source.tip
+        self._head = head
         self._writer = writer
         self._snapshots = snapshots
         self._clock = clock
         self._new_id = new_id
         self._on_outcome = on_outcome
         self._follow_status = follow_status
+        self._is_writable = is_writable
         self._cache = TemplateCache()
         self._pending: Mapping[str, Pending] = {}
         self._unparsable: dict[str, tuple[Problem, ...]] = {}  # templates, by path
@@ -104,28 +115,63 @@ class Reconciler:
         self.is_ready = threading.Event()  # one pass is done
 
     def reconcile(self) -> Outcome | None:
-        """Follow the desired branch to its tip; None when there is nothing to do."""
-        tip = self._tip()
-        desired = self._snapshots.current.desired
-        if tip is None or (tip == desired.commit and self._is_settled):
+        """Follow the desired branch as far as it is obeyed; None when there is nothing to do."""
+        target = self._head.target()
+        if target is None or self._is_followed(target):
             return None
         # A sixth of the time of 10,000 new workflows went into looking for garbage among them.
         with bulk.without_collections():
-            return self._follow(desired, tip)
+            return self._follow(target)
 
-    def _follow(self, desired: DesiredState, tip: CommitId) -> Outcome:
-        is_full = desired.commit is None or not self._is_settled
-        if desired.commit is None:
-            in_force = self._snapshots.current.status.reconcile.in_force
-            update = desired_loader.load(self._source, tip, in_force)
-        else:
-            update = desired_loader.follow(self._source, desired, tip)
+    def _is_followed(self, target: Target) -> bool:
+        return self._is_settled and target.commit == self._snapshots.current.desired.commit
+
+    def _follow(self, target: Target) -> Outcome | None:
+        update, planning = self._planned(target.commit)
+        if not target.is_accepted:
+            why = self._objection(update, planning)
+            if why:
+                instead = self._head.object(target, why)
+                if instead is None or self._is_followed(instead):
+                    return None
+                return self._follow(instead)
+            self._head.obey(target)
         self._is_settled = False
         self._snapshots.swap_desired(update.state)
         self._check_templates(update)
+        outcome = self._carry_out(planning)
+        self._is_settled = True
+        if target.is_accepted:
+            self._head.obey(target)
+        self._on_outcome(outcome)
+        return outcome
+
+    def _objection(self, update: Update, planning: Planning) -> str:
+        """Say why a person must be asked before this is carried out, or nothing."""
+        now, commit = self._snapshots.current, update.state.commit
+        assert commit is not None
+        old = now.status.reconcile.desired_commit
+        is_folder_gone = (
+            bool(planning.deletions)
+            and not update.state.requests
+            and old is not None
+            and self._source.has_lost_folder("workflows", old=old, new=commit)
+        )
+        return deletion_guard.objection(
+            planning.deletions, update.state, now.status, is_folder_gone=is_folder_gone
+        )
+
+    def _planned(self, commit: CommitId) -> tuple[Update, Planning]:
+        """What a commit says and what has to happen for it; nothing is rendered yet."""
+        now = self._snapshots.current
+        if now.desired.commit is None:
+            update = desired_loader.load(self._source, commit, now.status.reconcile.in_force)
+        else:
+            update = desired_loader.follow(self._source, now.desired, commit)
+        is_full = now.desired.commit is None or not self._is_settled
         planning = planner.begin(
             update.state,
-            self._snapshots.current.status,
+            now.status,
             changed_paths=None if is_full else update.changed,
             now=timestamp(self._clock.now()),
             new_id=self._new_id,
@@ -133,10 +179,7 @@ class Reconciler:
             touched=update.touched,
             cache=self._cache,
         )
-        outcome = self._carry_out(planning)
-        self._is_settled = True
-        self._on_outcome(outcome)
-        return outcome
+        return update, planning
 
     def run(self, hints: Hints, poll_seconds: float) -> None:
         """Make passes until closed; a fault ends a pass, never the thread."""
@@ -144,10 +187,12 @@ class Reconciler:
             wait = poll_seconds
             try:
                 self._follow_status()
-                outcome = self.reconcile()
-                self.is_ready.set()
-                if outcome is not None:
-                    _tell(outcome)
+                if self._is_writable():
+                    outcome = self.reconcile()
+                    self.is_ready.set()
+                    if outcome is not None:
+                        _tell(outcome)
+                        wait = 0.0  # a commit that was confirmed may have more behind it
             except TinkError as error:
                 _LOG.warning("the desired branch can't be followed now: %s", error)
                 wait = RETRY_SECONDS

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from provisioner.documents import layout
 from provisioner.documents.decode import decode_file
@@ -17,6 +18,7 @@ from provisioner.model.views import DesiredState, StatusView
 from provisioner.planning import desired as planning
 from provisioner.planning import planner, template_cache
 from provisioner.planning.desired import ChangedFile
+from provisioner.planning.planner import Plan
 from provisioner.planning.template_cache import TemplateCache
 from provisioner.services import desired_loader
 from provisioner.store.desired_store import DesiredStore
@@ -25,13 +27,28 @@ _NO_COMMIT = CommitId("0" * 40)
 _EPOCH = "1970-01-01T00:00:00.000000Z"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """`problems` holds everything that is wrong, in reading order."""
+
+    desired: DesiredState
+    status: StatusView
+    plan: Plan
+    problems: tuple[Problem, ...]
+
+
+def judge(store: DesiredStore, commit: CommitId, status: StatusView | None = None) -> Verdict:
+    """Say what a server would do that sees this commit next, and what is wrong with it."""
+    status = status or StatusView()
+    in_force = status.reconcile.in_force
+    return _verdict(desired_loader.load(store, commit, in_force).state, status)
+
+
 def validate_commit(
     store: DesiredStore, commit: CommitId, status: StatusView | None = None
 ) -> tuple[Problem, ...]:
     """Check a commit as the server would that sees it next."""
-    status = status or StatusView()
-    in_force = status.reconcile.in_force
-    return problems_of(desired_loader.load(store, commit, in_force).state, status)
+    return judge(store, commit, status).problems
 
 
 def validate_files(
@@ -52,6 +69,10 @@ def validate_files(
 
 def problems_of(desired: DesiredState, status: StatusView) -> tuple[Problem, ...]:
     """Everything that is wrong, in reading order."""
+    return _verdict(desired, status).problems
+
+
+def _verdict(desired: DesiredState, status: StatusView) -> Verdict:
     plan = planner.plan(
         desired,
         status,
@@ -61,4 +82,5 @@ def problems_of(desired: DesiredState, status: StatusView) -> tuple[Problem, ...
     )
     found = {each for problems in desired.problems.values() for each in problems}
     texts = template_cache.unparsable(desired.templates.values(), TemplateCache())
-    return tuple(sorted(found.union(plan.problems, *texts.values())))
+    problems = tuple(sorted(found.union(plan.problems, *texts.values())))
+    return Verdict(desired=desired, status=status, plan=plan, problems=problems)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from provisioner.errors import LimitExceeded
+from provisioner.errors import LimitExceeded, NotFound
 from provisioner.model.ids import BlobId, CommitId
 from provisioner.model.problem import Problem
 from provisioner.store import tree
@@ -73,6 +73,14 @@ class DesiredStore:
         blobs = {each.new.id for each in found.values() if each.new and each.new.mode not in _MODES}
         sizes = self.repo.sizes(blobs) if blobs else {}
         return {path: _file(change, sizes) for path, change in sorted(found.items())}
+
+    def has_lost_folder(self, folder: str, *, old: CommitId, new: CommitId) -> bool:
+        """Whether a folder is gone that held more than one file or folder."""
+        try:
+            was, now = (self._folders(each).get(folder) for each in (old, new))
+            return was is not None and now is None and len(self.repo.tree(was)) > 1
+        except NotFound:  # the old commit is not in this repository any more
+            return False
 
     def read(self, blob_id: BlobId) -> bytes:
         return self.repo.blob(blob_id)

@@ -159,6 +159,16 @@ class GitRepo:
             raise
         return True
 
+    def merge_base(self, one: str, other: str) -> CommitId | None:
+        """The last commit that two have in common, if there is one."""
+        try:
+            out = self.run("merge-base", "--end-of-options", one, other).decode()
+        except GitFailed as failed:
+            if failed.status == 1:
+                return None
+            raise
+        return CommitId(out.split()[0])
+
     def run(
         self,
         *words: str,

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from provisioner.model.event import WorkflowEvent
 from provisioner.model.ids import BlobId, WorkflowId
-from provisioner.model.state import ENDED_BADLY, State
+from provisioner.model.state import FINAL, State
 from provisioner.model.state_machine import WorkflowContext
 from provisioner.model.views import LiveWorkflow
 from provisioner.model.workflow import WorkflowRecord
@@ -24,7 +24,7 @@ _KEPT = 10_000  # decoded workflows that were only read
 
 
 def is_final(state: State) -> bool:
-    return state in ENDED_BADLY or state is State.SUCCESS
+    return state in FINAL
 
 
 class WorkflowReader:

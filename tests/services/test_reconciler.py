@@ -12,6 +12,8 @@ from provisioner.errors import Unavailable
 from provisioner.model.state import State
 from provisioner.model.views import DesiredState, Snapshot
 from provisioner.services.clock import WorkflowIds
+from provisioner.services.conditions import Conditions
+from provisioner.services.desired_head import DesiredHead
 from provisioner.services.reconciler import Reconciler
 from provisioner.services.snapshots import Snapshots
 from provisioner.store import retention
@@ -29,6 +31,7 @@ class Site:
     def __init__(self, git):
         self.git = git
         self.folder: Path = git.path
+        self.conditions = Conditions()
         self.start()
 
     def start(self, writer_of=lambda writer: writer):
@@ -37,8 +40,18 @@ class Site:
         self.writer = StatusWriter(self.repo, on_published=self.snapshots.swap_status)
         self.snapshots.start(Snapshot(desired=DesiredState(), status=self.writer.view))
         clock = HandClock()
+        source = DesiredStore(self.repo)
+        self.head = DesiredHead(
+            repo=self.repo,
+            branch="main",
+            tip=source.tip,
+            memory=self.writer.memory,
+            conditions=self.conditions,
+            adopt=lambda: self.snapshots.current.status.reconcile.desired_commit,
+        )
         self.reconciler = Reconciler(
-            source=DesiredStore(self.repo),
+            source=source,
+            head=self.head,
             writer=writer_of(self.writer),
             snapshots=self.snapshots,
             clock=clock,
@@ -206,14 +219,15 @@ def test_a_request_that_comes_back_after_a_restart_does_not_run_again(site, path
 
 
 def test_a_reverted_clean_up_runs_nothing_again_also_of_what_was_archived(site):
-    site.commit({**SITE, A: request_file(), B: request_file()})
+    stays = request_file(device_1=MACS[TWO])
+    site.commit({**SITE, A: request_file(), B: request_file(), C: stays})
     site.commit(gone=[A, B])
     retention.run(site.writer, ended_before="9999", at_seconds=1_795_435_300)
     site.git("revert", "--no-edit", "HEAD")
     site.reconciler.reconcile()
     site.restart()
     site.reconciler.reconcile()
-    assert site.states() == dict.fromkeys((A, B), State.CANCELLED)
+    assert site.states() == {A: State.CANCELLED, B: State.CANCELLED, C: State.PENDING}
     assert [code for _, _, code in site.codes] == ["workflow.come-back"] * 2
 
 
@@ -236,16 +250,6 @@ def test_a_finished_workflow_is_not_run_again_by_a_restart(site):
     site.restart()
     site.reconciler.reconcile()
     assert len(site.status.workflows) == 1
-
-
-def test_a_forced_push_of_another_history_is_nothing_special(site):
-    site.commit({**SITE, A: request_file()})
-    site.git("checkout", "-q", "--orphan", "fresh")
-    site.git("branch", "-q", "-D", "main")
-    site.git("branch", "-q", "-m", "main")
-    site.commit({B: request_file()})
-    assert len(site.status.workflows) == 2
-    assert site.states()[A] is State.PENDING
 
 
 def test_of_a_broken_file_the_last_good_version_survives_a_restart(site):

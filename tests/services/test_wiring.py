@@ -6,12 +6,14 @@ import logging
 import signal
 import subprocess
 import threading
+import time
 from functools import partial
 
 import pytest
 from builders import MACS, ONE
 
 from provisioner import wiring
+from provisioner.cli import main
 from provisioner.config import ServerSettings
 from provisioner.errors import Conflict, TinkError, Unavailable, UserError
 from provisioner.model.state import State
@@ -75,6 +77,17 @@ def serving():
     assert own_threads() == before
 
 
+@pytest.fixture
+def waiting_for():
+    def wait(holds):
+        end = time.monotonic() + 20
+        while not holds():
+            assert time.monotonic() < end, "it did not come in twenty seconds"
+            time.sleep(0.02)
+
+    return wait
+
+
 def wait_for_work(server, worker=MACS[ONE]):
     """Wait as a long poll does."""
     woken = threading.Event()
@@ -102,6 +115,21 @@ def test_a_commit_becomes_work_for_a_machine_and_its_report_a_commit(site, servi
     receipt = server.provisioner.reports.report(due.record.id, report).result(20)
     assert site("rev-parse", "status").strip() == receipt.commit
     assert receipt.view.workflows[due.record.id].context.state is State.RUNNING
+
+
+def test_another_history_waits_until_it_is_accepted_beside_the_server(site, serving, waiting_for):
+    commit(site, SITE | {A: request_file()})
+    server = serving(site.path)
+    due = wait_for_work(server)
+    site("checkout", "-q", "--orphan", "fresh")
+    commit(site, {B: request_file(device_1=MACS[ONE], another="yes")}, gone=[A])
+    site("branch", "-q", "-M", "fresh", "main")
+    conditions = server.provisioner.conditions
+    waiting_for(lambda: [each.name for each in conditions.current] == ["desired-not-accepted"])
+    assert wait_for_work(server).record.id == due.record.id
+    assert main.run(["--repo", str(site.path), "accept", "main"]) == 0
+    waiting_for(lambda: not conditions.current)
+    assert wait_for_work(server).record.id != due.record.id
 
 
 def test_what_ended_long_ago_is_archived_when_the_settings_say_so(site, serving, monkeypatch):
