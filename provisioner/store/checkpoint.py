@@ -64,12 +64,21 @@ def save(store: StatusStore) -> CommitId | None:
         return None
     known = _read(_path(store))
     if known is not None and known.commit == tip:
+        _path(store).touch()
         return tip
     rows = _updated(store, known, tip) if known is not None else None
     if rows is None:
         rows = store.read_rows(tip)
     _write(_path(store), tip, rows)
     return tip
+
+
+def saved_at(store: StatusStore) -> float | None:
+    """When the checkpoint was last brought up, or nothing."""
+    try:
+        return _path(store).stat().st_mtime
+    except FileNotFoundError:
+        return None
 
 
 def _updated(store: StatusStore, known: _Found, tip: CommitId) -> list[Row] | None:

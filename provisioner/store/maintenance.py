@@ -1,27 +1,42 @@
 """How the repository stays small and quick to read while it is being written.
 
-Each group is a pack of its own.  A geometric repack joins the small ones now and then,
-and rarely the large ones; an index over all packs and a commit graph keep reading quick.
-`git gc` is never used: it packs refs away below a running writer.
+Each group is a pack of its own.  They are joined now and then (pack_joining.py), and a
+commit graph keeps walks quick.  Somebody else's `git gc` at the same time does no harm, but
+it writes all anew each time.
 """
 
 from __future__ import annotations
 
 import json
-import struct
+import logging
+import os
 import threading
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from provisioner.store import durable, git_stream, json_lines, layout
+from provisioner.store import git_stream, json_lines, layout, pack_files, pack_joining
+from provisioner.store.git_process import GitFailed
+from provisioner.store.pack_files import Owner
 from provisioner.store.repo import GitRepo
 
 PACKS_LIMIT = 64  # a read looks into each of them: 4.5 ms at 100 packs, 18 at 2,000
 _STALE_SECONDS = 24 * 3600  # whoever wrote such a temporary file is gone
-_REPACK_SECONDS = 3600
-_STALE = ("tmp_*", ".tmp-*")
+_GRAPH_SECONDS = 3600
+_STALE = (
+    "tmp_*",
+    ".tmp-*",
+    "pack/tmp_*",
+    "pack/.tmp-*",
+    f"pack/{Owner.COMMAND}-*",
+    "pack/*.lock",
+    "info/*.lock",
+    "info/commit-graphs/*.lock",
+    "info/commit-graphs/tmp_*",
+)
 _NOTE = "maintenance.json"
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +47,6 @@ class Stats:
     packed_objects: int
     loose_objects: int
     pack_bytes: int
-    has_multi_pack_index: bool
     has_commit_graph: bool
     last_maintenance_at: float
     last_maintenance_seconds: float
@@ -58,7 +72,9 @@ class Maintained:
 
 def is_due(repo: GitRepo) -> bool:
     """Whether enough packs have come together; costs one listing of a folder."""
-    return len(_packs(repo)) > PACKS_LIMIT
+    folder = repo.objects_dir / "pack"
+    names = os.listdir(folder) if folder.is_dir() else ()  # noqa: PTH208  # there may be 10,000
+    return sum(name.endswith(".idx") - name.endswith(".keep") for name in names) > PACKS_LIMIT
 
 
 def run(
@@ -67,24 +83,21 @@ def run(
     now: float,
     stop: threading.Event | None = None,
 ) -> Maintained:
-    """Join packs, renew their common index and the commit graph, remove stale files.
+    """Join packs, renew the commit graph, remove stale files.
 
     `stop` ends the git process that is under way, and what it started, within a second.
     Safe while the writer and any number of readers are at work.
     """
     started = time.monotonic()
-    before = _packs(repo)
+    before = pack_joining.packs(repo)
     bytes_before = _size(before)
     stale = _remove_stale(repo, now)
-    words = ("repack", "--quiet", "--geometric=2", "-d", "--write-midx", "--no-write-bitmap-index")
-    repo.run(*words, timeout_seconds=_REPACK_SECONDS, stop=stop, is_background=True)
-    graph_words = ("commit-graph", "write", "--reachable", "--split", "--no-progress")
-    repo.run(*graph_words, timeout_seconds=_REPACK_SECONDS, stop=stop, is_background=True)
-    durable.sync(repo.objects_dir / "pack")
-    after = _packs(repo)
+    while pack_joining.join(repo, stop=stop) == pack_joining.AT_ONCE:
+        continue
+    _write_graph(repo, stop)
+    after = pack_joining.packs(repo)
     seconds = time.monotonic() - started
-    note = {"at": now, "seconds": round(seconds, 3)}
-    (repo.own_dir / _NOTE).write_text(json.dumps(note))
+    note(repo, {"at": now, "seconds": round(seconds, 3)})
     return Maintained(
         packs_before=len(before),
         packs_after=len(after),
@@ -97,25 +110,34 @@ def run(
 
 def stats(repo: GitRepo, branch: str = "status") -> Stats:
     """Count; the events are read from the status files of the tip."""
-    packs = _packs(repo)
-    try:
-        note = json.loads((repo.own_dir / _NOTE).read_bytes())
-    except (OSError, ValueError):
-        note = {}
+    packs = pack_joining.packs(repo)
+    times = noted(repo)
     workflows, events = _count_events(repo, branch)
     graph = repo.objects_dir / "info"
     return Stats(
         packs=len(packs),
-        packed_objects=sum(map(_object_count, packs)),
+        packed_objects=sum(map(pack_joining.object_count, packs)),
         loose_objects=sum(1 for _ in repo.objects_dir.glob("[0-9a-f][0-9a-f]/*")),
         pack_bytes=_size(packs),
-        has_multi_pack_index=(repo.objects_dir / "pack/multi-pack-index").exists(),
         has_commit_graph=(graph / "commit-graph").exists() or (graph / "commit-graphs").exists(),
-        last_maintenance_at=float(note.get("at", 0)),
-        last_maintenance_seconds=float(note.get("seconds", 0)),
+        last_maintenance_at=float(times.get("at", 0)),
+        last_maintenance_seconds=float(times.get("seconds", 0)),
         workflows=workflows,
         events=events,
     )
+
+
+def noted(repo: GitRepo) -> dict[str, float]:
+    """When something was done last; empty when that is not known."""
+    try:
+        found = json.loads((repo.own_dir / _NOTE).read_bytes())
+        return {str(name): float(value) for name, value in found.items()}
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}
+
+
+def note(repo: GitRepo, times: dict[str, float]) -> None:
+    (repo.own_dir / _NOTE).write_text(json.dumps(noted(repo) | times))
 
 
 def as_dict(found: Stats) -> dict[str, object]:
@@ -133,8 +155,15 @@ def _count_events(repo: GitRepo, branch: str) -> tuple[int, int]:
     return len(counts), sum(counts)
 
 
-def _packs(repo: GitRepo) -> list[Path]:
-    return list((repo.objects_dir / "pack").glob("pack-*.idx"))
+def _write_graph(repo: GitRepo, stop: threading.Event | None) -> None:
+    words = ("commit-graph", "write", "--reachable", "--split", "--no-progress")
+    try:
+        repo.run(*words, timeout_seconds=_GRAPH_SECONDS, stop=stop, is_background=True)
+    except GitFailed as failed:
+        if ".lock" not in failed.stderr:
+            raise
+        # Somebody else writes it; or one was killed, and its lock is removed a day later.
+        _LOG.info("the commit graph is not renewed now: %s", failed)
 
 
 def _size(indexes: list[Path]) -> int:
@@ -148,27 +177,17 @@ def _size(indexes: list[Path]) -> int:
     return size
 
 
-def _object_count(index: Path) -> int:
-    """The last entry of the index's fan-out table."""
-    try:
-        with index.open("rb") as file:
-            file.seek(8 + 255 * 4)
-            (count,) = struct.unpack(">L", file.read(4))
-            return int(count)
-    except FileNotFoundError:
-        return 0
-
-
 def _remove_stale(repo: GitRepo, now: float) -> int:
-    """Remove temporary files that nobody is going to finish."""
+    """Remove what nobody is going to finish: temporary files, locks, and what was kept."""
+    stale = [path for pattern in _STALE for path in repo.objects_dir.glob(pattern)]
+    for keep in pack_files.kept_by(repo.objects_dir / "pack", Owner.COMMAND):
+        stale += [keep] if keep.with_suffix(".idx").exists() else [keep.with_suffix(".pack"), keep]
     removed = 0
-    for folder in (repo.objects_dir, repo.objects_dir / "pack"):
-        for pattern in _STALE:
-            for path in folder.glob(pattern):
-                try:
-                    if now - path.stat().st_mtime > _STALE_SECONDS:
-                        path.unlink()
-                        removed += 1
-                except FileNotFoundError:
-                    continue
+    for path in stale:
+        try:
+            if now - path.stat().st_mtime > _STALE_SECONDS:
+                path.unlink()
+                removed += 1
+        except FileNotFoundError:
+            continue
     return removed

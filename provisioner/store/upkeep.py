@@ -1,4 +1,7 @@
-"""When maintenance and retention run and the checkpoint is written: in a thread, seldom."""
+"""When maintenance and retention run and the checkpoint is written: in a thread, seldom.
+
+How long ago it was, the files say: a server that never lives for a minute does it too.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,12 @@ from provisioner.store import checkpoint, maintenance
 from provisioner.store.retention import Archived
 from provisioner.store.status_store import StatusStore
 
+FIRST_SECONDS = 1.0  # machines that waited for the server come before
 INTERVAL_SECONDS = 60.0
 # A checkpoint of 100,000 workflows is 30 MB; what came after it is caught up with at a start.
-_CHECKPOINT_INTERVALS = 60
-_RETENTION_INTERVALS = 60
+CHECKPOINT_SECONDS = 3600.0
+RETENTION_SECONDS = 3600.0
+_RETAINED_AT = "retained_at"
 
 _LOG = logging.getLogger(__name__)
 
@@ -38,38 +43,47 @@ class Upkeep:
         clock: Callable[[], float],
         *,
         retain: Retain | None = None,
+        first_seconds: float = FIRST_SECONDS,
         interval_seconds: float = INTERVAL_SECONDS,
     ) -> None:
         self._store = store
         self._clock = clock
         self._retain = retain
+        self._first_seconds = first_seconds
         self._interval_seconds = interval_seconds
         self._closed = threading.Event()
 
     def run(self) -> None:
-        count = 0
-        while not self._closed.wait(self._interval_seconds):
-            count += 1
+        seconds = self._first_seconds
+        while not self._closed.wait(seconds):
+            seconds = self._interval_seconds
             try:
-                if count % _RETENTION_INTERVALS == 1:
-                    self.retain_once()
-                self.run_once(with_checkpoint=count % _CHECKPOINT_INTERVALS == 0)
+                self.run_once()
             except (TinkError, OSError) as error:
                 if not self._closed.is_set():
                     _LOG.warning("maintenance of the repository failed: %s", error)
 
-    def run_once(self, *, with_checkpoint: bool) -> None:
-        if maintenance.is_due(self._store.repo):
-            done = maintenance.run(self._store.repo, now=self._clock(), stop=self._closed)
+    def run_once(self) -> None:
+        """Do what is due."""
+        repo = self._store.repo
+        if maintenance.is_due(repo):
+            done = maintenance.run(repo, now=self._clock(), stop=self._closed)
             _LOG.info("joined %d packs to %d", done.packs_before, done.packs_after)
-        if with_checkpoint and not self._closed.is_set():
+        retained_at = maintenance.noted(repo).get(_RETAINED_AT)
+        if self._retain is not None and self._is_due(retained_at, RETENTION_SECONDS):
+            archived = self._retain(self._closed.is_set)
+            if archived.workflows:
+                _LOG.info("archived %d finished workflows", archived.workflows)
+            if not self._closed.is_set():
+                maintenance.note(repo, {_RETAINED_AT: self._clock()})
+        if self._is_due(checkpoint.saved_at(self._store), CHECKPOINT_SECONDS):
             checkpoint.save(self._store)
 
-    def retain_once(self) -> None:
-        if self._retain is not None:
-            done = self._retain(self._closed.is_set)
-            if done.workflows:
-                _LOG.info("archived %d finished workflows", done.workflows)
+    def _is_due(self, last: float | None, seconds: float) -> bool:
+        """Whether it is that long ago; also when a clock says that it is still to come."""
+        if self._closed.is_set():
+            return False
+        return last is None or not 0 <= self._clock() - last < seconds
 
     def close(self) -> None:
         self._closed.set()

@@ -6,15 +6,18 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from provisioner.model.ids import ReportId
 from provisioner.model.state import State
-from provisioner.store import begin, desired_editor, fsck, retention
+from provisioner.store import begin, desired_editor, fsck, maintenance, retention
 from provisioner.store.data_writer import NewFile
 from provisioner.store.pack_files import Owner
 from provisioner.store.repo import GitRepo
@@ -166,17 +169,36 @@ def beside_a_load(
     return path, heard
 
 
+def clear_up(path: Path, command: str) -> None:
+    # It may fail, when a ref moved below it; it must not break anything.
+    words = ["git", "-C", str(path), *COMMANDS[command]]
+    subprocess.run(words, capture_output=True, check=False)
+    sites.git(path, "rev-list", "--objects", "--quiet", "status")
+
+
 @pytest.mark.kill
 @pytest.mark.parametrize("command", list(COMMANDS))
 def test_nothing_is_lost_while_git_clears_up(tmp_path, command):
-    def clear_up(path: Path) -> None:
-        # It may fail, when a ref moved below it; it must not break anything.
-        subprocess.run(
-            ["git", "-C", str(path), *COMMANDS[command]], capture_output=True, check=False
-        )
-        sites.git(path, "rev-list", "--objects", "--quiet", "status")
+    path, heard = beside_a_load(tmp_path, partial(clear_up, command=command), rounds=ROUNDS)
+    check(path, heard)
 
-    path, heard = beside_a_load(tmp_path, clear_up, rounds=ROUNDS)
+
+@pytest.mark.kill
+@pytest.mark.parametrize("command", ["gc", "repack and prune"])
+def test_nothing_is_lost_while_git_and_we_clear_up(tmp_path, command):
+    def both(path: Path) -> None:
+        with ThreadPoolExecutor(1) as pool, closing(GitRepo(path)) as repo:
+            theirs = pool.submit(clear_up, path, command)
+            while not theirs.done():
+                maintenance.run(repo, now=time.time())
+                sites.git(path, "rev-list", "--objects", "--quiet", "status")
+            theirs.result()
+
+    path, heard = beside_a_load(tmp_path, both, rounds=ROUNDS)
+    check(path, heard)
+
+
+def check(path: Path, heard: list[ReportId]) -> None:
     with closing(GitRepo(path)) as repo:
         with closing(StatusWriter(repo)) as writer:
             load.check(repo, writer.view, heard)

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import os
 import threading
+import time
+from collections.abc import Callable
 from contextlib import closing
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from provisioner.model.state import State
-from provisioner.store import fsck, maintenance
+from provisioner.store import checkpoint, fsck, maintenance, pack_joining
+from provisioner.store import upkeep as upkeep_module
 from provisioner.store.git_process import GitFailed
+from provisioner.store.pack import PackBuilder
+from provisioner.store.pack_files import PackFiles
+from provisioner.store.repo import GitRepo
+from provisioner.store.retention import Archived
 from provisioner.store.status_store import StatusStore
 from provisioner.store.status_writer import StatusWriter
 from provisioner.store.upkeep import Upkeep
@@ -92,6 +103,62 @@ def test_only_stale_temporary_files_go(repo):
     assert not old.exists() and new.exists()
 
 
+@given(st.lists(st.integers(min_value=1, max_value=10_000), max_size=30))
+def test_what_is_left_after_joining_doubles_from_pack_to_pack(counts):
+    counts = sorted(counts)
+    joined = pack_joining.choose(counts)
+    assert joined != 1
+    left = sorted([sum(counts[:joined])] * bool(joined) + counts[joined:])
+    assert all(large >= 2 * small for small, large in pairwise(left))
+
+
+def test_the_joined_pack_holds_what_a_larger_one_has_too(repo):
+    """Else it would go with the larger one, when a gc that counts on the small one deletes that."""
+    with closing(StatusWriter(repo)) as writer:
+        write_many_packs(writer, 20)
+    sites.git(repo.git_dir, "repack", "-q", "-a", "-d")
+    (large,) = pack_joining.packs(repo)
+    twice = [line.split(" ")[1] for line in index_of(repo, large)][:8]
+    with closing(PackFiles(repo.objects_dir)) as files:
+        for keys in (twice[:4], twice[2:]):
+            builder = PackBuilder()
+            for key in keys:
+                found = repo.object(key)
+                builder.add(found.kind, found.content)
+            files.add(builder.build())
+    assert pack_joining.join(repo) == 2
+    (joined,) = set(pack_joining.packs(repo)) - {large}
+    assert {line.split(" ")[1] for line in index_of(repo, joined)} == set(twice)
+    sites.fsck(repo.git_dir)
+
+
+def test_no_index_over_all_packs_outlives_the_packs_that_it_names(repo):
+    with closing(StatusWriter(repo)) as writer:
+        write_many_packs(writer, 20)
+    sites.git(repo.git_dir, "multi-pack-index", "write", "--no-progress")
+    maintenance.run(repo, now=NOW)
+    assert not (repo.objects_dir / "pack/multi-pack-index").exists()
+    sites.fsck(repo.git_dir)
+
+
+def test_a_lock_that_somebody_left_does_not_keep_it_from_joining(repo):
+    graphs = repo.objects_dir / "info/commit-graphs"
+    graphs.mkdir(parents=True)
+    lock = graphs / "commit-graph-chain.lock"
+    lock.write_bytes(b"")
+    with closing(StatusWriter(repo)) as writer:
+        write_many_packs(writer, 10)
+        now = time.time()
+        assert maintenance.run(repo, now=now).packs_after < 5
+        assert maintenance.noted(repo)["at"] == now and lock.exists()
+        maintenance.run(repo, now=now + 2 * 86_400)
+        assert maintenance.stats(repo).has_commit_graph and not lock.exists()
+
+
+def index_of(repo: GitRepo, index: Path) -> list[str]:
+    return sites.git(repo.git_dir, "show-index", stdin=index.read_bytes()).splitlines()
+
+
 def test_stats_count_what_is_there(repo):
     with closing(StatusWriter(repo)) as writer:
         write_many_packs(writer, 5)
@@ -103,7 +170,7 @@ def test_stats_count_what_is_there(repo):
     maintenance.run(repo, now=NOW)
     after = maintenance.stats(repo)
     assert after.last_maintenance_at == NOW
-    assert after.has_multi_pack_index and after.has_commit_graph
+    assert after.has_commit_graph
     assert after.bytes_per_event < found.bytes_per_event
     assert maintenance.as_dict(after)["events"] == 5
 
@@ -111,7 +178,7 @@ def test_stats_count_what_is_there(repo):
 def test_upkeep_repacks_when_it_is_due_and_ends_when_told(repo):
     with closing(StatusWriter(repo)) as writer:
         write_many_packs(writer, maintenance.PACKS_LIMIT + 1)
-        upkeep = Upkeep(writer.store, lambda: NOW, interval_seconds=0.01)
+        upkeep = Upkeep(writer.store, lambda: NOW, first_seconds=0.01)
         thread = threading.Thread(target=upkeep.run)
         thread.start()
         waited = threading.Event()
@@ -123,14 +190,37 @@ def test_upkeep_repacks_when_it_is_due_and_ends_when_told(repo):
         thread.join(sites.PATIENCE_SECONDS)
         assert not thread.is_alive()
         assert maintenance.stats(repo).last_maintenance_at == NOW
-        upkeep.run_once(with_checkpoint=False)
+        upkeep.run_once()
 
 
 def test_upkeep_writes_the_checkpoint(repo):
     with closing(StatusWriter(repo)) as writer:
         result(writer.propose(create(sites.record(1))))
-        Upkeep(writer.store, lambda: NOW).run_once(with_checkpoint=True)
+        Upkeep(writer.store, lambda: NOW).run_once()
     assert list(repo.own_dir.glob("checkpoint-*.json"))
+
+
+def test_a_server_that_often_restarts_looks_after_its_repository_too(repo):
+    asked: list[str] = []
+
+    def retain(_: Callable[[], bool]) -> Archived:
+        asked.append("retain")
+        return Archived(workflows=0, commit=None)
+
+    with closing(StatusWriter(repo)) as writer:
+        write_many_packs(writer, maintenance.PACKS_LIMIT + 1)
+        now = time.time()
+        for _ in range(3):  # three lives
+            Upkeep(writer.store, lambda: now, retain=retain).run_once()
+        assert maintenance.noted(repo)["at"] == now
+        assert asked == ["retain"]
+        assert checkpoint.saved_at(writer.store)
+        Upkeep(writer.store, lambda: now + 3601, retain=retain).run_once()
+        assert asked == ["retain"] * 2
+        # A clock that was wrong when it was noted keeps nothing from being done.
+        Upkeep(writer.store, lambda: now - 86_400, retain=retain).run_once()
+        assert asked == ["retain"] * 3
+    assert upkeep_module.FIRST_SECONDS < 5
 
 
 def test_an_upkeep_that_is_closed_ends_the_repack_it_waits_for(repo):
@@ -139,7 +229,7 @@ def test_an_upkeep_that_is_closed_ends_the_repack_it_waits_for(repo):
         upkeep = Upkeep(writer.store, lambda: NOW)
         upkeep.close()
         with pytest.raises(GitFailed):
-            upkeep.run_once(with_checkpoint=True)
+            upkeep.run_once()
         assert maintenance.is_due(repo)
         assert result(writer.propose(report(0, 0, State.SUCCESS))).changes
     sites.fsck(repo.git_dir)
