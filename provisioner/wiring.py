@@ -35,6 +35,7 @@ from provisioner.config import ReadSettings, ServerSettings
 from provisioner.errors import TinkError, Unavailable, UserError
 from provisioner.model.ids import WorkflowId
 from provisioner.model.views import DesiredState, Snapshot, StatusView
+from provisioner.services import branch_moves
 from provisioner.services import metrics as metrics_service
 from provisioner.services.clock import SystemClock, WorkflowIds
 from provisioner.services.conditions import Conditions
@@ -162,6 +163,7 @@ class Server:
                 writer=settings.writer,
                 on_published=published,
                 memory=memory,
+                on_move=lambda move: branch_moves.report(move, metrics, conditions),
             )
         except NoStatusBranch:
             if not is_fetched:
@@ -198,7 +200,7 @@ class Server:
             clock=clock,
             new_id=WorkflowIds(clock),
             is_writable=lambda: not any(each.stops_writing for each in conditions.current),
-            follow_status=lambda: _follow_status(writer),
+            follow_status=writer.look,
             on_outcome=lambda outcome: _count(metrics, outcome),
         )
         watcher = RefWatcher(repo.common_dir, settings.desired_branch)
@@ -361,13 +363,6 @@ def _first_fetch(sync: RemoteSync) -> bool:
         return False
     finally:
         sync.adopt_status()
-
-
-def _follow_status(writer: StatusWriter) -> None:
-    """Notice also without work to do that somebody else moved the status branch."""
-    if writer.store.tip() != writer.view.commit:
-        writer.refresh()
-    writer.memory.save_if_due()
 
 
 def _count(metrics: metrics_service.Metrics, outcome: Outcome) -> None:

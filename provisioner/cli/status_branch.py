@@ -5,12 +5,17 @@ from __future__ import annotations
 import contextlib
 import time
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import click
 
 from provisioner.cli import options, printing, table
 from provisioner.cli.site import Site
 from provisioner.errors import Conflict
+from provisioner.store.repo import GitRepo
+
+if TYPE_CHECKING:
+    from provisioner.store.recovery import Choice
 
 
 @click.group("status-branch")
@@ -36,6 +41,67 @@ def begin() -> None:
         else:
             commit = beginning.begin(site.repo, site.status_branch)
     printing.note(f"began branch {where.status_branch} with commit {commit[:12]}")
+
+
+@status_branch.command
+@click.option(
+    "--accept",
+    metavar="COMMIT",
+    help="Go on with what somebody put there, and give up what the server wrote.",
+)
+@click.option("--dry-run", is_flag=True, help="Show what would be given up, and do nothing.")
+@options.site()
+def recover(*, accept: str | None, dry_run: bool) -> None:
+    """Put the branch back to where the server left it, after somebody else moved it.
+
+    Works beside a running server, which goes on within seconds, and while none runs. What is
+    given up stays in the repository, under the name that is printed.
+    """
+    from provisioner.store import recovery
+
+    with Site.opened(options.where()) as site:
+        site.check_writable()
+        found = recovery.choices(site.repo, site.status_branch)
+        accepted = site.repo.find_commit(accept) if accept else None
+        if accepted is not None and accepted not in [each.found for each in found]:
+            raise Conflict(f"no branch that needs a decision is at {accepted}")
+        if not found:
+            printing.note(f"branch {site.status_branch} is where the server left it")
+        for choice in found:
+            is_accepted = accepted is not None and choice.found == accepted
+            if accepted is None or is_accepted:
+                _recover(site.repo, choice, is_accepted=is_accepted, dry_run=dry_run)
+
+
+def _recover(repo: GitRepo, choice: Choice, *, is_accepted: bool, dry_run: bool) -> None:
+    from provisioner.store import recovery
+
+    now = f"is at {choice.found[:12]}" if choice.found else "is gone"
+    was = choice.ours[:12]
+    printing.note(f"branch {choice.branch} {now}; a server left it at {was}: {choice.meaning}")
+    pair = (choice.ours, choice.found)
+    kept, given_up = reversed(pair) if is_accepted else pair
+    lost = recovery.loss(repo, kept, given_up)
+    if lost is None:
+        printing.note("what would be given up is not in this repository any more")
+    else:
+        printing.note(f"commits that are given up: {lost.commits}")
+        for subject in lost.subjects:
+            printing.note(f"  {subject}")
+    if dry_run:
+        if choice.found and not is_accepted:
+            printing.note(
+                f"Hint: to go on with it: tink status-branch recover --accept {choice.found}"
+            )
+        return
+    if is_accepted:
+        recovery.request(repo, choice)
+        click.echo(f"branch {choice.branch} goes on from {choice.found}, as soon as a server runs")
+        return
+    name = recovery.put_back(repo, choice)
+    click.echo(f"put branch {choice.branch} back to {choice.ours}")
+    if name:
+        printing.note(f"what was there is kept as {name}")
 
 
 @status_branch.command

@@ -63,6 +63,7 @@ class Metrics:
     requests: Counter
     created: Counter
     pushes: Counter
+    branch_moves: Counter
 
     def render(self) -> bytes:
         return generate_latest(self.registry)
@@ -85,5 +86,11 @@ def build(
         created=Counter("tink_workflows_created", "Workflows made.", registry=registry),
         pushes=Counter(
             "tink_status_pushes", "Pushes of the status branch.", ["outcome"], registry=registry
+        ),
+        branch_moves=Counter(
+            "tink_status_branch_moves",
+            "What was done where somebody else moved the status branch or its archive.",
+            ["branch", "kind"],
+            registry=registry,
         ),
     )

@@ -67,7 +67,7 @@ def _check_missing(repo: GitRepo, branch: str) -> None:
     if remembered is not None:
         raise Conflict(
             f"there was a branch {branch!r}: a server left it at {remembered[:12]}",
-            hint="tink serve puts it back",
+            hint="tink serve puts it back, or: tink status-branch recover",
         )
     for ref in repo.refs("refs/remotes/"):
         if ref.split("/", 3)[3:] == [branch]:

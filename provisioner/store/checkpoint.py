@@ -33,17 +33,16 @@ class _Found(NamedTuple):
     times: bytes
 
 
-def load(store: StatusStore) -> StatusView:
-    """Load the tip of a branch, from the checkpoint as far as it goes."""
+def load(store: StatusStore, tip: CommitId | None = None) -> StatusView:
+    """Load a commit of a branch (its tip), from the checkpoint as far as it goes."""
     with bulk.without_collections():
-        view = _load(store)
+        view = _load(store, tip or store.tip())
         # Nor later: each full one would stop a server of 100,000 workflows for 100 ms.
         gc.freeze()
     return view
 
 
-def _load(store: StatusStore) -> StatusView:
-    tip = store.tip()
+def _load(store: StatusStore, tip: CommitId | None) -> StatusView:
     found = _read(_path(store)) if tip else None
     if found is None:
         return store.load(tip)

@@ -56,11 +56,12 @@ def check(
     branch: str = "status",
     *,
     since: CommitId | None = None,
+    tip: CommitId | None = None,
     progress: Progress | None = None,
     processes: int | None = None,
 ) -> FsckReport:
-    """Check the history of a branch, or of what came after the commit `since`."""
-    tip = repo.branch(branch)
+    """Check the history of a branch up to its tip, or of what came after the commit `since`."""
+    tip = tip or repo.branch(branch)
     if tip is None:
         return FsckReport(commit=None)
     if since is not None and not repo.is_ancestor(since, tip):

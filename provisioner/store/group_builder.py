@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
-from provisioner.errors import Unavailable
 from provisioner.model.event import ActionReported, DataPushed
-from provisioner.model.ids import WorkflowId
+from provisioner.model.ids import CommitId, WorkflowId
 from provisioner.model.views import Change, Proposal, Receipt, StatusView, WorkflowEntry
 from provisioner.store import archiving, group_files, new_records, status_codec
 from provisioner.store.archiving import Archiving
+from provisioner.store.begin import NoStatusBranch
 from provisioner.store.group import Sink, Staged
 from provisioner.store.group_files import EventLines
 from provisioner.store.kept_workflows import KeptWorkflows
@@ -58,10 +58,12 @@ class GroupBuilder:
         sink: Sink,
         view: StatusView,
         *,
+        settle: Callable[[], CommitId | None],
         clock: Callable[[], float],
         writer: str,
     ) -> None:
         self._store = store
+        self._settle = settle  # where the branch is to go on from; see branch_guard.py
         self._sink = sink
         self._clock = clock
         self._writer = writer
@@ -80,11 +82,12 @@ class GroupBuilder:
         self._finished.extend(group.finished)
 
     def reset(self) -> tuple[StatusView, tuple[WorkflowId, ...]]:
-        """Go on from the tip of the branch, wherever it is; return the view and what changed."""
+        """Go on from where the branch may be gone on from; return the view and what changed."""
         old = self._published
-        if self._store.tip() is None:
-            raise Unavailable(f"branch {self._store.branch} is gone")
-        view = self._store.catch_up(old)
+        tip = self._settle()
+        if tip is None:
+            raise NoStatusBranch(self._store.repo.git_dir, self._store.branch)
+        view = self._store.catch_up(old, tip)
         self._sink.reset(view.commit)
         self._lines.clear()
         self._has_newest_format = None

@@ -54,12 +54,17 @@ class Memory:
     def __init__(self, repo: GitRepo) -> None:
         self._repo = repo
         self._lock = threading.RLock()  # guards all below, and the file
-        found = _read(_path(repo))
-        self.is_new = found is None  # whether there was none when it was opened
-        self._now = found or _of_pins(repo)
-        self._saved = found
         self._pinned: dict[str, CommitId] = {}
         self._saved_at = self._pinned_at = -SAVE_SECONDS
+        self.reload()
+
+    def reload(self) -> None:
+        """Read what is there, whoever wrote it meanwhile."""
+        with self._lock:
+            found = _read(_path(self._repo))
+            self.is_new = found is None  # whether there was none when it was read
+            self._now = found or _of_pins(self._repo)
+            self._saved = found
 
     def tip(self, ref: str) -> CommitId | None:
         """Return the last commit that we left a branch at; None when there is none known."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from provisioner.model.ids import CommitId
-from provisioner.store import durable, git_stream, json_lines, layout, pack_files
+from provisioner.store import git_stream, json_lines, layout, pack_files
 from provisioner.store.group import commit_text
 from provisioner.store.pack import PackBuilder
 from provisioner.store.pack_files import PackFiles
@@ -72,8 +72,7 @@ def run(
     what is in both is found in the tip.  `is_closing` is asked between two commits.
     """
     store = writer.store
-    tip = store.tip()
-    commit = store.repo.resolve(layout.archive_ref(store.branch))
+    tip, commit = writer.view.commit, writer.archive_tip()
     if tip is None:
         return Archived(workflows=0, commit=commit)
     rows = _ended(store, tip, ended_before)
@@ -82,7 +81,7 @@ def run(
         if is_closing():
             break
         some = rows[at : at + _AT_ONCE]
-        commit = _write_archive(store, tip, some, at_seconds)
+        commit = _write_archive(writer, tip, some, at_seconds)
         writer.archive(some).result(_PATIENCE_SECONDS)
         count += len(some)
     return Archived(workflows=count, commit=commit)
@@ -100,9 +99,11 @@ def _ended(store: StatusStore, tip: CommitId, ended_before: str) -> list[Row]:
     ]
 
 
-def _write_archive(store: StatusStore, tip: CommitId, rows: list[Row], at_seconds: int) -> CommitId:
-    repo, ref = store.repo, layout.archive_ref(store.branch)
-    parent = repo.resolve(ref)
+def _write_archive(
+    writer: StatusWriter, tip: CommitId, rows: list[Row], at_seconds: int
+) -> CommitId:
+    store, parent = writer.store, writer.archive_tip()
+    repo = store.repo
     source = _editor(repo, repo.commit(tip).tree)
     target = _editor(repo, repo.commit(parent).tree if parent else EMPTY_TREE)
     for row in rows:
@@ -120,8 +121,7 @@ def _write_archive(store: StatusStore, tip: CommitId, rows: list[Row], at_second
     commit = CommitId(builder.add("commit", text).hex())
     with closing(PackFiles(repo.objects_dir)) as files:
         files.add_durably(builder.build(pack_files.new_name()))
-        repo.move_ref(ref, expected=parent, new=commit)
-        durable.sync((repo.common_dir / ref).parent)
+        writer.move_archive(expected=parent, new=commit)
     return commit
 
 

@@ -20,21 +20,22 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
-from itertools import islice
 from queue import SimpleQueue
 
 from provisioner.errors import TinkError, Unavailable
-from provisioner.model.ids import TreeId, WorkflowId
+from provisioner.model.ids import CommitId, TreeId, WorkflowId
 from provisioner.model.views import Change, Proposal, Receipt, StatusView
-from provisioner.store import answers, checkpoint
+from provisioner.store import answers, branch_guard, checkpoint
 from provisioner.store.archiving import Archiving
 from provisioner.store.begin import NoStatusBranch
+from provisioner.store.branch_guard import OnMove
 from provisioner.store.data_writer import DataWriter, NewFile, Stored
 from provisioner.store.group import Sink
 from provisioner.store.group_builder import Group, GroupBuilder, Waiting
 from provisioner.store.lock import WriterLock
 from provisioner.store.memory import Memory
 from provisioner.store.pack_sink import PackSink
+from provisioner.store.proposal_queue import ProposalQueue
 from provisioner.store.ref_lock import RefMoved
 from provisioner.store.repo import GitRepo
 from provisioner.store.status_index import Row
@@ -67,35 +68,47 @@ class StatusWriter:
         writer: str = "tinkgit",
         on_published: OnPublished | None = None,
         make_sink: Callable[[GitRepo, str], Sink] | None = None,
-        load: Callable[[StatusStore], StatusView] = checkpoint.load,
+        load: Callable[[StatusStore, CommitId], StatusView] = checkpoint.load,
         memory: Memory | None = None,
+        on_move: OnMove = lambda _: None,
+        halted: Unavailable | None = None,
     ) -> None:
-        """`on_published` is called by whoever takes the turn, before anybody is answered."""
+        """`on_published` and `on_move` are called by who takes the turn, before any answer.
+
+        One that begins `halted` may do so before there is a branch.
+        """
         self.store = StatusStore(repo, branch)
         self.memory = memory or Memory(repo)
+        self._guards = branch_guard.of_site(repo, branch, self.memory, on_move)
         self._ref = f"refs/heads/{branch}"
         self._on_published = on_published
         with ExitStack() as exits:
             exits.callback(WriterLock(repo.own_dir).release)
-            exits.callback(self._remember)
+            self.memory.reload()  # nobody changes it from now on
             make_sink = make_sink or partial(PackSink, keep=self.memory.keep)
+            self._guards.status.find()  # one that is empty, after a power cut, is removed
             self._sink = make_sink(repo, self._ref)
             exits.callback(self._sink.close)
             self._data = DataWriter(repo)
             exits.callback(self._data.close)
-            self._view = load(self.store)  # what readers see
-            if self._view.commit is None:
+            found, tip = self.store.tip(), self._guards.start()
+            if tip is None and halted is None and self._guards.trouble is None:
                 raise NoStatusBranch(repo.work_tree or repo.git_dir, branch)
-            self.memory.note(self._ref, self._view.commit)
+            self._view = load(self.store, tip) if tip else StatusView()  # what readers see
+            if tip != found:
+                self._sink.reset(tip)
             self.memory.save()
             self._exits = exits.pop_all()
-        self._builder = GroupBuilder(self.store, self._sink, self._view, clock=clock, writer=writer)
-        self._condition = threading.Condition()  # guards the four below
-        self._waiting: deque[Waiting] = deque()
-        self._wake_borrower: Callable[[], None] | None = None
-        self._is_thread_wanted = False
-        self._closing = False
-        self._halted: Unavailable | None = None  # one reference, swapped
+        self._builder = GroupBuilder(
+            self.store,
+            self._sink,
+            self._view,
+            settle=self._guards.settle,
+            clock=clock,
+            writer=writer,
+        )
+        self._queue = ProposalQueue()
+        self._halted = halted  # one reference, swapped
         self._turning = threading.Lock()  # held for a turn; guards the four below
         self._built: Group | None = None
         self._syncing: Group | None = None
@@ -126,24 +139,42 @@ class StatusWriter:
         """
         future: Future[Receipt] = Future()
         future.set_running_or_notify_cancel()  # from here on nobody can take it back
-        with self._condition:
-            if self._closing:
-                future.set_exception(Unavailable("the status writer is closing"))
-                return future
-            if self._halted is not None:
-                future.set_exception(answers.copy_of(self._halted))
-                return future
-            self._waiting.append(Waiting(proposal=proposal, future=future, is_bulk=is_bulk))
-            is_first = len(self._waiting) == 1 and self._built is None
+        try:
+            self._check_writable()
+            waiting = Waiting(proposal=proposal, future=future, is_bulk=is_bulk)
+            is_first = self._queue.add(waiting) and self._built is None
+        except Unavailable as error:
+            future.set_exception(error)
+            return future
         if is_bulk:
             self._work(may_wait=False)
         elif is_first:
-            self._wake()
+            self._queue.wake()
         return future
 
     def refresh(self) -> Future[Receipt]:
-        """Look whether somebody else moved the branch, and catch up if so."""
+        """Look whether somebody else moved the branch, and go on from where that leads."""
         return self.propose(_nothing)
+
+    def look(self) -> None:
+        """Look after both branches, also while there is nothing to write; see branch_guard.py.
+
+        Costs two looks at refs when they are where we left them.
+        """
+        with self._turning:
+            self._must_reset |= self._guards.look()
+        if self._must_reset or self._guards.status.find() != self._view.commit:
+            self.refresh()
+        self.memory.save_if_due()
+
+    def archive_tip(self) -> CommitId | None:
+        """Return where the archive branch is to go on from; raise `Diverged` if that is open."""
+        return self._guards.archive.settle()
+
+    def move_archive(self, *, expected: CommitId | None, new: CommitId) -> None:
+        """Move the archive branch, durably; raises `RefMoved`, or why nothing may be written."""
+        self._check_writable()
+        self._guards.archive.move(expected=expected, new=new)
 
     def halt(self, error: Unavailable) -> None:
         """Have every proposal fail with this error, those that wait too, until `resume`.
@@ -151,7 +182,7 @@ class StatusWriter:
         A group that is being written is finished, and answered.
         """
         self._halted = error
-        self._wake()
+        self._queue.wake()
 
     def resume(self) -> None:
         """Take proposals again, and go on from wherever the branch is by then."""
@@ -185,9 +216,7 @@ class StatusWriter:
 
         What takes long is still done here.  With None the turns are taken back.
         """
-        with self._condition:
-            self._wake_borrower = wake
-        self._wake()  # for what waited for the one who had them
+        self._queue.lend(wake)
 
     def turn(self, *, is_busy: bool = False) -> bool:
         """Do what can be done without waiting, unless a turn is being taken already.
@@ -203,7 +232,7 @@ class StatusWriter:
                 if self._settle() or self._start(may_wait=False):
                     left = True  # the answers go out before the next group is built
                 elif self._syncing is not None and is_busy:
-                    left = bool(self._waiting)
+                    left = bool(self._queue)
                 else:
                     left = self._build(is_lent=True)
                     if self._start(may_wait=False):
@@ -214,23 +243,28 @@ class StatusWriter:
 
     def close(self) -> None:
         """Answer what waits, then end."""
-        with self._condition:
-            self._closing = True
-        self._wake_thread()
+        self._queue.close()
         for thread in self._threads:
             thread.join()
         if len(self._view.workflows) >= _CHECKPOINT_FROM:
             with suppress(OSError, TinkError):
                 checkpoint.save(self.store)
-        self._exits.close()
+        with self._exits:  # they end also when this fails
+            self.memory.save()
+
+    @property
+    def _stopped_by(self) -> Unavailable | None:
+        return self._halted or self._guards.trouble
+
+    def _check_writable(self) -> None:
+        if (error := self._stopped_by) is not None:
+            raise answers.copy_of(error)
 
     # The two threads.
 
     def _take_turns(self) -> None:
         while not self._is_over():
-            with self._condition:
-                self._condition.wait_for(lambda: self._is_thread_wanted)
-                self._is_thread_wanted = False
+            self._queue.wait_until_wanted()
             self._work(may_wait=True)
         self._to_sync.put(None)
 
@@ -244,13 +278,13 @@ class StatusWriter:
                     pass
 
     def _is_over(self) -> bool:
-        with self._turning, self._condition:
-            return self._closing and not (self._waiting or self._built or self._syncing)
+        with self._turning:
+            return self._queue.is_closed and not (self._queue or self._built or self._syncing)
 
     def _sync_groups(self) -> None:
         while (group := self._to_sync.get()) is not None:
             self._sync(group)
-            self._wake()
+            self._queue.wake()
 
     def _sync(self, group: Group) -> None:
         assert group.staged is not None
@@ -262,18 +296,6 @@ class StatusWriter:
         else:
             self._synced.append(None)
         self._sync_seconds = time.monotonic() - started
-
-    def _wake(self) -> None:
-        wake = self._wake_borrower
-        if wake is None or self._closing:
-            self._wake_thread()
-        else:
-            wake()
-
-    def _wake_thread(self) -> None:
-        with self._condition:
-            self._is_thread_wanted = True
-            self._condition.notify()
 
     # Steps of a turn; each returns whether there was something to do.
 
@@ -306,8 +328,8 @@ class StatusWriter:
         self._built = None
         try:
             if group.staged is None:
-                if self.store.tip() != self._view.commit:
-                    raise RefMoved(self.store.branch, self.store.tip())
+                if (found := self._guards.status.find()) != self._view.commit:
+                    raise RefMoved(self.store.branch, found)
                 answers.answer(group)
                 return True
             self._sink.begin(group.staged)
@@ -315,7 +337,7 @@ class StatusWriter:
             self._failed(group, failure)
             return True
         self._syncing = group
-        is_lone = len(group.members) == 1 and not self._waiting
+        is_lone = len(group.members) == 1 and not self._queue
         if is_lone and (may_wait or self._sync_seconds < QUICK_SYNC_SECONDS):
             self._sync(group)
         else:
@@ -325,23 +347,16 @@ class StatusWriter:
     def _build(self, *, is_lent: bool = False) -> bool:
         if self._built is not None or (self._must_reset and self._syncing is not None):
             return False
-        with self._condition:
-            if not self._waiting:
-                return False
-            members = list(islice(self._waiting, LENT_LIMIT if is_lent else GROUP_LIMIT))
-            halted = self._halted
-            if (
-                halted is None
-                and is_lent
-                and (self._must_reset or any(each.is_bulk for each in members))
-            ):
-                self._is_thread_wanted = True
-                self._condition.notify()
-                return False
-        if halted is not None:
-            self._drop(len(members))
-            answers.refuse(members, halted)
+        members = self._queue.first(LENT_LIMIT if is_lent else GROUP_LIMIT)
+        if not members:
+            return False
+        if (stopped_by := self._stopped_by) is not None:
+            self._queue.drop(len(members))
+            answers.refuse(members, stopped_by)
             return True
+        if is_lent and (self._must_reset or any(each.is_bulk for each in members)):
+            self._queue.wake_thread()
+            return False
         must_reset, self._must_reset = self._must_reset, False
         try:
             if must_reset:
@@ -352,16 +367,11 @@ class StatusWriter:
         except Exception as error:
             # Nothing was written; whoever waits is told, and the next group starts afresh.
             self._must_reset = True
-            self._drop(len(members))
+            self._queue.drop(len(members))
             answers.give_up(members, error)
         else:
-            self._drop(len(self._built.members))
+            self._queue.drop(len(self._built.members))
         return True
-
-    def _drop(self, count: int) -> None:
-        with self._condition:
-            for _ in range(count):
-                self._waiting.popleft()
 
     def _failed(self, group: Group, failure: Exception) -> None:
         """Nothing of a group was written; what was built on it has to be built again."""
@@ -370,8 +380,7 @@ class StatusWriter:
         if self._built is not None:
             again += self._built.members
             self._built = None
-        with self._condition:
-            self._waiting.extendleft(reversed(again))
+        self._queue.put_back(again)
         answers.give_up(tired, failure)
 
     def _swap(self, view: StatusView, changed: tuple[WorkflowId, ...]) -> None:
@@ -384,12 +393,6 @@ class StatusWriter:
             self._on_published(view, changed)
         except Exception:
             _LOG.exception("a follower of the status branch failed")
-
-    def _remember(self) -> None:
-        try:
-            self.memory.save()
-        except (OSError, TinkError) as error:
-            _LOG.warning("the status branch's tip can't be remembered now: %s", error)
 
 
 def _nothing(_: StatusView) -> tuple[Change, ...]:

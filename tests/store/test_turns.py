@@ -120,12 +120,13 @@ def test_a_borrower_that_is_gone_keeps_nobody_waiting(writer):
     assert result(waiting).changes
 
 
-def test_a_branch_that_moved_is_caught_up_with_also_for_a_borrower(writer, borrower, repo):
-    result(writer.propose(create(sites.record(1))))
+def test_a_branch_that_was_moved_back_is_put_back_also_for_a_borrower(writer, borrower, repo):
+    result(writer.propose(create(*map(sites.record, (1, 2)))))
     old = repo.branch("status")
     result(writer.propose(report(1, 0, State.RUNNING)))
     new = repo.branch("status")
     assert old and new
     repo.move_ref("refs/heads/status", expected=new, new=old)
-    assert result(writer.propose(report(1, 0, State.RUNNING))).changes
+    receipt = result(writer.propose(report(2, 0, State.RUNNING)))
+    assert repo.commit(receipt.commit).parents == (new,)
     sites.same_content(StatusStore(repo).load(), writer.view)

@@ -1,0 +1,246 @@
+"""A branch that only we write stays where we left it, whoever moves it.
+
+What went missing is put back at once.  What somebody wrote on top of ours is taken up when it
+keeps the rules.  Anything else is kept under a ref of its own and stops the writing side until
+a person decides (`tink status-branch recover`).  Each of it is logged, and reported.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from provisioner.errors import Unavailable
+from provisioner.model.ids import CommitId
+from provisioner.store import durable, foreign, layout, recovery
+from provisioner.store.foreign import Kind, Verdict
+from provisioner.store.memory import Memory
+from provisioner.store.ref_lock import RefMoved
+from provisioner.store.repo import GitRepo
+
+_LOG = logging.getLogger(__name__)
+
+
+class Diverged(Unavailable):
+    """Nothing may be written before a person has decided."""
+
+    def __init__(self, branch: str, ours: CommitId, found: CommitId | None, told: Verdict) -> None:
+        self.branch, self.ours, self.found, self.kind = branch, ours, found, told.kind
+        was, now = ours[:12], found[:12] if found else "nothing"
+        what = {
+            Kind.BROKEN: f"what somebody wrote on branch {branch}, up to {now}, breaks its rules",
+            Kind.LOST: f"commit {was}, where this server left branch {branch}, is not in the"
+            f" repository any more; the branch is at {now}",
+        }.get(
+            told.kind,
+            f"branch {branch} was moved to {now}, which does not go on from {was}, where this"
+            " server left it",
+        )
+        first = f": {told.problems[0]}" if told.problems else ""
+        super().__init__(f"{what}{first}", hint="tink status-branch recover")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """What was done about a branch that was not where it was left.
+
+    `kind` is adopted, put-back, taken-up, stopped, recovered or accepted; with stopped comes
+    the error.
+    """
+
+    kind: str
+    branch: str
+    error: Diverged | None = None
+
+
+OnMove = Callable[[Move], None]
+
+
+class BranchGuard:
+    """Of one branch; only for the holder of the writer's lock.  Thread-safe."""
+
+    def __init__(self, repo: GitRepo, branch: str, memory: Memory, on_move: OnMove) -> None:
+        self.branch = branch
+        self.ref = f"refs/heads/{branch}"
+        self.trouble: Diverged | None = None  # what stops the writing side
+        self._repo = repo
+        self._memory = memory
+        self._on_move = on_move
+        self._lock = threading.RLock()  # held while the branch is looked at, and moved
+
+    def adopt(self) -> None:
+        """Believe what is there, where nothing is remembered or only what it goes on from.
+
+        So at the first start of a version that remembers, and with a restored mirror.
+        """
+        ours, found = self._memory.tip(self.ref), self.find()
+        if found is None or not (ours is None or self._memory.is_new) or found == ours:
+            return
+        verdict = ours and foreign.judge(self._repo, self.branch, ours=ours, found=found)
+        if verdict and verdict.kind not in (Kind.AHEAD, Kind.LOST):
+            return
+        _LOG.info("branch %s is adopted as it is, at %s", self.branch, found)
+        self._memory.note(self.ref, found)
+        self._report(Move(kind="adopted", branch=self.branch))
+
+    def settle(self) -> CommitId | None:
+        """Return where the branch is to go on from; raise `Diverged` when a person must decide.
+
+        None when there neither is nor was such a branch.  Costs one look at the ref when it
+        is where we left it.
+        """
+        with self._lock:
+            return self._settle()
+
+    def move(self, *, expected: CommitId | None, new: CommitId) -> None:
+        """Move the branch, durably, and remember that."""
+        with self._lock:
+            self._repo.move_ref(self.ref, expected=expected, new=new)
+            durable.sync((self._repo.common_dir / self.ref).parent)
+            self._memory.note(self.ref, new)
+
+    def _settle(self) -> CommitId | None:
+        while True:
+            ours, found = self._memory.tip(self.ref), self.find()
+            if ours is None:
+                self.adopt()
+                return found
+            if found == ours:
+                self._recovered()
+                return ours
+            verdict = foreign.judge(self._repo, self.branch, ours=ours, found=found)
+            if verdict.kind is Kind.BEHIND:
+                if self._put_back(ours, found):
+                    return ours
+            elif verdict.kind is Kind.AHEAD and found is not None:
+                _LOG.warning(
+                    "somebody else wrote on branch %s, from %s to %s; it keeps the rules, and"
+                    " is taken up",
+                    *(self.branch, ours, found),
+                )
+                self._memory.note(self.ref, found)
+                self._report(Move(kind="taken-up", branch=self.branch))
+                self._recovered()
+                return found
+            elif found is not None and self._is_accepted(ours, found):
+                return found
+            else:
+                self._stop(Diverged(self.branch, ours, found, verdict))
+
+    def may_have_changed(self) -> bool:
+        """Whether it is worth to `settle` again what a person must decide."""
+        trouble = self.trouble
+        if trouble is None:
+            return False
+        found = self.find()
+        if found != trouble.found or trouble.kind is Kind.LOST:
+            return True
+        asked = (self._repo, self.branch)
+        return found is not None and recovery.is_requested(*asked, ours=trouble.ours, found=found)
+
+    def find(self) -> CommitId | None:
+        """Return where the ref is; one that is no ref any more is taken for missing."""
+        try:
+            return self._repo.resolve(self.ref)
+        except Unavailable as error:
+            _LOG.warning("%s; it is taken for missing", error)
+            (self._repo.common_dir / self.ref).unlink(missing_ok=True)
+            return self._repo.resolve(self.ref)
+
+    def _put_back(self, ours: CommitId, found: CommitId | None) -> bool:
+        try:
+            self._repo.move_ref(self.ref, expected=found, new=ours)
+        except RefMoved:
+            return False
+        durable.sync((self._repo.common_dir / self.ref).parent)
+        _LOG.warning(
+            "branch %s was %s, and is put back to %s, where this server left it",
+            *(self.branch, f"moved back to {found}" if found else "deleted", ours),
+        )
+        self._report(Move(kind="put-back", branch=self.branch))
+        self._recovered()
+        return True
+
+    def _is_accepted(self, ours: CommitId, found: CommitId) -> bool:
+        if not recovery.is_requested(self._repo, self.branch, ours=ours, found=found):
+            return False
+        kept = recovery.set_aside(self._repo, self.branch, ours)
+        self._memory.give_up(self.ref, found)
+        recovery.forget_request(self._repo, self.branch)
+        _LOG.warning(
+            "branch %s goes on from %s, as a person asked; %s is kept as %s",
+            *(self.branch, found, ours, kept or "nothing"),
+        )
+        self._report(Move(kind="accepted", branch=self.branch))
+        self._recovered()
+        return True
+
+    def _stop(self, error: Diverged) -> None:
+        """Keep both histories, and raise the error."""
+        if self.trouble is None or (self.trouble.ours, self.trouble.found) != (
+            error.ours,
+            error.found,
+        ):
+            self.trouble = error
+            recovery.set_aside(self._repo, self.branch, error.found)
+            self._memory.save()  # with the pin of ours
+            self._report(Move(kind="stopped", branch=self.branch, error=error))
+        raise error
+
+    def _recovered(self) -> None:
+        if self.trouble is not None:
+            self.trouble = None
+            self._report(Move(kind="recovered", branch=self.branch))
+
+    def _report(self, move: Move) -> None:
+        self._on_move(move)
+
+
+class SiteGuards:
+    """The guards of a status branch and of its archive."""
+
+    def __init__(self, status: BranchGuard, archive: BranchGuard) -> None:
+        self.status = status
+        self.archive = archive
+
+    @property
+    def trouble(self) -> Diverged | None:
+        """What stops the writing side."""
+        return self.status.trouble or self.archive.trouble
+
+    def start(self) -> CommitId | None:
+        """Return the commit to begin with: ours, also where a person must decide."""
+        for guard in (self.archive, self.status):
+            guard.adopt()
+        with suppress(Diverged):
+            self.archive.settle()
+        try:
+            return self.status.settle()
+        except Diverged as error:
+            return None if error.kind is Kind.LOST else error.ours
+
+    def settle(self) -> CommitId | None:
+        """Of the status branch, whose rules ask for an archive that is whole."""
+        self.archive.settle()
+        return self.status.settle()
+
+    def look(self) -> bool:
+        """Put the archive in order; whether a decision came that the writer has to follow."""
+        before = self.trouble
+        if self.archive.trouble is None or self.archive.may_have_changed():
+            with suppress(Diverged):
+                self.archive.settle()
+        if self.status.may_have_changed():
+            with suppress(Diverged):
+                self.status.settle()
+        return before is not None and self.trouble is None
+
+
+def of_site(repo: GitRepo, branch: str, memory: Memory, on_move: OnMove) -> SiteGuards:
+    status, archive = (
+        BranchGuard(repo, each, memory, on_move) for each in (branch, layout.archive_branch(branch))
+    )
+    return SiteGuards(status, archive)
