@@ -22,7 +22,8 @@ def rows(machine: Hardware) -> Iterator[list[object]]:
 
 def rows_wide(machine: Hardware) -> Iterator[list[object]]:
     for row, each in zip(rows(machine), machine.interfaces or (Interface(),), strict=True):
-        flags = (str(each.allow_pxe).lower(), str(each.allow_workflow).lower())
+        allows_workflow = each.allow_workflow is not False
+        flags = (str(each.allow_pxe).lower(), str(allows_workflow).lower())
         yield [*row, each.arch, *flags, machine.source.path]
 
 

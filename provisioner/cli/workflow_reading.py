@@ -87,7 +87,8 @@ def state(*, ids: tuple[str, ...], form: str) -> None:
             rows = workflow_views.state_rows(entry, is_wide=form == "wide")
             if blockers[entry.id]:
                 rows.append(("Waits For Workflow", blockers[entry.id]))
-            if reasons[entry.id] and (blockers[entry.id] or form == "wide"):
+            is_held = blockers[entry.id] or (queries and queries.refusal_of(entry.id))
+            if reasons[entry.id] and (is_held or form == "wide"):
                 rows.append(("Waiting Reason", reasons[entry.id]))
             click.echo(table.draw(workflow_views.STATE_COLUMNS, rows), nl=False)
 
@@ -147,7 +148,11 @@ def _queries_of_waiting(site: Site, entries: list[LiveWorkflow]) -> Queries | No
 
 def _queries(site: Site) -> Queries:
     view = site.status.load(site.status_commit)
-    return Queries(Snapshot(desired=DesiredState(), status=view))
+    try:
+        desired = site.desired()
+    except NotFound:  # only the status branch was fetched
+        desired = DesiredState()
+    return Queries(Snapshot(desired=desired, status=view))
 
 
 def _all(site: Site) -> list[LiveWorkflow]:

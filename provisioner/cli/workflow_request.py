@@ -7,13 +7,14 @@ import time
 
 import click
 
-from provisioner.cli import commit, options, proposal
+from provisioner.cli import commit, options, printing, proposal
 from provisioner.cli.site import Site
 from provisioner.documents import device_map, encode
 from provisioner.documents.layout import FOLDER_OF, Kind
 from provisioner.model import ids as model_ids
 from provisioner.model.ids import HardwareId, WorkflowId
 from provisioner.model.views import DesiredState
+from provisioner.planning import allowance
 from provisioner.planning import desired as desired_planning
 
 
@@ -40,6 +41,9 @@ def create(*, template: str, devices: str) -> None:
         made = proposal.check_request(desired, path, content).record
         machines = ", ".join(_called(desired, each.id) for each in made.workers)
         commit.write(site, {path: content}, f"Ask for {made.template_name} on {machines}")
+        refused = [allowance.refusal(desired.hardware[each.id]) for each in made.workers]
+    for each in filter(None, refused):
+        printing.note(f"Warning: {each}; the workflow waits until that changes")
     click.echo(f"Created Workflow:  {workflow}")
 
 

@@ -150,7 +150,7 @@ def read_interfaces(
                 arch=dhcp.get("arch", ""),
                 uefi=dhcp.get("uefi", False),
                 allow_pxe=netboot.get(names.allow_pxe, False),
-                allow_workflow=netboot.get(names.allow_workflow, False),
+                allow_workflow=netboot.get(names.allow_workflow),
             )
         )
     return tuple(interfaces)

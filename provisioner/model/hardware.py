@@ -23,7 +23,7 @@ class Interface:
     arch: str = ""
     uefi: bool = False
     allow_pxe: bool = False
-    allow_workflow: bool = False
+    allow_workflow: bool | None = None  # None: it does not say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +54,12 @@ class Hardware:
     @property
     def macs(self) -> tuple[MacAddress, ...]:
         return tuple(each.mac for each in self.interfaces if each.mac)
+
+    @property
+    def allows_workflow(self) -> bool:
+        """Whether it may run workflows: unless all interfaces that say something say no."""
+        said = [each.allow_workflow for each in self.interfaces if each.allow_workflow is not None]
+        return True in said or not said
 
     @property
     def ips(self) -> tuple[IpAddress, ...]:

@@ -19,6 +19,7 @@ from provisioner.model.state import State
 from provisioner.model.template import Template
 from provisioner.model.views import Snapshot, WorkflowEntry
 from provisioner.model.workflow import Action, WorkflowRecord
+from provisioner.planning import allowance
 
 T = TypeVar("T")
 
@@ -109,10 +110,13 @@ class Queries:
         Raises `UserError` when the text is no address and no id.
         """
         status = self.snapshot.status
-        for machine in self.worker_ids(worker):
+        machines = self.worker_ids(worker)
+        for machine in machines:
             workflow = status.head_of_queue(machine)
             if workflow is None:
                 continue
+            if any(map(self.refusal_of_machine, machines)):
+                return None
             entry = status.workflows[workflow]
             context = entry.context
             index = context.due_index
@@ -153,7 +157,9 @@ class Queries:
             return ""
         blocker = self._ahead_of(entry, action)
         if blocker is None:
-            return f"waiting for worker {action.worker} to ask for action {action.name!r}"
+            return self.refusal_of(entry.id) or (
+                f"waiting for worker {action.worker} to ask for action {action.name!r}"
+            )
         first, due = blocker, _due_action(blocker)
         if due is not None and due.worker_id == action.worker_id:
             return f"worker {action.worker} is busy with workflow {blocker.id}"
@@ -171,7 +177,20 @@ class Queries:
             return behind
         if first.context.current_action_state is State.RUNNING:
             return f"{behind}, of which worker {due.worker} runs action {due.name!r}"
+        refusal = self.refusal_of(first.id)
+        if refusal:
+            return f"{behind}: {refusal}"
         return f"{behind}, which waits for worker {due.worker} to ask for action {due.name!r}"
+
+    def refusal_of(self, workflow_id: str) -> str:
+        """Say why the machine of the next action is not offered it, or nothing."""
+        action = _due_action(self.workflow(workflow_id))
+        return self.refusal_of_machine(action.worker_id) if action is not None else ""
+
+    def refusal_of_machine(self, machine: HardwareId) -> str:
+        """Say why a machine is offered nothing, or nothing; by its newest document."""
+        found = self.snapshot.desired.hardware.get(machine)
+        return "" if found is None else allowance.refusal(found)
 
     def blocker_of(self, workflow_id: str) -> WorkflowId | None:
         """The workflow that the machine of the next action has first, where there is one."""

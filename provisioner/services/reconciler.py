@@ -46,6 +46,7 @@ from provisioner.store.desired_store import DesiredStore
 CHUNK = 200  # records in one commit: some 30 ms, between which reports get their turn
 IN_FLIGHT = 2  # chunks: one is built while the one before it is synced
 PROBLEMS_LIMIT = 1_000  # in reconcile.json; more help nobody at once
+_MACHINES = ("hardware", "mac", "ip")  # the claims of hardware documents
 RETRY_SECONDS = 5.0  # after a pass that failed
 
 _LOG = logging.getLogger(__name__)
@@ -137,7 +138,8 @@ class Reconciler:
                 return self._follow(instead)
             self._head.obey(target)
         self._is_settled = False
-        self._snapshots.swap_desired(update.state)
+        machines = (name for kind, name in update.touched if kind in _MACHINES)
+        self._snapshots.swap_desired(update.state, machines)
         self._check_templates(update)
         outcome = self._carry_out(planning)
         self._is_settled = True

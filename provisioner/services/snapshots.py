@@ -44,9 +44,12 @@ class Snapshots:
                 names.update((worker.id, *worker.macs, *worker.ips))
         self._wake(names)
 
-    def swap_desired(self, desired: DesiredState) -> None:
+    def swap_desired(self, desired: DesiredState, changed: Iterable[str] = ()) -> None:
+        """`changed` are the names of machines whose documents changed: ids, MACs, IPs."""
         with self._swapping:
             self._current = Snapshot(desired=desired, status=self._current.status)
+        if self._waiting:
+            self._wake(changed)
 
     def wait(self, names: Iterable[str], wake: Wake) -> Callable[[], None]:
         """Have `wake` called, from any thread, when a name's work may have changed.

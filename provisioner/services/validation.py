@@ -15,8 +15,8 @@ from provisioner.documents.decode import decode_file
 from provisioner.model.ids import BlobId, CommitId, new_workflow_id
 from provisioner.model.problem import Problem
 from provisioner.model.views import DesiredState, StatusView
+from provisioner.planning import allowance, planner, template_cache
 from provisioner.planning import desired as planning
-from provisioner.planning import planner, template_cache
 from provisioner.planning.desired import ChangedFile
 from provisioner.planning.planner import Plan
 from provisioner.planning.template_cache import TemplateCache
@@ -82,5 +82,6 @@ def _verdict(desired: DesiredState, status: StatusView) -> Verdict:
     )
     found = {each for problems in desired.problems.values() for each in problems}
     texts = template_cache.unparsable(desired.templates.values(), TemplateCache())
-    problems = tuple(sorted(found.union(plan.problems, *texts.values())))
+    refused = allowance.problems(desired, status, plan.creations)
+    problems = tuple(sorted(found.union(plan.problems, refused, *texts.values())))
     return Verdict(desired=desired, status=status, plan=plan, problems=problems)

@@ -112,3 +112,13 @@ def test_another_history_on_the_branch_is_shown_before_it_is_pushed(served, tink
     another_history(served, {**SITE, **MANY, A: numbered(100)})
     [shown] = warnings(tink("validate", served.folder))
     assert "warning: main: it does not descend from" in shown
+
+
+def test_the_state_of_a_workflow_says_that_its_machine_may_not_work(served, tink):
+    workflow = served.status.requests[sorted(MANY)[0]]
+    assert "allow_workflow" not in tink("--repo", served.folder, "workflow", "state", workflow).out
+    document = SITE["hardware/one.yaml"].replace("allow_workflow: true", "allow_workflow: false")
+    served.commit({"hardware/one.yaml": document})
+    for words in ((), ("-o", "json"), ("-o", "wide")):
+        shown = tink("--repo", served.folder, "workflow", "state", workflow, *words).out
+        assert "allow_workflow is false in hardware/one.yaml" in shown

@@ -92,3 +92,15 @@ def test_deleting_an_unknown_workflow_is_told(tink, home):
     result = tink("workflow", "delete", nobody)
     assert result.code == 1
     assert result.err == f"Error\t{nobody}\tnot found\n"
+
+
+def test_a_machine_that_may_run_no_workflow_is_named_when_one_is_asked_for(tink, home):
+    machine = home / "hardware" / "n1.yaml"
+    text = machine.read_text().replace("allow_workflow: true", "allow_workflow: false")
+    assert tink("hardware", "push", piped=text).code == 0
+    result = tink("workflow", "create", "-t", HELLO, "-r", '{"device_1": "08:00:27:00:00:01"}')
+    assert result.code == 0
+    assert "Warning: worker 08:00:27:00:00:01 runs no workflow: allow_workflow is false in " in (
+        result.err
+    )
+    assert "n1.yaml" in result.err

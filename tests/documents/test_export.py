@@ -9,6 +9,7 @@ from test_kubernetes_documents import HARDWARE, TEMPLATE, WORKFLOW
 from test_template_text import HELLO
 from test_workflow_requests import REQUEST
 
+from provisioner.documents.convert import import_documents
 from provisioner.documents.export import export_kubernetes, object_name
 
 CASES = {
@@ -40,6 +41,29 @@ def test_what_is_exported_reads_back(path, text):
         case _:
             assert (back.hardware, back.hardware_ref) == (value.hardware, value.hardware_ref)
             assert back.template == object_name(value.template)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("allow_workflow: false", False),
+        ("Allow_Workflow: false", False),
+        ("allow_workflow: true", True),
+        ("", None),
+        ("allow_workflow: null", None),
+    ],
+)
+def test_whether_a_machine_may_run_workflows_survives_the_way_out_and_back(line, said):
+    text = MACHINE.replace("allow_workflow: true", line)
+    value = value_of("hardware/x.yaml", text)
+    assert value.interfaces[0].allow_workflow is said
+    exported = export_kubernetes(value)
+    assert value_of("hardware/x.yaml", exported).interfaces[0].allow_workflow is said
+    if said is None:
+        assert "allowWorkflow: false" not in exported
+    imported = import_documents("dump.yaml", exported.encode())
+    [file] = imported.files
+    assert value_of(file.path, file.text).interfaces[0].allow_workflow is said
 
 
 def test_a_classic_machine_keeps_its_id_in_an_annotation():

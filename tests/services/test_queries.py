@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from builders import COMMIT, IPS, MACS, ONE, TWO, hardware, record, report, status, template
 from planning.test_desired import after, file
@@ -49,6 +51,54 @@ def test_only_the_worker_whose_turn_it_is_gets_an_offer():
 def test_an_action_under_way_is_offered_with_its_attempt():
     assert queries().offer(MACS[ONE]).attempt == 0
     assert queries(told(0, RUNNING)).offer(MACS[ONE]).attempt == 1
+
+
+def interfaces(machine, *said):
+    [one] = machine.interfaces
+    return replace(machine, interfaces=tuple(replace(one, allow_workflow=each) for each in said))
+
+
+@pytest.mark.parametrize(
+    ("said", "is_allowed"),
+    [
+        ((), True),
+        ((None,), True),
+        ((True,), True),
+        ((False,), False),
+        ((False, None), False),
+        ((False, True), True),
+        ((False, False), False),
+    ],
+)
+def test_a_machine_runs_workflows_unless_all_that_is_said_is_no(said, is_allowed):
+    assert interfaces(hardware(ONE), *said).allows_workflow is is_allowed
+
+
+def test_a_machine_that_may_run_no_workflow_is_offered_nothing_also_of_what_it_began():
+    refused = interfaces(hardware(ONE), False)
+    for events in ((), (told(0, RUNNING),)):
+        for worker in (MACS[ONE], IPS[ONE], ONE):
+            asked = queries(*events, machines=(refused, hardware(TWO)))
+            assert asked.offer(worker) is None
+    said = queries(machines=(refused, hardware(TWO))).waiting_reason(FIRST)
+    assert f"allow_workflow is false in {refused.source.path}" in said
+
+
+def test_a_machine_whose_document_is_gone_finishes_its_work():
+    assert queries(machines=(hardware(TWO),)).offer(MACS[ONE]).action.index == 0
+
+
+def test_the_newest_document_of_an_address_counts():
+    other = "33333333-3333-4333-8333-333333333333"
+    refused = interfaces(hardware(other, mac=MACS[ONE], ip=IPS[ONE]), False)
+    assert queries(machines=(refused, hardware(TWO))).offer(MACS[ONE]) is None
+
+
+def test_what_waits_behind_a_machine_that_may_not_work_says_so():
+    records = [record(ONE, TWO, workflow=FIRST), record(TWO, workflow=SECOND)]
+    machines = (interfaces(hardware(ONE), False), hardware(TWO))
+    said = queries(records=records, machines=machines).waiting_reason(SECOND)
+    assert "allow_workflow is false" in said
 
 
 def test_idle_and_unknown_machines_get_the_same_nothing():

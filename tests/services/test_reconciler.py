@@ -14,6 +14,7 @@ from provisioner.model.views import DesiredState, Snapshot
 from provisioner.services.clock import WorkflowIds
 from provisioner.services.conditions import Conditions
 from provisioner.services.desired_head import DesiredHead
+from provisioner.services.queries import Queries
 from provisioner.services.reconciler import Reconciler
 from provisioner.services.snapshots import Snapshots
 from provisioner.store import retention
@@ -174,6 +175,22 @@ def test_editing_a_request_is_told_and_runs_nothing(site):
     site.commit({A: request_file(device_1=MACS[TWO])})
     assert site.codes == [(A, 0, "workflow.immutable")]
     assert len(site.status.workflows) == 1
+
+
+@pytest.mark.parametrize("now", ["false", "true"])
+def test_a_machine_that_waits_is_woken_when_its_document_changes(site, now):
+    before = {"true": "false", "false": "true"}[now]
+    document = hardware_file().replace("allow_workflow: true", "allow_workflow: {}")
+    site.commit({**SITE, "hardware/one.yaml": document.format(before), A: request_file()})
+    woken = []
+    queries = Queries(site.snapshots.current)
+    site.snapshots.wait(queries.names_of(MACS[ONE]), lambda: woken.append("one"))
+    site.snapshots.wait(queries.names_of(MACS[TWO]), lambda: woken.append("two"))
+    site.commit({"hardware/one.yaml": document.format(now)})
+    assert woken == ["one"]
+    offer = Queries(site.snapshots.current).offer(MACS[ONE])
+    assert (offer is not None) is (now == "true")
+    assert site.codes == []
 
 
 def test_reformatting_a_request_is_no_edit(site):

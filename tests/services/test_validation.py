@@ -51,6 +51,22 @@ def test_a_missing_key_is_told_in_the_template():
     assert [(each.path, each.line) for each in found] == [("templates/hello.yaml", 6)]
 
 
+@pytest.mark.parametrize("is_made", [False, True])
+def test_a_machine_that_may_run_no_workflow_is_shown_with_each_request(site, is_made):
+    document = hardware_file().replace("allow_workflow: true", "allow_workflow: false")
+    files = {**SITE, "hardware/one.yaml": document, A: request_file()}
+    status = None
+    if is_made:
+        reconciled = ReconciledSite(site)
+        reconciled.commit(files)
+        status = reconciled.status
+        reconciled.stop()
+    found = validation.validate_files({p: t.encode() for p, t in files.items()}, status)
+    assert [(each.path, each.code) for each in found] == [(A, "workflow.not-allowed")]
+    assert found[0].severity is Severity.WARNING
+    assert "hardware/one.yaml" in found[0].message
+
+
 def test_a_request_that_will_not_run_again_is_shown_before_the_merge(site):
     reconciled = ReconciledSite(site)
     try:
