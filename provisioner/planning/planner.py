@@ -14,10 +14,12 @@ from dataclasses import dataclass, field
 from provisioner.model.event import RequestMoved, WorkflowDeleted
 from provisioner.model.ids import CommitId, TemplateId, WorkflowId
 from provisioner.model.problem import InvalidInput, Problem
+from provisioner.model.template import Template
 from provisioner.model.views import Claim, DesiredState, StatusView, WorkflowCreated
 from provisioner.model.workflow import WorkflowRequest
 from provisioner.planning import come_back, render_workflow
 from provisioner.planning import desired as desired_planning
+from provisioner.planning.render_costs import RenderCosts
 from provisioner.planning.render_workflow import NewWorkflow, UnknownWorkers
 from provisioner.planning.request_moves import RequestMoves
 from provisioner.planning.template_cache import TemplateCache
@@ -41,6 +43,7 @@ class Plan:
     deletions: tuple[WorkflowDeleted, ...] = ()
     moves: tuple[RequestMoved, ...] = ()
     pending: Mapping[str, Pending] = field(default_factory=dict)
+    postponed: frozenset[str] = frozenset()  # keys that the next plan has to look at again
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -84,13 +87,22 @@ def begin(
     pending: Mapping[str, Pending] | None = None,
     touched: frozenset[Claim] = frozenset(),
     cache: TemplateCache | None = None,
+    seconds: Callable[[], float] = lambda: 0.0,
 ) -> Planning:
     """As `plan`, but render nothing yet: the first workflows can be written before the last.
 
     `changed_paths` holds the files that changed and the requests that came or left.
     `pending` is the last plan's; of these, the ones that need a touched claim are tried too.
+    With `seconds`, a plan that takes long is cut short (see render_costs).
     """
-    planning = Planning(desired, status, now=now, new_id=new_id, cache=cache or TemplateCache())
+    planning = Planning(
+        desired,
+        status,
+        now=now,
+        new_id=new_id,
+        cache=cache or TemplateCache(),
+        costs=RenderCosts(seconds),
+    )
     old = dict(pending or {})
     if changed_paths is None:
         keys, old = [*desired.requests, *status.requests], {}
@@ -114,11 +126,14 @@ class Planning:
         now: str,
         new_id: NewId,
         cache: TemplateCache,
+        costs: RenderCosts,
     ) -> None:
         self._desired, self._status = desired, status
         self._now, self._new_id, self._cache = now, new_id, cache
+        self._costs = costs
         self._pending: dict[str, Pending] = {}
         self._to_create: deque[tuple[str, WorkflowRequest]] = deque()
+        self._last: deque[tuple[str, WorkflowRequest]] = deque()  # whose template costs much
         self._creations: list[WorkflowCreated] = []
         self._deletions: list[WorkflowDeleted] = []
         self._moves: list[RequestMoved] = []
@@ -157,10 +172,15 @@ class Planning:
 
     def creations(self) -> Iterator[WorkflowCreated]:
         """Render what is still to be made, one by one."""
-        while self._to_create:
-            key, request = self._to_create.popleft()
+        while (self._to_create or self._last) and not self._costs.is_spent:
+            is_last = not self._to_create
+            key, request = (self._last if is_last else self._to_create).popleft()
             try:
-                made = self._create(key, request)
+                template = render_workflow.find_template(request, self._desired)
+                if not is_last and self._costs.goes_last(template):
+                    self._last.append((key, request))
+                    continue
+                made = self._create(key, request, template)
             except InvalidInput as invalid:
                 self._refuse(key, request, invalid)
             else:
@@ -175,6 +195,7 @@ class Planning:
             deletions=tuple(self._deletions),
             moves=tuple(self._moves),
             pending=self._pending,
+            postponed=frozenset(key for key, _ in (*self._to_create, *self._last)),
         )
 
     def _refuse(self, key: str, request: WorkflowRequest, invalid: InvalidInput) -> None:
@@ -200,14 +221,24 @@ class Planning:
                 hint="undo the edit; to run it again, copy the file under a new name",
             )
 
-    def _create(self, key: str, request: WorkflowRequest) -> WorkflowCreated:
+    def _create(self, key: str, request: WorkflowRequest, template: Template) -> WorkflowCreated:
+        self._costs.check(template, request)
         new = NewWorkflow(
             id=request.id or self._new_id(),
             created_at=self._now,
             desired_commit=self._commit,
             request_path=key,
         )
-        return render_workflow.render_workflow(request, self._desired, new=new, cache=self._cache)
+        begun, failure = self._costs.begin(), None
+        try:
+            return render_workflow.render_workflow(
+                request, self._desired, new=new, cache=self._cache
+            )
+        except InvalidInput as invalid:
+            failure = invalid
+            raise
+        finally:
+            self._costs.end(template, begun, failure)
 
     def _delete_if_gone(self, key: str) -> None:
         workflow = self._status.requests.get(key)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
@@ -110,6 +111,8 @@ class Reconciler:
         self._is_writable = is_writable
         self._cache = TemplateCache()
         self._pending: Mapping[str, Pending] = {}
+        self._postponed: frozenset[str] = frozenset()  # by a pass that took long
+        self._logged: frozenset[Problem] = frozenset()
         self._unparsable: dict[str, tuple[Problem, ...]] = {}  # templates, by path
         self._is_settled = False  # whether the status branch follows `desired` entirely
         self._closed = threading.Event()
@@ -118,7 +121,7 @@ class Reconciler:
     def reconcile(self) -> Outcome | None:
         """Follow the desired branch as far as it is obeyed; None when there is nothing to do."""
         target = self._head.target()
-        if target is None or self._is_followed(target):
+        if target is None or (self._is_followed(target) and not self._postponed):
             return None
         # A sixth of the time of 10,000 new workflows went into looking for garbage among them.
         with bulk.without_collections():
@@ -174,12 +177,13 @@ class Reconciler:
         planning = planner.begin(
             update.state,
             now.status,
-            changed_paths=None if is_full else update.changed,
+            changed_paths=None if is_full else update.changed | self._postponed,
             now=timestamp(self._clock.now()),
             new_id=self._new_id,
             pending=self._pending,
             touched=update.touched,
             cache=self._cache,
+            seconds=time.thread_time,
         )
         return update, planning
 
@@ -193,7 +197,7 @@ class Reconciler:
                     outcome = self.reconcile()
                     self.is_ready.set()
                     if outcome is not None:
-                        _tell(outcome)
+                        self._log(outcome)
                         wait = 0.0  # a commit that was confirmed may have more behind it
             except TinkError as error:
                 _LOG.warning("the desired branch can't be followed now: %s", error)
@@ -206,6 +210,22 @@ class Reconciler:
 
     def close(self) -> None:
         self._closed.set()
+
+    def _log(self, outcome: Outcome) -> None:
+        """Log a pass, and each problem when it appears."""
+        report = outcome.report
+        _LOG.info(
+            "desired commit %.12s: %d workflows created, %d moved, %d deleted, %d problems",
+            report.desired_commit,
+            outcome.created,
+            outcome.moved,
+            outcome.deleted,
+            len(report.problems),
+        )
+        for problem in report.problems:
+            if problem not in self._logged:
+                _LOG.warning("%s", problem)
+        self._logged = frozenset(report.problems)
 
     def _check_templates(self, update: Update) -> None:
         """Tell of a text that is no template also before a request uses it."""
@@ -235,7 +255,7 @@ class Reconciler:
         propose(chunk, report)  # the report rides with the last ones
         for future in in_flight:
             future.result()
-        self._pending = plan.pending
+        self._pending, self._postponed = plan.pending, plan.postponed
         return Outcome(
             report=report,
             created=len(plan.creations),
@@ -331,17 +351,3 @@ def _is_text(path: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _tell(outcome: Outcome) -> None:
-    report = outcome.report
-    _LOG.info(
-        "desired commit %.12s: %d workflows created, %d moved, %d deleted, %d problems",
-        report.desired_commit,
-        outcome.created,
-        outcome.moved,
-        outcome.deleted,
-        len(report.problems),
-    )
-    for problem in report.problems:
-        _LOG.warning("%s", problem)

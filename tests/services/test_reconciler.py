@@ -11,6 +11,7 @@ from builders import HELLO, MACS, ONE, TWO
 from provisioner.errors import Unavailable
 from provisioner.model.state import State
 from provisioner.model.views import DesiredState, Snapshot
+from provisioner.planning import render_costs
 from provisioner.services.clock import WorkflowIds
 from provisioner.services.conditions import Conditions
 from provisioner.services.desired_head import DesiredHead
@@ -317,6 +318,21 @@ def test_many_requests_are_written_in_bounded_commits_and_in_their_order(site):
     assert 2 <= int(site.git("rev-list", "--count", "status^")) <= 3
     queue = [site.status.workflows[each].record.request_path for each in site.status.queues[ONE]]
     assert queue == sorted(requests)
+
+
+def test_a_pass_that_took_long_lets_the_next_push_in_and_is_finished_later(site, monkeypatch):
+    monkeypatch.setattr(render_costs, "SLOW_SECONDS", -1.0)  # every request is a slow one
+    monkeypatch.setattr(render_costs, "PASS_SECONDS", 0.0)  # one a pass
+    requests = {f"workflows/{number}.yaml": request_file() for number in range(1, 5)}
+    assert site.commit({**SITE, **requests}).created == 1
+    assert site.commit({"workflows/0.yaml": request_file()}).created == 1
+    assert "workflows/0.yaml" in site.states()
+    counts = []
+    while (outcome := site.reconciler.reconcile()) is not None:
+        counts.append(outcome.created)
+    assert counts == [1, 1, 1]
+    assert set(site.states()) == {"workflows/0.yaml", *requests}
+    assert site.codes == []
 
 
 def test_a_pass_that_broke_off_is_finished_later_and_makes_nothing_twice(site):
