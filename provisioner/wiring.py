@@ -39,6 +39,7 @@ from provisioner.services import branch_moves
 from provisioner.services import metrics as metrics_service
 from provisioner.services.clock import SystemClock, WorkflowIds
 from provisioner.services.conditions import Conditions
+from provisioner.services.damage_watch import DamageWatch
 from provisioner.services.desired_head import DesiredHead
 from provisioner.services.follower import Follower, NoWriter
 from provisioner.services.heard_time import HeardTime
@@ -123,11 +124,13 @@ class Server:
         memory = Memory(repo)
         snapshots = Snapshots()
         conditions = Conditions()
+        damage = DamageWatch(conditions, lambda: snapshots.current.status)
         metrics = metrics_service.build(
             lambda: snapshots.current,
             waiting=snapshots.waiting_count,
             writer=settings.writer,
             conditions=lambda: conditions.current,
+            set_aside=lambda: damage.workflows,
         )
         remote = settings.remote if _has_remote(repo, settings) else None
         sync, is_fetched = None, True
@@ -152,6 +155,7 @@ class Server:
 
         def published(view: StatusView, changed: tuple[WorkflowId, ...]) -> None:
             snapshots.swap_status(view, changed)
+            damage.published(view)
             timeouts.published(view, changed)
             if sync is not None:
                 sync.changed()
@@ -182,6 +186,7 @@ class Server:
         upkeep = Upkeep(writer.store, time.time, retain=retain)
         _run(stack, "upkeep", upkeep.run, upkeep.close)
         snapshots.start(Snapshot(desired=DesiredState(), status=writer.view))
+        damage.begin(writer.store.reader)
         threads = ThreadPoolExecutor(DATA_THREADS, thread_name_prefix="data")
         stack.callback(threads.shutdown)
         head = DesiredHead(

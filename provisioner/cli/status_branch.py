@@ -162,3 +162,33 @@ def archive(*, older_than: float) -> None:
             )
     many = f"{done.workflows} finished workflow{'s' * (done.workflows != 1)}"
     click.echo(f"archived {many} on branch {layout.archive_branch(site.status_branch)}")
+
+
+@status_branch.command
+@options.site()
+def mend() -> None:
+    """Put damaged files back as they were known last; what is set aside is served again.
+
+    Stop the server first. History is not rewritten: the command adds a commit.
+    """
+    from provisioner.store import mending
+    from provisioner.store.status_writer import StatusWriter
+
+    with Site.opened(options.where()) as site:
+        site.check_writable()
+        try:
+            writer = StatusWriter(site.repo, site.status_branch)
+        except Conflict as conflict:
+            raise Conflict(str(conflict), hint="stop that server first") from None
+        with contextlib.closing(writer):
+            done = mending.run(writer)
+    for path in done.paths:
+        click.echo(f"put back {path}")
+    for problem in done.left:
+        printing.note(f"Warning: nothing is known of {problem}")
+    if done.commit is not None:
+        printing.note(f"committed on branch {site.status_branch} as {done.commit[:12]}")
+    elif not done.left:
+        printing.note("nothing is damaged")
+    if done.left:
+        raise click.exceptions.Exit(1)

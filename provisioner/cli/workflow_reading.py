@@ -8,6 +8,7 @@ from provisioner.cli import options, printing, table, workflow_views
 from provisioner.cli.options import Shape
 from provisioner.cli.site import Site
 from provisioner.errors import NotFound
+from provisioner.model.problem import Problem
 from provisioner.model.state import State
 from provisioner.model.views import DesiredState, LiveWorkflow, Snapshot
 from provisioner.services.queries import Queries
@@ -157,7 +158,7 @@ def _queries(site: Site) -> Queries:
 
 def _all(site: Site) -> list[LiveWorkflow]:
     commit = site.status_commit
-    found = site.status.iterate_workflows(commit) if commit else ()
+    found = site.status.iterate_workflows(commit, on_damage=_warn) if commit else ()
     return sorted(found, key=lambda entry: (entry.record.created_at, entry.id))
 
 
@@ -172,3 +173,7 @@ def _known_or_told(site: Site, workflow_id: str) -> LiveWorkflow | None:
     except NotFound as error:
         printing.note(f"Warning: {error.message}")
         return None
+
+
+def _warn(problem: Problem) -> None:
+    printing.note(f"Warning: {problem}")

@@ -23,6 +23,7 @@ from provisioner.model.ids import (
     WorkflowId,
 )
 from provisioner.model.problem import Problem
+from provisioner.model.set_aside import Damaged, SetAside
 from provisioner.model.shard_map import Edit, ShardMap, Shards
 from provisioner.model.state import State
 from provisioner.model.state_machine import WorkflowContext
@@ -151,9 +152,10 @@ class StatusView:
     `queues` lists the live workflows of each worker in the order of arrival: the first
     is the one that it works on.  `live_addresses` are the MACs and IPs frozen in live
     records, so that a machine is known after its hardware file is gone.
-    `requests` maps the path of each materialised request to its workflow; `by_digest`
-    finds a request that moved.  A deleted workflow is in neither: its path is free again,
-    and `deleted` finds it when its request comes back (see `deleted_like`).
+    `set_aside` holds the workflows that can't be believed, and `damage` what is wrong with
+    files of none.  `requests` maps the path of each materialised request to its workflow;
+    `by_digest` finds a request that moved.  A deleted workflow is in neither: its path is
+    free again, and `deleted` finds it when its request comes back (see `deleted_like`).
     """
 
     commit: CommitId | None = None
@@ -165,6 +167,8 @@ class StatusView:
     deleted: Shards[int, WorkflowId] = field(default_factory=ShardMap)
     reconcile: ReconcileReport = field(default_factory=ReconcileReport)
     arrivals: int = 0
+    set_aside: ShardMap[WorkflowId, SetAside] = field(default_factory=ShardMap)
+    damage: tuple[Problem, ...] = ()
 
     def apply(self, change: Change) -> StatusView:
         """Return the view after an accepted change."""
@@ -203,6 +207,8 @@ class StatusView:
             deleted=Edit(self.deleted.result()),
             reconcile=self.reconcile,
             arrivals=self.arrivals,
+            set_aside=self.set_aside,
+            damage=self.damage,
         )
 
     def settled(self) -> StatusView:
@@ -217,6 +223,8 @@ class StatusView:
             deleted=self.deleted.result(),
             reconcile=self.reconcile,
             arrivals=self.arrivals,
+            set_aside=self.set_aside,
+            damage=self.damage,
         )
 
     def at(self, commit: CommitId) -> StatusView:
@@ -225,6 +233,14 @@ class StatusView:
     def deleted_like(self, digest: str, path: str | None = None) -> WorkflowId | None:
         """A deleted workflow whose request had this digest, at any path or at this one."""
         return self.deleted.get(deleted_key(digest, path))
+
+    def readable(self, workflow: WorkflowId) -> WorkflowEntry | None:
+        """The entry of a workflow; None when there is none, or none that can be believed."""
+        entry = self.workflows.get(workflow)
+        try:
+            return entry if entry is None or entry.context is not None else None
+        except Damaged:
+            return None
 
     def head_of_queue(self, worker: HardwareId) -> WorkflowId | None:
         """The workflow that this worker works on, or works on next."""
@@ -250,7 +266,7 @@ class StatusView:
         """Of a draft."""
 
         def order(workflow: WorkflowId) -> tuple[int, str, WorkflowId]:
-            return queue_order(self.workflows[workflow].record)
+            return order_of(self.workflows[workflow])
 
         is_newest = (entry.record.arrival or 0) > self.arrivals
         for worker in entry.record.workers:
@@ -293,14 +309,10 @@ class StatusView:
             deleted=deleted,
             reconcile=self.reconcile,
             arrivals=self.arrivals,
+            set_aside=self.set_aside,
+            damage=self.damage,
         )
         return view.without_live(entry) if is_ended else view
-
-    def with_live(self, entry: WorkflowEntry) -> StatusView:
-        """Queue a workflow for each of its workers."""
-        view = self.draft()
-        view._enqueue(entry)
-        return view if self.is_draft else view.settled()
 
     def without_live(self, entry: WorkflowEntry) -> StatusView:
         queues, addresses = self.queues, self.live_addresses
@@ -331,8 +343,15 @@ class Snapshot:
     status: StatusView
 
 
+def order_of(entry: WorkflowEntry) -> tuple[int, str, WorkflowId]:
+    """The place of a workflow in its queues."""
+    return entry.order if isinstance(entry, SetAside) else queue_order(entry.record)
+
+
 def path_of(entry: WorkflowEntry) -> str:
     """Where the request of a workflow stands now."""
+    if isinstance(entry, SetAside):
+        return entry.request_path
     return entry.context.moved_to or entry.record.request_path
 
 

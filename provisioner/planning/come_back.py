@@ -27,6 +27,12 @@ def problem_of(
     `has_request` tells whether the request of a workflow is there.  Costs a few look-ups; a
     workflow is decoded only to say what is wrong with an id.
     """
+    if request.id is None and len(status.set_aside):
+        unknown = (each for each in status.set_aside.values() if not each.request_path)
+        for each in unknown:
+            return _set_aside(request, each.id, "may have been of this request")
+    if request.id is not None and request.id in status.set_aside:
+        return _set_aside(request, request.id, "is of this request")
     if request.id is not None and request.id in status.workflows:
         return _of_its_id(request.id, request, status)
     found = _deleted_like(key, request, status, has_request)
@@ -59,6 +65,15 @@ def _of_its_id(workflow: WorkflowId, request: WorkflowRequest, status: StatusVie
         code="workflow.id-taken",
         message=f"workflow {workflow} exists already; it was {was}",
         hint="give the new request an id of its own, or leave the id out",
+    )
+
+
+def _set_aside(request: WorkflowRequest, workflow: WorkflowId, said: str) -> Problem:
+    return Problem(
+        path=file_of(request.source.path),
+        code="workflow.set-aside",
+        message=f"workflow {workflow} {said}, and its files on the status branch are damaged",
+        hint="mend them (tink status-branch mend), or give the new request an id of its own",
     )
 
 

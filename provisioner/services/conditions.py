@@ -19,12 +19,16 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
-    """`name` is a stable word for programs, such as `status-diverged`."""
+    """`name` is a stable word for programs, such as `status-diverged`.
+
+    With one that `is_partial` all but a few workflows are served, and `/readyz` stays 200.
+    """
 
     name: str
     message: str
     hint: str = ""
     stops_writing: bool = False
+    is_partial: bool = False
 
 
 class Conditions:

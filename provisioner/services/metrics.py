@@ -24,10 +24,12 @@ class _SnapshotCollector(Collector):
         waiting: Callable[[], int],
         writer: str,
         conditions: Callable[[], Iterable[Condition]],
+        set_aside: Callable[[], int],
     ) -> None:
         self._snapshot = snapshot
         self._waiting = waiting
         self._conditions = conditions
+        self._set_aside = set_aside
         self._writer = writer
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
@@ -41,6 +43,7 @@ class _SnapshotCollector(Collector):
             ("tink_hardware", "Machines known.", len(desired.hardware)),
             ("tink_templates", "Templates known.", len(desired.templates)),
             ("tink_problems", "Problems found in the last commit.", len(status.reconcile.problems)),
+            ("tink_set_aside_workflows", "Workflows with a damaged file.", self._set_aside()),
             ("tink_waiting_polls", "Workers that wait for work.", self._waiting()),
         ):
             yield GaugeMetricFamily(name, text, value=value)
@@ -75,9 +78,10 @@ def build(
     waiting: Callable[[], int],
     writer: str,
     conditions: Callable[[], Iterable[Condition]] = tuple,
+    set_aside: Callable[[], int] = int,
 ) -> Metrics:
     registry = CollectorRegistry()
-    registry.register(_SnapshotCollector(snapshot, waiting, writer, conditions))
+    registry.register(_SnapshotCollector(snapshot, waiting, writer, conditions, set_aside))
     return Metrics(
         registry=registry,
         requests=Counter(

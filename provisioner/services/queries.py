@@ -15,6 +15,7 @@ from provisioner.model import ids
 from provisioner.model.ephemeral import DataVersion
 from provisioner.model.hardware import Hardware
 from provisioner.model.ids import HardwareId, IpAddress, MacAddress, TemplateId, WorkflowId
+from provisioner.model.set_aside import Damaged
 from provisioner.model.state import State
 from provisioner.model.template import Template
 from provisioner.model.views import Snapshot, WorkflowEntry
@@ -117,7 +118,9 @@ class Queries:
                 continue
             if any(map(self.refusal_of_machine, machines)):
                 return None
-            entry = status.workflows[workflow]
+            entry = status.readable(workflow)
+            if entry is None:
+                continue  # set aside: nothing of it, and nothing of what waits behind it
             context = entry.context
             index = context.due_index
             if index is None or entry.record.actions[index].worker_id != machine:
@@ -152,6 +155,14 @@ class Queries:
         Of what waits in a line, the first one's reason: nobody else can help it.
         """
         entry = self.workflow(workflow_id)
+        try:
+            return self._waiting_reason(entry)
+        except Damaged as damaged:
+            if damaged.workflow == entry.id:
+                raise
+            return f"waiting behind workflow {damaged.workflow}, which is set aside"
+
+    def _waiting_reason(self, entry: WorkflowEntry) -> str:
         action = _due_action(entry)
         if action is None or entry.context.current_action_state is State.RUNNING:
             return ""

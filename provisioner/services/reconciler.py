@@ -23,6 +23,7 @@ from provisioner.model import state_machine
 from provisioner.model.event import RequestMoved, WorkflowDeleted
 from provisioner.model.ids import CommitId, WorkflowId
 from provisioner.model.problem import Problem
+from provisioner.model.set_aside import Damaged
 from provisioner.model.views import (
     Change,
     Proposal,
@@ -115,17 +116,27 @@ class Reconciler:
         self._logged: frozenset[Problem] = frozenset()
         self._unparsable: dict[str, tuple[Problem, ...]] = {}  # templates, by path
         self._is_settled = False  # whether the status branch follows `desired` entirely
+        self._damage: tuple[object, object] = (None, None)  # when it was looked at last
         self._closed = threading.Event()
         self.is_ready = threading.Event()  # one pass is done
 
     def reconcile(self) -> Outcome | None:
         """Follow the desired branch as far as it is obeyed; None when there is nothing to do."""
+        self._look_at_damage()
         target = self._head.target()
         if target is None or (self._is_followed(target) and not self._postponed):
             return None
         # A sixth of the time of 10,000 new workflows went into looking for garbage among them.
         with bulk.without_collections():
             return self._follow(target)
+
+    def _look_at_damage(self) -> None:
+        """Plan afresh when something was damaged or mended: what was skipped is due then."""
+        status = self._snapshots.current.status
+        damage = (status.set_aside, status.damage)
+        if any(now is not then for now, then in zip(damage, self._damage, strict=True)):
+            self._damage = damage
+            self._is_settled = False
 
     def _is_followed(self, target: Target) -> bool:
         return self._is_settled and target.commit == self._snapshots.current.desired.commit
@@ -326,7 +337,7 @@ def _is_wanted(view: StatusView, change: Change, paths: _Paths) -> bool:
                 return False
             try:
                 return bool(state_machine.decide(entry.context, entry.record.actions, change))
-            except Refused:
+            except (Refused, Damaged):  # one that is set aside is neither moved nor deleted
                 return False
         case _:
             return True

@@ -40,7 +40,8 @@ class Snapshots:
             self._current = Snapshot(desired=self._current.desired, status=status)
         names: set[str] = set()
         for workflow in changed if self._waiting else ():
-            for worker in status.workflows[workflow].record.workers:
+            entry = status.readable(workflow)
+            for worker in entry.record.workers if entry is not None else ():
                 names.update((worker.id, *worker.macs, *worker.ips))
         self._wake(names)
 

@@ -132,8 +132,8 @@ class Timeouts:
         now = self._heard.now()
         looked_at = set(changed)
         for workflow in tuple(looked_at):
-            entry = view.workflows[workflow]
-            if entry.context.is_final:
+            entry = view.readable(workflow)
+            if entry is not None and entry.context.is_final:
                 heads = (view.head_of_queue(worker.id) for worker in entry.record.workers)
                 looked_at.update(head for head in heads if head is not None)
         with self._condition:
@@ -163,7 +163,7 @@ class Timeouts:
         if self._is_closed:
             return
         for each in workflows:
-            _ = self._view().workflows[each].record  # read without holding up the writer
+            self._view().readable(each)  # read without holding up the writer
         with self._condition:
             # Read here: whoever publishes a newer view is let in after it.
             view, now = self._view(), self._heard.now()
@@ -235,7 +235,7 @@ class Timeouts:
 
     def expiry(self, view: StatusView, workflow: WorkflowId) -> Expiry | None:
         """The first moment at which this workflow is out of time, as things are."""
-        entry, step = view.workflows.get(workflow), self._steps.get(workflow)
+        entry, step = view.readable(workflow), self._steps.get(workflow)
         if entry is None or step is None or entry.context.is_final:
             return None
         worker = entry.record.actions[step.action_index].worker_id
@@ -277,7 +277,7 @@ class Timeouts:
     # With the condition held:
 
     def _schedule(self, view: StatusView, workflow: WorkflowId, now: float) -> None:
-        entry = view.workflows.get(workflow)
+        entry = view.readable(workflow)
         context = entry.context if entry is not None else None
         index = context.due_index if context is not None else None
         if (

@@ -39,7 +39,10 @@ def files_of(rows: Iterable[Row], read: Callable[[str], bytes]) -> tuple[FileCha
         files += (FileChange(path=path) for path in layout.all_of(row.id))
         lists.setdefault(layout.archived(row.id), []).append(status_index.encode_archived(row))
     for path, lines in lists.items():
-        files.append(FileChange(path=path, content=read(path) + b"".join(lines)))
+        known = read(path)
+        if known and not known.endswith(b"\n"):
+            known += b"\n"  # it was damaged; the new lines must not be
+        files.append(FileChange(path=path, content=known + b"".join(lines)))
     return tuple(files)
 
 

@@ -68,6 +68,8 @@ def save(store: StatusStore) -> CommitId | None:
     rows = _updated(store, known, tip) if known is not None else None
     if rows is None:
         rows = store.read_rows(tip)
+    if any(row.damage is not None for row in rows):
+        return known.commit if known is not None else None  # each start must see it afresh
     _write(_path(store), tip, rows)
     return tip
 

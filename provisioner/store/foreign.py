@@ -15,7 +15,8 @@ from enum import Enum
 from provisioner.errors import NotFound, Unavailable
 from provisioner.model.ids import BlobId, CommitId, WorkflowId
 from provisioner.model.problem import InvalidInput, Problem
-from provisioner.store import fsck, layout, record_codec, status_codec, tree
+from provisioner.model.set_aside import Damaged
+from provisioner.store import fsck, layout, record_codec, single_files, status_codec, tree
 from provisioner.store.fsck_course import END
 from provisioner.store.git_process import GitFailed
 from provisioner.store.repo import GitRepo
@@ -54,6 +55,8 @@ def judge(repo: GitRepo, branch: str, *, ours: CommitId, found: CommitId | None)
         problems = tuple(_problems(repo, branch, ours, found))
     except InvalidInput as invalid:
         problems = invalid.problems
+    except Damaged as damaged:
+        problems = (damaged.problem,)
     except (NotFound, ValueError, KeyError) as error:
         problems = (Problem(path=branch, code="status.format", message=str(error)),)
     if problems:
@@ -96,7 +99,9 @@ def _problems_beside(
         elif change.path == layout.RECONCILE:
             if change.new is None:
                 yield _problem(change, "vanished")
-            store.read_reconcile(found)
+            damage = single_files.read_reconcile(repo, found).damage
+            if damage is not None:
+                yield damage
     for workflow in sorted(touched):
         path = layout.data(workflow)
         entry = repo.entry_at(found, path)

@@ -351,7 +351,7 @@ def _steps(record: bytes, path: str) -> list[Step]:
     try:
         raw = json_lines.line_of(record, "actions")
         return [Step(each["task_name"], each["name"], each["worker_id"]) for each in raw]
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         message = f"has a bad record: {error}"
         raise InvalidInput([Problem(path=path, code="status.format", message=message)]) from error
 
@@ -381,6 +381,6 @@ def _events(lines: bytes, workflow: WorkflowId, path: str) -> list[WorkflowEvent
     try:
         rows = _decode(f"[{lines[:-2].decode('utf-8', 'surrogatepass')}]")
         return [status_codec.decode_event(each, workflow) for each in rows]
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         problem = Problem(path=path, code="status.format", message=f"has a bad event: {error}")
         raise InvalidInput([problem]) from error

@@ -63,6 +63,31 @@ def found(git_dir: Path, names: Iterable[str]) -> Iterator[bytes | None]:
         check_end(process, "cat-file")
 
 
+def found_although_damaged(git_dir: Path, names: Iterable[str]) -> Iterator[bytes | None]:
+    """As `found`; None also for an object at which git gives up, and go on behind it."""
+    rest = list(names)
+    while rest:
+        done = 0
+        try:
+            for content in found(git_dir, rest):
+                done += 1
+                yield content
+            return
+        except GitFailed:
+            if done >= len(rest):
+                raise
+            yield _alone(git_dir, rest[done])
+            rest = rest[done + 1 :]
+
+
+def _alone(git_dir: Path, name: str) -> bytes | None:
+    """Read an object by itself: perhaps git was only killed."""
+    try:
+        return git_process.run(git_dir, "cat-file", "blob", name)
+    except GitFailed:
+        return None
+
+
 def objects(git_dir: Path, object_ids: Iterable[str]) -> Iterator[GitObject]:
     """Read objects in the order asked for."""
     lines = (f"{each}\n" for each in object_ids)

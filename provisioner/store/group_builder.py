@@ -7,19 +7,20 @@ of the other, also while the one below is not durable yet.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
 from provisioner.model.event import ActionReported, DataPushed
 from provisioner.model.ids import CommitId, WorkflowId
 from provisioner.model.views import Change, Proposal, Receipt, StatusView, WorkflowEntry
-from provisioner.store import archiving, group_files, new_records, status_codec
+from provisioner.store import archiving, group_files, mending, new_records, status_codec
 from provisioner.store.archiving import Archiving
 from provisioner.store.begin import NoStatusBranch
-from provisioner.store.group import Sink, Staged
+from provisioner.store.group import FileChange, Sink, Staged
 from provisioner.store.group_files import EventLines
 from provisioner.store.kept_workflows import KeptWorkflows
+from provisioner.store.mending import Mending
 from provisioner.store.status_index import Row
 from provisioner.store.status_store import StatusStore
 from provisioner.store.stored_workflow import StoredWorkflow
@@ -104,6 +105,7 @@ class GroupBuilder:
         changes: list[Change] = []
         records: new_records.Contents = {}
         archived: list[Row] = []
+        mended: list[FileChange] = []
         pushed: set[WorkflowId] = set()
         log_bytes = 0
         for member in members:
@@ -123,7 +125,9 @@ class GroupBuilder:
             group.outcomes.append(outcome)
             if isinstance(member.proposal, Archiving):
                 archived += member.proposal.unchanged(group.view)
-        if changes or archived:
+            elif isinstance(member.proposal, Mending):
+                mended += member.proposal.files
+        if changes or archived or mended:
             files = group_files.files_of(
                 group.view,
                 changes,
@@ -133,11 +137,12 @@ class GroupBuilder:
                 writer=self._writer,
             )
             moved = archiving.files_of(archived, self._read_file)
+            changed = (*mended, *files.changes, *moved)
             message = files.message if changes else archiving.message(archived)
-            group.staged = self._sink.stage(
-                (*files.changes, *moved), message, at_seconds=int(self._clock())
-            )
-            group.view = group.view.at(group.staged.commit)
+            if mended:
+                message = mending.message(mended)
+            group.staged = self._sink.stage(changed, message, at_seconds=int(self._clock()))
+            group.view = _mended(group.view, changed).at(group.staged.commit)
             group.changed_ids, group.finished = files.changed_ids, files.finished
             self._has_newest_format = True  # or `reset` looks again
         group.view = self._next = group.view.settled()
@@ -177,6 +182,14 @@ def _run(proposal: Proposal, view: StatusView) -> tuple[Change, ...] | Exception
         return proposal(view)
     except Exception as error:
         return error
+
+
+def _mended(view: StatusView, changes: Iterable[FileChange]) -> StatusView:
+    """Note that files which were damaged are written again."""
+    if not view.damage:
+        return view
+    written = {each.path for each in changes}
+    return replace(view, damage=tuple(each for each in view.damage if each.path not in written))
 
 
 def _without_files(change: Change) -> Change:

@@ -76,7 +76,7 @@ def is_as_written(content: bytes, path: str) -> bool:
                 raise ValueError("the name or the worker of an action is no text")
         names = [name for name in _NAMES[WorkflowRecord] if name in raw]
         return json_lines.lines({name: raw[name] for name in names}) == content
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise broken(path, f"is not a workflow record: {error}") from error
 
 
@@ -98,7 +98,7 @@ def decode_record(content: bytes, path: str) -> WorkflowRecord:
         raw["actions"] = tuple(map(_action, raw["actions"]))
         raw["workers"] = tuple(_build(WorkerAddress, each) for each in raw["workers"])
         return _build(WorkflowRecord, raw)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise broken(path, f"is not a workflow record: {error}") from error
 
 

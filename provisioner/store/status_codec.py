@@ -29,7 +29,7 @@ from provisioner.model.event import (
     WorkflowTimedOut,
 )
 from provisioner.model.ids import BlobId, CommitId, WorkflowId
-from provisioner.model.problem import Problem, Severity
+from provisioner.model.problem import InvalidInput, Problem, Severity
 from provisioner.model.state import State
 from provisioner.model.state_machine import WorkflowContext
 from provisioner.model.views import UNKNOWN_BLOB, LiveWorkflow, ReconcileReport
@@ -77,17 +77,33 @@ def encode_format(version: int = FORMAT_VERSION) -> bytes:
 
 def read_format(content: bytes | None) -> int:
     """Return the version; refuse a branch that a newer program, or none of ours, has written."""
-    try:
-        version = json.loads(content or b"null")["version"]
-    except (ValueError, TypeError, KeyError):
-        raise broken("format.json", "is not the format file of a status branch") from None
+    version = _version_of(content)
+    if version is None:
+        raise no_format()
     if version not in _KNOWN_VERSIONS:
         raise broken(
             "format.json",
             f"status branch has format {version}, this program knows {FORMAT_VERSION}",
             hint="use the version of tink that wrote it, or a newer one",
         )
-    return int(version)
+    return version
+
+
+def is_format(content: bytes | None) -> bool:
+    """Whether it is a format file at all, of whatever version."""
+    return _version_of(content) is not None
+
+
+def no_format() -> InvalidInput:
+    return broken("format.json", "is not the format file of a status branch")
+
+
+def _version_of(content: bytes | None) -> int | None:
+    try:
+        version = json.loads(content or b"null")["version"]
+    except (ValueError, TypeError, KeyError):
+        return None
+    return version if type(version) is int else None
 
 
 def encode_event(event: WorkflowEvent) -> bytes:
@@ -176,7 +192,7 @@ def decode_status(
             and raw["state"] == context.state
             and raw["context"] == json.loads(json_lines.encode(_summary(context)))
         )
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise broken(path, f"is not a status file: {error}") from error
     if not is_true:
         raise broken(path, "state is not what its events lead to", code="status.replay")
@@ -213,7 +229,7 @@ def decode_reconcile(content: bytes) -> ReconcileReport:
             ),
             in_force=tuple((path, BlobId(blob)) for path, blob in sorted(raw["in_force"].items())),
         )
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise broken("reconcile.json", f"can't be read: {error}") from error
 
 

@@ -106,7 +106,7 @@ def rows_of(columns: Columns, times: Times) -> list[Row]:
     )
     rest = zip(texts, columns.states, times.arrival, strict=True)
     return [
-        Row._make((*some, states[letter], workers.get(place, ()), place in deleted, arrival))
+        Row._make((*some, states[letter], workers.get(place, ()), place in deleted, arrival, None))
         for place, (some, letter, arrival) in enumerate(rest)
     ]
 

@@ -7,15 +7,17 @@ file holds, so that a start reads one file and not 200,000 objects.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from provisioner.model.ids import HardwareId, WorkflowId
+from provisioner.model.problem import InvalidInput, Problem
+from provisioner.model.set_aside import SetAside
 from provisioner.model.state import State
 from provisioner.model.workflow import WorkflowRecord
-from provisioner.store import git_stream, json_lines
+from provisioner.store import git_stream, json_lines, layout, stored_workflow
 from provisioner.store.repo import GitRepo
-from provisioner.store.stored_workflow import StoredWorkflow, WorkflowReader, is_final
+from provisioner.store.stored_workflow import Blobs, StoredWorkflow, WorkflowReader, is_final
 
 
 class WorkerRow(NamedTuple):
@@ -25,7 +27,8 @@ class WorkerRow(NamedTuple):
 
 class Row(NamedTuple):
     """`claimed_at` is when the workflow took the path of its request; `arrival` is 0 where
-    the record has none.
+    the record has none.  `damage` is why the workflow is set aside; the rest is then what was
+    known of it last.
 
     `workers` counts only while it is live; of others it may be empty.
     """
@@ -41,17 +44,10 @@ class Row(NamedTuple):
     workers: tuple[WorkerRow, ...]
     is_deleted: bool
     arrival: int
+    damage: Problem | None = None
 
 
-_ARCHIVED_NAMES = tuple(name for name in Row._fields if name != "workers")
-
-
-class Blobs(NamedTuple):
-    """The ids of a workflow's two files."""
-
-    id: WorkflowId
-    record: str
-    status: str
+_ARCHIVED_NAMES = tuple(name for name in Row._fields if name not in ("workers", "damage"))
 
 
 def encode_archived(row: Row) -> bytes:
@@ -73,26 +69,63 @@ def decode_archived(content: bytes) -> list[Row]:
 
 
 def read_rows(
-    repo: GitRepo, workflows: Iterable[Blobs], *, with_workers_of_final: bool = False
+    repo: GitRepo,
+    workflows: Iterable[Blobs],
+    *,
+    set_aside: Callable[[WorkflowId, Problem], Row],
+    with_workers_of_final: bool = False,
 ) -> Iterator[Row]:
-    """Read the rows of workflows from their files, in one stream."""
+    """Read the rows of workflows from their files, in one stream.
+
+    `set_aside` gives the row of one whose files can't be believed.
+    """
     blobs = list(workflows)
     if not blobs:
         return
     wanted = [each for row in blobs for each in (row.record, row.status)]
-    contents = git_stream.objects(repo.common_dir, wanted)
+    contents = git_stream.found_although_damaged(repo.common_dir, wanted)
     for row in blobs:
-        record, status = next(contents).content, next(contents).content
-        yield _row(row, record, status, with_workers_of_final=with_workers_of_final)
+        record, status = next(contents), next(contents)
+        try:
+            yield row_of(row, record, status, with_workers_of_final=with_workers_of_final)
+        except InvalidInput as invalid:
+            yield set_aside(row.id, invalid.problems[0])
 
 
-def entry_of(row: Row, reader: WorkflowReader) -> StoredWorkflow:
-    return StoredWorkflow(
+def entry_of(row: Row, reader: WorkflowReader) -> StoredWorkflow | SetAside:
+    stored = StoredWorkflow(
         reader=reader,
         id=row.id,
         record_blob=bytes.fromhex(row.record_blob),
         status_blob=bytes.fromhex(row.status_blob),
         state=row.state,
+    )
+    if row.damage is None:
+        return stored
+    return SetAside(
+        id=row.id,
+        problem=row.damage,
+        order=order_of(row),
+        request_path=row.request_path,
+        last=stored if row.status_blob else None,
+    )
+
+
+def unknown(workflow: WorkflowId, problem: Problem | None = None) -> Row:
+    """The row of a workflow of which nothing is known but the id."""
+    return Row(
+        id=workflow,
+        record_blob="",
+        status_blob="",
+        request_path="",
+        request_digest="",
+        created_at="",
+        claimed_at="",
+        state=State.PENDING,
+        workers=(),
+        is_deleted=False,
+        arrival=0,
+        damage=problem,
     )
 
 
@@ -105,7 +138,34 @@ def workers_of(record: WorkflowRecord) -> tuple[WorkerRow, ...]:
     return tuple(WorkerRow(each.id, (*each.macs, *each.ips)) for each in record.workers)
 
 
+def row_of(
+    blobs: Blobs,
+    record: bytes | None,
+    status: bytes | None,
+    *,
+    with_workers_of_final: bool = False,
+) -> Row:
+    """Make a row of two files; raise `InvalidInput` when they can't be believed."""
+    path = layout.status(blobs.id)
+    record = stored_workflow.usable(record, layout.record(blobs.id))
+    status = stored_workflow.usable(status, path)
+    try:
+        named = json_lines.find_line(status, "record")
+        row = _row(blobs, record, status, with_workers_of_final=with_workers_of_final)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise json_lines.broken(path, f"or its record can't be read: {error}") from error
+    if named != blobs.record and (named is not None or row.arrival):
+        raise json_lines.broken(
+            path, f"is of record {named}, and not of {blobs.record}", code="status.record"
+        )
+    return row
+
+
 def _row(blobs: Blobs, record: bytes, status: bytes, *, with_workers_of_final: bool) -> Row:
+    head = b'{\n"id": "%s",\n' % blobs.id.encode()
+    for content, end in ((record, b"}\n}\n"), (status, b"\n]\n}\n")):
+        if not (content.startswith(head) and content.endswith(end)):
+            raise ValueError("it does not begin and end as it should")
     state = State(json_lines.line_of(status, "state"))
     created_at = json_lines.line_of(record, "created_at")
     path, claimed_at = json_lines.line_of(record, "request_path"), created_at

@@ -6,36 +6,43 @@ workflow by its path, without looking at any other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from provisioner.errors import NotFound, Unavailable
 from provisioner.model.ephemeral import DataVersion
 from provisioner.model.event import DataPushed
 from provisioner.model.ids import BlobId, CommitId, TreeId, WorkflowId
+from provisioner.model.problem import InvalidInput, Problem
+from provisioner.model.set_aside import SetAside
 from provisioner.model.views import (
     LiveWorkflow,
     ReconcileReport,
     StatusView,
 )
 from provisioner.store import (
+    archive_lists,
+    branch_files,
     data_names,
     durable,
     git_stream,
     layout,
-    record_codec,
     row_changes,
-    status_codec,
+    single_files,
     status_columns,
     status_index,
-    tree,
+    stored_workflow,
 )
+from provisioner.store.branch_files import Files
+from provisioner.store.last_known import LastKnown
 from provisioner.store.object_reader import TreeEntry
 from provisioner.store.repo import GitRepo
-from provisioner.store.status_index import Blobs, Row
-from provisioner.store.stored_workflow import StoredWorkflow, WorkflowReader
+from provisioner.store.status_index import Row
+from provisioner.store.stored_workflow import Blobs, WorkflowReader
 from provisioner.store.tree import EMPTY_TREE, EXECUTABLE_MODE
+
+_SINGLE_FILES = (layout.FORMAT, layout.RECONCILE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +53,15 @@ class StoredFile:
     blob_id: BlobId
     content: bytes
     executable: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rows:
+    """`strays` are problems with files of no workflow; `paths` is what changed."""
+
+    rows: list[Row]
+    strays: dict[str, Problem]
+    paths: set[str] = field(default_factory=set)
 
 
 class StatusStore:
@@ -74,9 +90,12 @@ class StatusStore:
         commit = commit or self.tip()
         if commit is None:
             return StatusView()
-        columns, _ = status_columns.columns_of(self.read_rows(commit))
-        report = self.read_reconcile(commit)
-        return status_columns.view_of(columns, self.reader, commit=commit, report=report)
+        files = self._read_all(commit)
+        columns, _ = status_columns.columns_of(row for row in files.rows if row.damage is None)
+        report, damage = self._read_single_files(commit)
+        view = status_columns.view_of(columns, self.reader, commit=commit, report=report)
+        view = self._with_rows(view, (row for row in files.rows if row.damage is not None))
+        return replace(view, damage=_sorted({**damage, **files.strays}))
 
     def catch_up(self, view: StatusView, commit: CommitId | None = None) -> StatusView:
         """Bring a view to a commit (the tip); costs what changed, not what is there."""
@@ -85,34 +104,69 @@ class StatusStore:
             return self.load(commit)
         if commit == view.commit:
             return view
-        rows = self._changed_rows(view.commit, commit, _known_record(view))
-        if rows is None:
+        changed = self._changed_rows(view.commit, commit, _known_record(view), view.set_aside)
+        if changed is None:
             return self.load(commit)
-        view = replace(view, commit=commit, reconcile=self.read_reconcile(commit))
-        for row in sorted(rows.values(), key=status_index.order_of):
+        report, damage = self._read_single_files(commit)
+        kept = {
+            each.path: each
+            for each in view.damage
+            if each.path not in changed.paths and each.path not in _SINGLE_FILES
+        }
+        view = replace(
+            view,
+            commit=commit,
+            reconcile=report,
+            damage=_sorted({**kept, **damage, **changed.strays}),
+        )
+        return self._with_rows(view, changed.rows)
+
+    def _with_rows(self, view: StatusView, rows: Iterable[Row]) -> StatusView:
+        for row in sorted(rows, key=status_index.order_of):
             view = row_changes.with_row(view, row, self.reader)
         return view
 
     def read_rows(self, commit: CommitId) -> list[Row]:
         """Read what is to be known of every workflow (see status_index)."""
         self.read_format(commit)
-        archived = {row.id: row for row in self.read_archived(commit)}
-        rows = status_index.read_rows(self.repo, self._list_blobs(commit, archived))
-        return list((archived | {row.id: row for row in rows}).values())
+        return self._read_all(commit).rows
+
+    def _read_all(self, commit: CommitId) -> _Rows:
+        lists = archive_lists.read(self.repo, commit, self.archives())
+        archived = {row.id: row for row in lists.rows}
+        files = branch_files.list_all(self.repo, commit, archived)
+        rows = list(self._rows_of(files, LastKnown(self.repo, self.reader, commit)))
+        found = archived | {row.id: row for row in rows}
+        in_tip = {row.id for row in rows}
+        return _Rows(rows=list(found.values()), strays={**lists.damage(in_tip), **files.strays})
+
+    def _rows_of(
+        self, files: Files, last_known: LastKnown, *, with_workers_of_final: bool = False
+    ) -> Iterator[Row]:
+        yield from status_index.read_rows(
+            self.repo,
+            files.blobs,
+            set_aside=last_known.row,
+            with_workers_of_final=with_workers_of_final,
+        )
+        for workflow, problem in files.damaged.items():
+            yield last_known.row(workflow, problem)
 
     def read_tip_rows(self, commit: CommitId, is_wanted: Callable[[WorkflowId], bool]) -> list[Row]:
-        """Read the rows of some of the workflows that no archive has as they are now."""
+        """Read the rows of some of the workflows that no archive has as they are now.
+
+        Those that can't be believed are left out.
+        """
         archived = {row.id: row for row in self.read_archived(commit)}
-        blobs = (each for each in self._list_blobs(commit, archived) if is_wanted(each.id))
-        return list(status_index.read_rows(self.repo, blobs))
+        files = branch_files.list_all(self.repo, commit, archived)
+        blobs = [each for each in files.blobs if is_wanted(each.id)]
+        last_known = LastKnown(self.repo, self.reader, commit)
+        rows = status_index.read_rows(self.repo, blobs, set_aside=last_known.row)
+        return [row for row in rows if row.damage is None]
 
     def read_archived(self, commit: CommitId) -> list[Row]:
         """Read the lists of the workflows whose files were moved to the archive branch."""
-        words = ("-r", "-z", "--full-tree", "--end-of-options", commit, layout.ARCHIVED)
-        listing = self.repo.run("ls-tree", *words).decode("utf-8", "surrogateescape")
-        blobs = [line[12:52] for line in listing.split("\0") if line]
-        lists = (status_index.decode_archived(each.content) for each in self.repo.objects(blobs))
-        return [row for rows in lists for row in rows]
+        return archive_lists.read(self.repo, commit, self.archives()).rows
 
     def update_rows(self, rows: list[Row], old: CommitId, new: CommitId) -> list[Row] | None:
         """Bring rows from one commit to another; None when only a fresh reading helps."""
@@ -122,56 +176,51 @@ class StatusStore:
             return known[workflow].record_blob if workflow in known else None
 
         try:
-            changed = self._changed_rows(old, new, record_of)
+            changed = self._changed_rows(old, new, record_of, ())
         except NotFound:
             return None
-        return None if changed is None else list((known | changed).values())
+        if changed is None:
+            return None
+        return list((known | {row.id: row for row in changed.rows}).values())
 
     def _changed_rows(
-        self, old: CommitId, new: CommitId, record_of: Callable[[WorkflowId], str | None]
-    ) -> dict[WorkflowId, Row] | None:
-        """Read the rows that differ; None when some vanished: history was rewritten.
+        self,
+        old: CommitId,
+        new: CommitId,
+        record_of: Callable[[WorkflowId], str | None],
+        doubted: Container[WorkflowId],
+    ) -> _Rows | None:
+        """Read the rows that differ; None when history was rewritten, and things vanished.
 
-        `record_of` is asked for the blob of a record that did not change.
+        `record_of` is asked for records that did not change.
         """
         self.read_format(new)
-        trees = (self.repo.commit(each).tree for each in (old, new))
-        records: dict[WorkflowId, str] = {}
-        statuses: dict[WorkflowId, str] = {}
-        gone: set[WorkflowId] = set()
-        for change in tree.compare(self.repo.tree, *trees):
-            folder, _, rest = change.path.partition("/")
-            name = rest.rpartition("/")[2]
-            if folder == layout.STATUS and name.endswith(".json"):
-                if change.new is None:
-                    gone.add(WorkflowId(name.removesuffix(".json")))
-                else:
-                    statuses[WorkflowId(name.removesuffix(".json"))] = change.new.id
-            elif folder == layout.RECORDS and name == "record.json":
-                workflow = WorkflowId(rest.split("/")[-2])
-                if change.old is None and change.new is not None:
-                    records[workflow] = change.new.id
-                elif change.new is not None:
-                    return None
-                else:
-                    gone.add(workflow)
-        archived = {row.id: row for row in self.read_archived(new)} if gone else {}
-        if not gone <= archived.keys():
+        lists: dict[WorkflowId, Row] = {}
+
+        def archived() -> Mapping[WorkflowId, Row]:
+            lists.update({row.id: row for row in self.read_archived(new)})
+            return lists
+
+        changes = branch_files.compare(
+            self.repo, old, new, record_of=record_of, doubted=doubted, archived=archived
+        )
+        if changes.damaged and not self.repo.is_ancestor(old, new):
             return None
-        blobs = []
-        for each, status in statuses.items():
-            record = records.get(each) or record_of(each)
-            try:
-                blobs.append(Blobs(each, record, status) if record else self._blobs(new, each))
-            except NotFound:
-                return None
-        moved = {each: archived[each] for each in gone if each not in statuses}
-        found = status_index.read_rows(self.repo, blobs, with_workers_of_final=True)
-        return moved | {row.id: row for row in found}
+        last_known = LastKnown(self.repo, self.reader, new, before=old)
+        rows = list(self._rows_of(changes, last_known, with_workers_of_final=True))
+        rows += [lists[each] for each in changes.moved]
+        return _Rows(rows=rows, strays=changes.strays, paths=changes.paths)
 
     def read_reconcile(self, commit: CommitId | None = None) -> ReconcileReport:
-        content = self._find_blob(commit, layout.RECONCILE)
-        return ReconcileReport() if content is None else status_codec.decode_reconcile(content)
+        """Read the last report; of one that is damaged, what was in force before it."""
+        commit = commit or self.tip()
+        return self._read_single_files(commit)[0] if commit else ReconcileReport()
+
+    def _read_single_files(self, commit: CommitId) -> tuple[ReconcileReport, dict[str, Problem]]:
+        report = single_files.read_reconcile(self.repo, commit)
+        format_file = single_files.read_format(self.repo, commit)
+        damage = [each for each in (report.damage, format_file.damage) if each is not None]
+        return report.report, {each.path: each for each in damage}
 
     def read_workflow(self, workflow: WorkflowId, commit: CommitId | None = None) -> LiveWorkflow:
         blobs = self._blobs(self._commit(commit, workflow), workflow)
@@ -235,24 +284,40 @@ class StatusStore:
     def list_workflows(self, commit: CommitId | None = None) -> tuple[WorkflowId, ...]:
         """Return the ids of all workflows, in the order of their paths."""
         commit = commit or self.tip()
-        return tuple(each.id for each in self._all_blobs(commit)) if commit else ()
+        return tuple(each.id for each in self._all_blobs(commit)[0]) if commit else ()
 
-    def iterate_workflows(self, commit: CommitId | None = None) -> Iterator[LiveWorkflow]:
-        """Decode all workflows in one stream, without keeping them."""
+    def iterate_workflows(
+        self,
+        commit: CommitId | None = None,
+        *,
+        on_damage: Callable[[Problem], None] = lambda _: None,
+    ) -> Iterator[LiveWorkflow]:
+        """Decode all workflows in one stream, without keeping them.
+
+        Those that can't be believed are left out, and `on_damage` is called for each.
+        """
         commit = commit or self.tip()
-        blobs = self._all_blobs(commit) if commit else []
+        if commit is None:
+            return
+        blobs, damaged = self._all_blobs(commit)
+        for problem in damaged:
+            on_damage(problem)
         wanted = [each for row in blobs for each in (row.record, row.status)]
-        contents = git_stream.objects(self.repo.common_dir, wanted)
+        contents = git_stream.found_although_damaged(self.repo.common_dir, wanted)
         for row in blobs:
-            path = layout.record(row.id)
-            record = record_codec.decode_record(next(contents).content, path)
-            status = next(contents).content
-            path = layout.status(row.id)
-            yield status_codec.decode_status(status, record, path, BlobId(row.record))
+            record, status = next(contents), next(contents)
+            try:
+                yield stored_workflow.decode(row, record, status)
+            except InvalidInput as invalid:
+                on_damage(invalid.problems[0])
 
     def read_format(self, commit: CommitId) -> int:
-        """Return the format's version at a commit; refuse one that is not known here."""
-        return status_codec.read_format(self.repo.blob_at(commit, layout.FORMAT))
+        """Return the format's version at a commit; refuse one that is not known here.
+
+        0 where the file is damaged and must be written again.
+        """
+        found = single_files.read_format(self.repo, commit)
+        return found.version if found.damage is None else 0
 
     def _commit(self, commit: CommitId | None, workflow: WorkflowId) -> CommitId:
         found = commit or self.tip()
@@ -290,38 +355,26 @@ class StatusStore:
             raise NotFound("workflow", workflow)
         return Blobs(workflow, record.id, status.id)
 
-    def _all_blobs(self, commit: CommitId) -> list[Blobs]:
+    def _all_blobs(self, commit: CommitId) -> tuple[list[Blobs], Iterable[Problem]]:
+        """Those that are whole, and what is wrong with the others."""
         archived = {row.id: row for row in self.read_archived(commit)}
         blobs = {
             row.id: Blobs(row.id, row.record_blob, row.status_blob) for row in archived.values()
         }
-        return list(
-            (blobs | {each.id: each for each in self._list_blobs(commit, archived)}).values()
-        )
+        files = branch_files.list_all(self.repo, commit, archived)
+        found = list((blobs | {each.id: each for each in files.blobs}).values())
+        return found, files.damaged.values()
 
-    def _list_blobs(self, commit: CommitId, archived: Mapping[WorkflowId, Row]) -> list[Blobs]:
-        words = ("-r", "-z", "--full-tree", "--end-of-options", commit)
-        listing = self.repo.run("ls-tree", *words, layout.RECORDS, layout.STATUS)
-        records: dict[str, str] = {}
-        statuses: dict[str, str] = {}
-        for line in listing.decode("utf-8", "surrogateescape").split("\0"):
-            if line.endswith("/record.json"):
-                records[line.rsplit("/", 2)[1]] = line[12:52]
-            elif line.endswith(".json"):
-                statuses[line.rsplit("/", 1)[1][:-5]] = line[12:52]
-        for workflow in statuses.keys() - records.keys():
-            if WorkflowId(workflow) in archived:  # something happened to it afterwards
-                records[workflow] = archived[WorkflowId(workflow)].record_blob
-        return [
-            Blobs(WorkflowId(each), records[each], status)
-            for each, status in statuses.items()
-            if each in records
-        ]
+
+def _sorted(problems: Mapping[str, Problem]) -> tuple[Problem, ...]:
+    return tuple(sorted(problems.values()))
 
 
 def _known_record(view: StatusView) -> Callable[[WorkflowId], str | None]:
     def record_of(workflow: WorkflowId) -> str | None:
         entry = view.workflows.get(workflow)
-        return entry.record_blob.hex() if isinstance(entry, StoredWorkflow) else None
+        if isinstance(entry, SetAside):
+            entry = entry.last
+        return (entry.record_id or None) if entry is not None else None
 
     return record_of

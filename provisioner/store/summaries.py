@@ -7,8 +7,11 @@ and the rest, actions and events, is not parsed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
 
+from provisioner.model.problem import InvalidInput
+from provisioner.model.set_aside import Damaged, SetAside
 from provisioner.model.state import State
 from provisioner.model.summary import WorkflowSummary, summary_of
 from provisioner.model.views import WorkflowEntry
@@ -21,22 +24,29 @@ AT_ONCE = 1_000  # of which the contents are held
 
 
 def read(repo: GitRepo, entries: Iterable[WorkflowEntry]) -> Iterator[WorkflowSummary]:
-    """Summarise workflows, in the order given."""
+    """Summarise workflows, in the order given; those set aside as they were known last."""
     rest = iter(entries)
     while group := list(islice(rest, AT_ONCE)):
-        stored = [each for each in group if isinstance(each, StoredWorkflow)]
+        known = [each.last if isinstance(each, SetAside) else each for each in group]
+        stored = [each for each in known if isinstance(each, StoredWorkflow)]
         found = _read_stored(repo, stored)
-        yield from (found.get(each.id) or summary_of(each) for each in group)
+        for each in known:
+            if each is not None:
+                with suppress(Damaged):
+                    yield found.get(each.id) or summary_of(each)
 
 
 def _read_stored(repo: GitRepo, stored: list[StoredWorkflow]) -> dict[str, WorkflowSummary]:
     if not stored:
         return {}
     blobs = [blob.hex() for each in stored for blob in (each.record_blob, each.status_blob)]
-    contents = git_stream.objects(repo.common_dir, blobs)
-    return {
-        each.id: _summary(each, next(contents).content, next(contents).content) for each in stored
-    }
+    contents = git_stream.found_although_damaged(repo.common_dir, blobs)
+    summaries: dict[str, WorkflowSummary] = {}
+    for each in stored:
+        record, status = next(contents), next(contents)
+        with suppress(ValueError, TypeError, KeyError, AttributeError, InvalidInput):
+            summaries[each.id] = _summary(each, record or b"", status or b"")
+    return summaries
 
 
 def _summary(stored: StoredWorkflow, record: bytes, status: bytes) -> WorkflowSummary:

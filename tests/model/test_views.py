@@ -117,13 +117,14 @@ def test_the_indexes_say_what_a_scan_would_say(steps):
 
 def rebuilt(view):
     """The indexes as they are made when a branch is loaded."""
-    loaded = StatusView(workflows=view.workflows)
+    live = []
     for _, entry in sorted(view.workflows.items()):
         assert isinstance(entry, LiveWorkflow)
         begun = state_machine.begin(entry.id, len(entry.record.actions))
         assert state_machine.replay(begun, entry.events) == entry.context
         if not entry.context.is_final:
-            loaded = loaded.with_live(entry)
+            live.append(WorkflowCreated(record=entry.record, rendered=""))
+    loaded = StatusView().apply_all(live)
     return dict(loaded.queues), dict(loaded.live_addresses)
 
 

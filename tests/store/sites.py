@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 from concurrent.futures import Future
 from contextlib import closing
@@ -114,6 +115,13 @@ def tamper(repo: GitRepo, *changes: FileChange) -> CommitId:
         for step in (sink.begin, sink.sync, sink.end):
             step(staged)
         return staged.commit
+
+
+def forget(repo: GitRepo) -> None:
+    """Have no server remember where it left the branches, as before it was remembered."""
+    for ref in repo.refs("refs/tink/"):
+        repo.run("update-ref", "-d", ref)
+    shutil.rmtree(repo.own_dir)
 
 
 def is_root() -> bool:

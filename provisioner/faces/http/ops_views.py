@@ -16,7 +16,7 @@ def readyz(server: Provisioner, call: Call) -> Outcome:
     """The branches are read, the desired one was followed once, and nothing is in the way."""
     conditions = server.conditions.current
     has_started = server.is_ready()
-    is_ready = has_started and not conditions
+    is_ready = has_started and all(each.is_partial for each in conditions)
     snapshot = server.snapshots.current
     return json_answer(
         {
