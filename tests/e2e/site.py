@@ -66,6 +66,7 @@ class Site:
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     server: subprocess.Popen[bytes] | None = None
     address: str = "127.0.0.1:0"
+    environment: dict[str, str] = field(default_factory=dict)  # of the processes that run
     _runs: int = 0
 
     @property
@@ -121,6 +122,7 @@ class Site:
 
     def _start(self, log: Path, *words: str) -> subprocess.Popen[bytes]:
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "DOCKER_HOST": self.docker_host}
+        environment |= self.environment
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", *words],
