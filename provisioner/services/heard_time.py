@@ -22,7 +22,7 @@ class HeardTime:
 
     def __init__(self, clock: Clock, is_listening: Callable[[], bool] = lambda: True) -> None:
         """While `is_listening` says no, no time passes."""
-        self._clock = clock
+        self._monotonic = clock.monotonic
         self._is_listening = is_listening
         self._lock = threading.Lock()  # guards two ticks at once
         self._last = (clock.monotonic(), 0.0, True)  # when, heard until then, does it go on
@@ -34,11 +34,16 @@ class HeardTime:
 
     def now(self) -> float:
         """Seconds listened since the server started; never more than what passed."""
-        at, heard, goes_on = self._last
-        if not goes_on:
-            return heard
-        return heard + min(max(self._clock.monotonic() - at, 0.0), LONGEST_GAP_SECONDS)
+        return self._heard_at(self._monotonic())
 
     def tick(self) -> None:
         with self._lock:
-            self._last = (self._clock.monotonic(), self.now(), self._is_listening())
+            moment = self._monotonic()
+            self._last = (moment, self._heard_at(moment), self._is_listening())
+
+    def _heard_at(self, moment: float) -> float:
+        at, heard, goes_on = self._last
+        if not goes_on:
+            return heard
+        passed = moment - at  # a little less than nothing, if a tick came between
+        return heard + (passed if passed < LONGEST_GAP_SECONDS else LONGEST_GAP_SECONDS)

@@ -290,11 +290,11 @@ class Timeouts:
             self._next_of.pop(workflow, None)
             return
         action = entry.record.actions[index]
-        attempt = deadlines.attempt_of(context)
+        attempt = context.attempt if context.current_action_state is State.RUNNING else 0
         is_turn = attempt > 0 or view.head_of_queue(action.worker_id) == workflow
+        key = (index, attempt, is_turn)
         step = self._steps.get(workflow)
-        if step is None or step[:3] != (index, attempt, is_turn):
-            key = (index, attempt, is_turn)
+        if step is None or (step.action_index, step.attempt, step.is_turn) != key:
             self._steps[workflow] = self._step(entry, step, key, now=now)
         # Of a workflow that goes on as planned the next moment is only looked at when it
         # comes: 2 µs for a report instead of 12.
@@ -320,7 +320,7 @@ class Timeouts:
             since = self._started - noted.step_seconds
         if begun is None and entry.context.started_at:
             begun = self._started - noted.workflow_seconds if noted is not None else now
-        return Step(*key, since=since, begun=begun)
+        return Step(*key, since, begun)
 
     def _pop_due(self, now: float) -> list[WorkflowId]:
         due = []
