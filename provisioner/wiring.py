@@ -51,7 +51,7 @@ from provisioner.services.snapshots import Snapshots
 from provisioner.services.stored_files import StoredFiles
 from provisioner.services.timeouts import Timeouts
 from provisioner.services.watcher import RefWatcher
-from provisioner.store import checkpoint, clone, elapsed, remote_url
+from provisioner.store import checkpoint, clone, elapsed, protection, remote_url
 from provisioner.store.begin import NoStatusBranch
 from provisioner.store.desired_store import DesiredStore
 from provisioner.store.memory import Memory
@@ -344,13 +344,16 @@ def _run(stack: ExitStack, name: str, work: Callable[[], None], stop: Callable[[
 def open_repo(settings: ServerSettings) -> GitRepo:
     """Open the repository, or the clone of the remote that the settings name."""
     if not remote_url.is_url(settings.repo):
-        return GitRepo(Path(settings.repo))
+        repo = GitRepo(Path(settings.repo))
+        protection.look(repo, desired=settings.desired_branch, status=settings.status_branch)
+        return repo
     if settings.clone_into is None:
         raise UserError("a remote repository needs a folder for its clone", hint="--clone-into DIR")
     return clone.open_clone(
         settings.clone_into,
         remote_url.parse(settings.repo),
         branch=settings.desired_branch,
+        status_branch=settings.status_branch,
         remote=settings.remote,
     )
 

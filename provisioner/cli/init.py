@@ -9,7 +9,7 @@ import click
 from provisioner import resources
 from provisioner.cli import options, printing
 from provisioner.errors import Conflict, UserError
-from provisioner.store import begin
+from provisioner.store import begin, protection
 from provisioner.store.desired_editor import DesiredEditor
 from provisioner.store.repo import GitRepo
 
@@ -28,6 +28,8 @@ def init(*, folder: Path, bare: bool) -> None:
         files = _files()
         DesiredEditor(repo, branch).commit_files(files, "Begin with tink's layout")
         begin.begin(repo, options.where().status_branch)
+        if bare:
+            protection.protect(repo, desired=branch, status=options.where().status_branch)
     finally:
         repo.close()
     printing.note(f"committed {len(files)} files on branch {branch} in {folder}")

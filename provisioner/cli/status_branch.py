@@ -106,13 +106,31 @@ def _recover(repo: GitRepo, choice: Choice, *, is_accepted: bool, dry_run: bool)
 
 @status_branch.command
 @options.site()
+def protect() -> None:
+    """Have pushes move the branches of this repository forward only, and never delete them.
+
+    `tink init --bare` does so too. It also turns git's automatic gc off.
+    """
+    from provisioner.store import protection
+
+    with Site.opened(options.where()) as site:
+        site.check_writable()
+        protection.protect(site.repo, desired=site.branch, status=site.status_branch)
+        printing.note(f"pushes move {site.branch} and {site.status_branch} forward only")
+
+
+@status_branch.command
+@options.site()
 @options.output("table")
 def stats(*, form: str) -> None:
     """Print how much the branch holds, and what that takes on the disk."""
-    from provisioner.store import maintenance
+    from provisioner.store import maintenance, protection
 
     with Site.opened(options.where()) as site:
         found = maintenance.as_dict(maintenance.stats(site.repo, site.status_branch))
+        found["is_protected"] = protection.is_protected(
+            site.repo, desired=site.branch, status=site.status_branch
+        )
     if form != "table":
         printing.print_data(found, form)
         return

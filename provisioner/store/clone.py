@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from provisioner.errors import Conflict, UserError
-from provisioner.store import ref_lock
+from provisioner.store import protection, ref_lock
 from provisioner.store.remote_url import RemoteUrl
 from provisioner.store.repo import OWN_DIR, GitRepo
 
@@ -24,7 +24,9 @@ PATIENCE_SECONDS = 3.0
 _MAKING_SECONDS = 10.0  # for another server that makes the same clone just now
 _LOOK_SECONDS = 0.05
 _MARK = "tink.clone"  # in the configuration of what we cloned, once that is whole
-_OF_GIT = frozenset({"HEAD", "config", "description", "objects", "refs", "branches", "packed-refs"})
+_OF_GIT = frozenset(
+    {"HEAD", "config", "description", "objects", "refs", "branches", "hooks", "packed-refs"}
+)
 _LOCKS = ("*.lock", "refs/**/*.lock", "logs/**/*.lock", "objects/info/**/*.lock")
 _HALVES = ("objects/pack/tmp_pack_*", "objects/pack/tmp_idx_*", "objects/??/tmp_obj_*")
 _PACK_LOCKS = ("objects/pack/*.lock",)
@@ -32,7 +34,9 @@ _PACK_LOCKS = ("objects/pack/*.lock",)
 _LOG = logging.getLogger(__name__)
 
 
-def open_clone(folder: Path, url: RemoteUrl, *, branch: str, remote: str) -> GitRepo:
+def open_clone(
+    folder: Path, url: RemoteUrl, *, branch: str, status_branch: str, remote: str
+) -> GitRepo:
     """Open the clone of a remote, without asking that; make it where there is none.
 
     A URL that differs from the one it was made from is taken up.
@@ -44,6 +48,8 @@ def open_clone(folder: Path, url: RemoteUrl, *, branch: str, remote: str) -> Git
         repo = _opened(folder, remote) or _made(folder, branch)
         try:
             _configure(repo, url, remote)
+            _free(repo.common_dir / "config.lock")
+            protection.look(repo, desired=branch, status=status_branch, is_ours=True)
         except BaseException:
             repo.close()
             raise

@@ -25,7 +25,7 @@ REFSPEC = f"+refs/heads/*:{TRACKING}/*"
 
 def open_clone(folder: Path, url: object) -> GitRepo:
     parsed = remote_url.parse(str(url))
-    return clone.open_clone(folder, parsed, branch="main", remote="origin")
+    return clone.open_clone(folder, parsed, branch="main", status_branch="status", remote="origin")
 
 
 @pytest.fixture
