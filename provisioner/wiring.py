@@ -196,6 +196,7 @@ class Server:
             memory=memory,
             conditions=conditions,
             adopt=lambda: snapshots.current.status.reconcile.desired_commit,
+            status_branch=settings.status_branch,
         )
         self.reconciler = Reconciler(
             source=DesiredStore(repo, settings.desired_branch),

@@ -14,7 +14,7 @@ from provisioner.documents.layout import FOLDER_OF, Kind
 from provisioner.model import ids as model_ids
 from provisioner.model.ids import HardwareId, WorkflowId
 from provisioner.model.views import DesiredState
-from provisioner.planning import allowance
+from provisioner.planning import allowance, deletion_guard
 from provisioner.planning import desired as desired_planning
 
 
@@ -57,6 +57,8 @@ def delete(*, ids: tuple[str, ...]) -> None:
         desired = site.desired()
         paths = {each: path for each in ids if (path := _request_path(site, desired, each))}
         commit.delete(site, desired, ids, paths=paths, what=f"workflow {', '.join(paths)}")
+    if len(paths) > deletion_guard.AT_ONCE:
+        printing.note("Hint: a server asks before it deletes so many; tink validate, tink accept")
 
 
 def _path(desired: DesiredState, template: str, workflow: WorkflowId) -> str:

@@ -49,8 +49,10 @@ class DesiredHead:
         memory: Accepted,
         conditions: Conditions,
         adopt: Callable[[], CommitId | None] = lambda: None,
+        status_branch: str = "status",
     ) -> None:
         """`adopt` says what was obeyed last where `memory` has nothing yet."""
+        self._status_branch = status_branch
         self._repo, self._branch = repo, branch
         self._tip = tip
         self._memory = memory
@@ -67,6 +69,7 @@ class DesiredHead:
         if accepted is None:
             return self._first(tip)
         if tip is None:
+            self._conditions.clear(NOT_ACCEPTED)
             self._conditions.set(self._missing(accepted))
             return Target(commit=accepted, is_accepted=True)
         self._conditions.clear(MISSING)
@@ -154,5 +157,8 @@ class DesiredHead:
 
     def _command(self, tip: CommitId) -> str:
         where = self._repo.work_tree or self._repo.common_dir
-        branch = () if self._branch == "main" else ("--branch", self._branch)
-        return shlex.join(("tink", "--repo", str(where), *branch, "accept", tip))
+        branches = [
+            *(("--branch", self._branch) if self._branch != "main" else ()),
+            *(("--status-branch", self._status_branch) if self._status_branch != "status" else ()),
+        ]
+        return shlex.join(("tink", "--repo", str(where), *branches, "accept", tip))

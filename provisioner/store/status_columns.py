@@ -15,7 +15,7 @@ from typing import NamedTuple
 from provisioner.model.ids import CommitId, HardwareId, WorkflowId
 from provisioner.model.shard_map import ShardMap
 from provisioner.model.state import State
-from provisioner.model.views import ReconcileReport, StatusView, WorkflowEntry, deleted_key
+from provisioner.model.views import ReconcileReport, StatusView, WorkflowEntry
 from provisioner.store import status_index
 from provisioner.store.status_index import Row, WorkerRow
 from provisioner.store.stored_workflow import StoredWorkflow, WorkflowReader, is_final
@@ -153,11 +153,15 @@ def view_of(
 
 
 def _deleted(columns: Columns) -> dict[int, WorkflowId]:
-    """The same keys as `views.with_deleted` sets: the last id of those that are alike."""
-    ids, digests, paths = columns.ids, columns.digests, columns.paths
-    places = sorted(columns.deleted, key=ids.__getitem__)
-    found = {deleted_key(digests[place]): ids[place] for place in places}
-    found.update({deleted_key(digests[place], paths[place]): ids[place] for place in places})
+    """What `views.with_deleted` sets, by the keys of `views.deleted_key`: a column at a time."""
+    columns_of_deleted = (
+        [column[place] for place in columns.deleted]
+        for column in (columns.ids, columns.digests, columns.paths)
+    )
+    rows = sorted(zip(*columns_of_deleted, strict=True))  # of those alike the last id stays
+    ids, digests, paths = zip(*rows, strict=True) if rows else ((), (), ())
+    found = dict(zip(map(hash, digests), ids, strict=True))
+    found.update(zip(map(hash, zip(digests, paths, strict=True)), ids, strict=True))
     return found
 
 

@@ -6,7 +6,8 @@ import pytest
 from builders import HELLO, MACS, ONE, TWO
 
 from provisioner.model.state import State
-from provisioner.services.desired_head import MISSING, NOT_ACCEPTED
+from provisioner.services.conditions import Conditions
+from provisioner.services.desired_head import MISSING, NOT_ACCEPTED, DesiredHead
 from provisioner.store.acceptance import Acceptance
 from services.parts import SITE, request_file
 from services.test_reconciler import A, B, C, Site
@@ -91,6 +92,26 @@ def test_the_condition_names_the_command_and_the_trailer(site):
     [condition] = site.conditions.current
     assert f"tink --repo {site.folder} accept {other}" in condition.hint
     assert f"Tink-Accept: {other}" in condition.hint
+
+
+def test_the_command_names_branches_that_are_not_the_usual_ones(site):
+    site.commit(SITE)
+    site.git("branch", "staging")
+    conditions = Conditions()
+    head = DesiredHead(
+        repo=site.repo,
+        branch="staging",
+        status_branch="status of staging",
+        tip=lambda: tip(site, "staging"),
+        memory=site.writer.memory,
+        conditions=conditions,
+    )
+    head.obey(head.target())
+    other = another_history(site, SITE)
+    site.git("branch", "-f", "staging", other)
+    assert head.target().commit != other
+    words = f"--branch staging --status-branch 'status of staging' accept {other}"
+    assert words in conditions.current[0].hint
 
 
 def test_an_older_commit_of_the_branch_waits_too(site, between):
@@ -212,6 +233,15 @@ def test_a_branch_that_is_gone_leaves_all_as_it_was(site, between):
     look(site)
     assert names(site) == []
     assert site.states() == {A: State.PENDING}
+
+
+def test_a_forced_branch_that_is_deleted_afterwards_is_only_missing(site):
+    site.commit(SITE)
+    another_history(site, SITE)
+    look(site)
+    site.git("branch", "-q", "-m", "main", "trunk")
+    look(site)
+    assert names(site) == [MISSING]
 
 
 def test_a_repository_of_an_older_version_takes_what_its_status_branch_says(site):

@@ -18,7 +18,7 @@ from provisioner.services.desired_head import DesiredHead
 from provisioner.services.queries import Queries
 from provisioner.services.reconciler import Reconciler
 from provisioner.services.snapshots import Snapshots
-from provisioner.store import retention
+from provisioner.store import fsck, retention
 from provisioner.store.desired_store import DesiredStore
 from provisioner.store.repo import GitRepo
 from provisioner.store.status_writer import StatusWriter
@@ -261,6 +261,8 @@ def test_files_that_change_places_in_one_commit_keep_their_workflows(site):
     site.restart()
     assert site.reconciler.reconcile().created == 0
     assert (site.status.requests[B], site.status.requests[C]) == (first, second)
+    report = fsck.check(site.repo)
+    assert report.events == 2 and not report.problems
 
 
 def test_a_finished_workflow_is_not_run_again_by_a_restart(site):
