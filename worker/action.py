@@ -32,10 +32,14 @@ LABEL_ATTEMPT = "tinkgit.attempt"
 LABEL_WORKER = "tinkgit.worker"
 LABEL_ROLE = "tinkgit.role"
 LABEL_BOOT = "tinkgit.boot"
+LABEL_BEGAN = "tinkgit.began"  # seconds of the machine's monotonic clock since that boot
 
 ROLE_ACTION = "action"
 ROLE_ON_TIMEOUT = "on-timeout"
 ROLE_ON_FAILURE = "on-failure"
+
+# Added to the name of a container that is killed because its time is over.
+TIMED_OUT_SUFFIX = ".timed-out"
 
 NAME_LIMIT = 63  # of the readable part: docker sets no limit, but tools cut long names
 

@@ -10,16 +10,15 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
-from pathlib import Path
 
 from worker import action, engine_errors
 from worker.action import Cancelled, HeldRun, Interrupted, Outcome, Run
 from worker.config import Config
 from worker.log_pump import LogPump
 from worker.log_tail import LogTail
+from worker.run_clock import RunClock
 from worker.runtime_engine import (
     ContainerSettings,
     ContainerState,
@@ -31,7 +30,6 @@ from worker.watch import LOOK_SECONDS, Watch
 
 log = logging.getLogger(__name__)
 
-BOOT_ID_FILE = Path("/proc/sys/kernel/random/boot_id")
 KILL_SECONDS = 10
 ENGINE_GONE_SECONDS = 60  # past an action's timeout, before we stop waiting for the engine
 ENGINE_STOP_SECONDS = 15  # from its first kill; dockerd itself gives containers 10
@@ -43,10 +41,6 @@ class ActionFailed(Exception):
     """The action can't run; the message is the reason for its event."""
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 class DockerRuntime:
     """Runs actions on one engine, one at a time."""
 
@@ -55,13 +49,11 @@ class DockerRuntime:
         config: Config,
         *,
         engine: Engine | None = None,
-        boot_id: str | None = None,
-        now: Callable[[], datetime] = _now,
+        clock: RunClock | None = None,
     ) -> None:
         self._config = config
         self._engine = engine or Engine(config.docker_environment)
-        self._boot_id = boot_id or BOOT_ID_FILE.read_text().strip()
-        self._now = now
+        self._clock = clock or RunClock()
 
     def close(self) -> None:
         self._engine.close()
@@ -87,7 +79,7 @@ class DockerRuntime:
         return (
             state is not None
             and state.has_started
-            and state.labels.get(action.LABEL_BOOT) == self._boot_id
+            and state.labels.get(action.LABEL_BOOT) == self._clock.boot_id
         )
 
     def drop(self, held: HeldRun) -> bool:
@@ -107,12 +99,11 @@ class DockerRuntime:
 
     def run(self, run: Run, watch: Watch) -> Outcome:
         """Run one attempt to its end, or go on with it when its container is there."""
-        began = time.monotonic()
+        began = self._clock.now()
         tail = LogTail()
         try:
             state, can_run_more = self._begun(run, watch), True
-            if state.started_at is not None:
-                began -= max(0.0, (self._now() - state.started_at).total_seconds())
+            began = min(began, self._clock.began(state))
             outcome = self._ended(run, state, tail, watch)
         except ActionFailed as failure:
             reason = action.shortened(f"{action.FAILED_MESSAGE}: {failure}")
@@ -123,7 +114,7 @@ class DockerRuntime:
             raise
         if can_run_more:
             self._run_afterwards(run, outcome, tail, watch)
-        return replace(outcome, seconds=int(time.monotonic() - began), log_tail=tail.text)
+        return replace(outcome, seconds=int(self._clock.now() - began), log_tail=tail.text)
 
     # From an action to a started container.
 
@@ -183,7 +174,7 @@ class DockerRuntime:
             environment=run.offer.environment,
             binds=(f"{run.folder}:/workflow", *run.offer.volumes),
             pid=run.offer.pid,
-            labels=action.labels(run, role, self._boot_id),
+            labels={**action.labels(run, role, self._clock.boot_id), **self._clock.labels()},
             capture_output=self._config.capture_action_logs,
         )
         try:
@@ -244,7 +235,7 @@ class DockerRuntime:
         self, run: Run, begun: ContainerState, tail: LogTail, watch: Watch
     ) -> tuple[ContainerState, bool]:
         """Wait for a container's end; tells too whether its time was over."""
-        deadline = time.monotonic() + run.timeout_seconds - self._ran_seconds(begun)
+        deadline = self._clock.began(begun) + run.timeout_seconds
         pump = LogPump(lambda follow: self._output(begun.id, follow), tail)
         was_watched = not begun.has_ended
         was_cut_off = False  # the engine went away while it ran
@@ -258,8 +249,9 @@ class DockerRuntime:
                     raise Interrupted("its container is gone with the engine's memory")
                 if state.has_ended:
                     break
-                left = deadline - time.monotonic()
+                left = deadline - self._clock.now()
                 if left <= 0:
+                    self._note_timeout(state)
                     self._engine.kill(begun.id)
                     self._engine.wait(begun.id, KILL_SECONDS)
                     state = self._engine.state(begun.id) or state
@@ -273,11 +265,11 @@ class DockerRuntime:
                 log.warning("%s: the engine went away: %s", run, error)
                 was_cut_off |= was_watched
                 was_watched = False
-                left = max(0.0, deadline - time.monotonic())
+                left = max(0.0, deadline - self._clock.now())
                 self._await_engine(watch, left + ENGINE_GONE_SECONDS)
                 pump = pump.resumed()
         pump.finish()
-        if self._ran_seconds(state) >= run.timeout_seconds and state.exit_code in KILLED_CODES:
+        if self._clock.is_timed_out(run, state) and state.exit_code in KILLED_CODES:
             return state, True  # we killed it, and died before we could tell
         if state.exit_code == 0 or state.out_of_memory:
             return state, False
@@ -336,16 +328,15 @@ class DockerRuntime:
         except (EngineGone, EngineSaidNo) as error:
             log.debug("output of container %s was cut off: %s", container_id[:12], error)
 
-    def _ran_seconds(self, state: ContainerState) -> float:
-        if state.started_at is None:
-            return 0.0
-        until = state.ended_at if state.has_ended and state.ended_at else self._now()
-        return max(0.0, (until - state.started_at).total_seconds())
+    def _note_timeout(self, state: ContainerState) -> None:
+        """Have the engine remember why the container is killed, should this worker die now."""
+        with contextlib.suppress(EngineSaidNo):  # it has that name already
+            self._engine.rename(state.id, f"{state.name}{action.TIMED_OUT_SUFFIX}")
 
     # Finding and removing.
 
     def _find(self, run: Run, role: str) -> ContainerState | None:
-        labels = action.labels(run, role, self._boot_id)
+        labels = action.labels(run, role, self._clock.boot_id)
         del labels[action.LABEL_BOOT]
         try:
             found = self._engine.find(labels)

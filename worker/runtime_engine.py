@@ -7,7 +7,6 @@ answer, `EngineGone` (nobody there: wait), or `EngineSaidNo` (the engine's own w
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -44,6 +43,7 @@ class EngineSaidNo(Exception):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerState:
     id: str
+    name: str
     labels: Mapping[str, str]
     has_started: bool
     has_ended: bool
@@ -194,13 +194,18 @@ class Engine:
             if error.status not in (404, 409):
                 raise
 
+    def rename(self, container_id: str, name: str) -> None:
+        with _engine_errors():
+            self._connected().api.rename(container_id, name)
+
     def was_killed(self, state: ContainerState) -> bool:
         """Did anybody send this container a signal through the engine?"""
-        since = state.started_at.timestamp() - 1 if state.started_at else 0
         with _engine_errors(), self._own_client(ENGINE_ANSWER_SECONDS) as client:
+            # By the engine's own clock, which may be another than ours, and have been set since
+            # the start of the container.  No second more: events would be waited for.
             events = client.events(  # type: ignore[call-overload]  # a text keeps the fraction
-                since=int(since),
-                until=f"{time.time():.6f}",  # no second more: events would be waited for
+                since=1,
+                until=_seconds(str(client.info()["SystemTime"])),
                 filters={"container": state.id, "event": "kill"},
                 decode=True,
             )
@@ -257,6 +262,7 @@ def _state(told: Mapping[str, Any]) -> ContainerState:
     status = str(state.get("Status", ""))
     return ContainerState(
         id=str(told["Id"]),
+        name=str(told.get("Name", "")).lstrip("/"),
         labels=dict(told["Config"].get("Labels") or {}),
         has_started=started_at is not None,
         has_ended=status in ("exited", "dead", "removing"),
@@ -266,6 +272,13 @@ def _state(told: Mapping[str, Any]) -> ContainerState:
         started_at=started_at,
         ended_at=_time(state.get("FinishedAt", "")),
     )
+
+
+def _seconds(text: str) -> str:
+    """An RFC 3339 time as docker takes it for events, with its nanoseconds."""
+    moment = _time(text)
+    assert moment is not None
+    return f"{int(moment.timestamp())}.{(text.partition('.')[2].rstrip('Zz') or '0'):0<9.9}"
 
 
 def _time(text: str) -> datetime | None:

@@ -33,7 +33,7 @@ from provisioner.store.elapsed import Elapsed
 # Workflows that are read after a start: as many as stay decoded when they were only read.
 READ_AHEAD = 10_000
 RETRY_SECONDS = 5.0  # after a time-out that could not be written
-NOTE_SECONDS = 5.0  # between two notes of what has elapsed
+NOTE_SECONDS = 2.0  # between two notes of what has elapsed: what kill -9 lets count again
 _NOTE_SHARE = 500  # a note that takes long is written less often: 0.2 % of a processor
 _SLICE = 50  # workflows looked at while a writer that publishes may have to wait
 _PAUSE_SECONDS = 0.05  # between slices that nobody waits for: a tenth of a processor

@@ -17,7 +17,7 @@ from worker import wire
 
 pytestmark = [pytest.mark.kill, pytest.mark.timeout(120)]
 
-TIMEOUT, GRACE = 3, 4
+TIMEOUT, GRACE, GLOBAL_TIMEOUT = 3, 4, 100
 ALIVE, OFF, DEAD = 1, 2, 3
 IDS = {number: f"a8984b09-566d-47ba-b6c5-fbe482d8ad0{number}" for number in (ALIVE, OFF, DEAD)}
 
@@ -109,7 +109,8 @@ def request(number: int) -> str:
 def fleet(place: Site) -> Iterator[Fleet]:
     actions = [action(f"a{number}", "true", "x", timeout=TIMEOUT) for number in range(2)]
     requests = {f"workflows__{number}": request(number) for number in IDS}
-    place.commit("Ask for them", templates__t=template("t", (1, actions)), **requests)
+    text = template("t", (1, actions), global_timeout=GLOBAL_TIMEOUT)
+    place.commit("Ask for them", templates__t=text, **requests)
     made = Fleet(place, FakeClock(place.folder / "clock"))
     yield made
     for machine in made.machines.values():
@@ -139,3 +140,29 @@ def test_a_server_that_was_stopped_has_heard_nobody_and_blames_nobody(fleet):
     time.sleep(TIMEOUT + GRACE + 2)
     fleet.site.server.send_signal(signal.SIGCONT)
     fleet.check_outcome()
+
+
+def test_a_server_that_is_killed_again_and_again_keeps_no_workflow_going_for_ever(place):
+    actions = [action("a0", "true", "x", timeout=3_600)]
+    place.commit(
+        "Ask for one",
+        templates__t=template("t", (1, actions), global_timeout=6),
+        workflows__1=request(ALIVE),
+    )
+    place.serve()
+    place.await_state(IDS[ALIVE], "STATE_PENDING")
+    machine = Machine(place, ALIVE, IDS[ALIVE])
+    machine.is_alive.set()
+    try:
+        assert machine.report(0, "RUNNING") == 200
+        starts = 1
+        while place.state_or_none(IDS[ALIVE]) == "STATE_RUNNING" and starts < 20:
+            time.sleep(2.5)  # less than the global_timeout
+            place.kill(place.server)
+            place.serve()
+            starts += 1
+        place.await_state(IDS[ALIVE], "STATE_TIMEOUT")
+        assert 3 <= starts < 20
+    finally:
+        machine.is_gone.set()
+        machine.thread.join()

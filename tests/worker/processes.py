@@ -28,7 +28,7 @@ class WorkerProcess:
         ]
         self.process = self.start()
 
-    def start(self) -> subprocess.Popen[bytes]:
+    def start(self, **environment: str) -> subprocess.Popen[bytes]:
         self.folder.mkdir(parents=True, exist_ok=True)
         with self.log_file.open("ab") as log, self.output_file.open("ab") as output:
             self.process = subprocess.Popen(
@@ -36,7 +36,7 @@ class WorkerProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=log,
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
             )
         return self.process
 

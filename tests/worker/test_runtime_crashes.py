@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
 import docker
 import pytest
@@ -12,6 +12,7 @@ from fake_server import WORKER, an_action
 
 from worker import action
 from worker.action import Cancelled, HeldRun, Interrupted, Leaving
+from worker.run_clock import RunClock
 from worker.runtime import DockerRuntime
 from worker.watch import Watch
 
@@ -61,7 +62,7 @@ def test_a_held_run_is_found_by_its_labels_only_for_its_worker(runtime, a_run, w
 def test_the_time_that_ran_without_a_worker_counts(runtime, a_config, a_run, watch):
     run = a_run(sh("sleep 600", timeout_seconds=3600))
     leave_behind(runtime, run)
-    later = DockerRuntime(a_config(), now=lambda: datetime.now(UTC) + timedelta(hours=1))
+    later = DockerRuntime(a_config(), clock=RunClock(monotonic=lambda: time.monotonic() + 3_600))
     outcome = later.run(run, watch)
     later.close()
     assert outcome.action_status == "STATE_TIMEOUT"
@@ -89,7 +90,7 @@ def test_a_container_from_before_the_machines_boot_is_not_gone_on_with(
 ):
     run = a_run(sh("true"))
     runtime.run(run, watch)
-    rebooted = DockerRuntime(a_config(), boot_id="another boot")
+    rebooted = DockerRuntime(a_config(), clock=RunClock("another boot"))
     assert runtime.holds(run, watch)
     assert not rebooted.holds(run, watch)
     rebooted.close()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from fake_server import Refusal, an_action
+from faketime import FakeClock
 from processes import eventually
 
 pytestmark = [pytest.mark.docker, pytest.mark.kill]
@@ -45,6 +46,36 @@ def test_two_machines_hand_over_and_share_their_data(server, worker_process):
         "Started execution",
         "finished execution successfully",
     ]
+
+
+@pytest.mark.parametrize("offset", ["+900d", "-900d"])
+def test_a_worker_that_comes_back_with_another_clock_goes_on_with_its_container(
+    server, worker_process, engine, tmp_path, offset
+):
+    script = "sleep 6; echo done"
+    workflow = server.add(sh(script, timeout_seconds=60), sh("true", "next", timeout_seconds=60))
+    machine = worker_process()
+    eventually(lambda: any("running" in each for each in containers(engine)), "a container")
+    machine.stop(signal.SIGKILL)
+    machine.start(**FakeClock(tmp_path / "clock", offset).environment)
+    assert server.wait_for_end(workflow) == "STATE_SUCCESS"
+    assert [one.attempt for one in workflow.events] == [1] * 4
+    assert workflow.events[1].log_tail == "done\n"
+    assert 4 <= workflow.events[1].seconds < 60
+
+
+def test_a_container_that_is_killed_by_hand_is_noticed_whatever_the_clock_says(
+    server, worker_process, engine, tmp_path
+):
+    workflow = server.add(sh("sleep 60"))
+    machine = worker_process()
+    machine.stop(signal.SIGKILL)
+    machine.start(**FakeClock(tmp_path / "clock", "+2h").environment)
+    eventually(lambda: any("running" in each for each in containers(engine)), "a container")
+    name = containers(engine)[0].split()[0]
+    subprocess.run(["docker", "-H", engine.url, "kill", name], check=True, capture_output=True)
+    assert server.wait_for_end(workflow) == "STATE_FAILED"
+    assert "exit code 137" in workflow.events[-1].message
 
 
 def test_an_action_that_changes_nothing_pushes_nothing(server, worker_process):
