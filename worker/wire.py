@@ -149,7 +149,7 @@ def encode(message: object) -> bytes:
     return _as_text(told).encode("utf-8", "replace")  # a file name may have brought what is no text
 
 
-def decode(kind: type[T], body: bytes) -> T:
+def decode(kind: type[T], body: bytes | bytearray) -> T:
     """Read one message; fields that this version does not know are passed over."""
     try:
         told = json.loads(str(body, "utf-8"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -67,6 +67,8 @@ class Metrics:
     created: Counter
     pushes: Counter
     branch_moves: Counter
+    connections: Gauge
+    kept: Gauge
 
     def render(self) -> bytes:
         return generate_latest(self.registry)
@@ -97,4 +99,6 @@ def build(
             ["branch", "kind"],
             registry=registry,
         ),
+        connections=Gauge("tink_http_connections", "Open connections.", registry=registry),
+        kept=Gauge("tink_http_kept_bytes", "Bytes kept for clients.", ["share"], registry=registry),
     )

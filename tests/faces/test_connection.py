@@ -11,7 +11,19 @@ import pytest
 from builders import MACS, ONE, TWO
 from services.parts import FIRST, told
 
+from faces.raw_http import (
+    ask,
+    chunked,
+    connect,
+    eventually,
+    get,
+    post,
+    send_what_goes,
+    statuses,
+    until_closed,
+)
 from provisioner.faces.http import connection as connections
+from provisioner.faces.http import intake
 from provisioner.faces.http.server import HttpServer
 from provisioner.model.state import State
 from worker import wire
@@ -34,26 +46,6 @@ def server(inside):
 def raw(server):
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as opened:
         yield opened
-
-
-def get(path, *headers, version="1.1", method="GET"):
-    lines = [f"{method} {path} HTTP/{version}", "Host: x", *headers]
-    return "".join(f"{line}\r\n" for line in lines).encode() + b"\r\n"
-
-
-def post(path, body, *headers):
-    return get(path, f"Content-Length: {len(body)}", *headers, method="POST") + body
-
-
-def until_closed(opened):
-    parts = []
-    while part := opened.recv(65_536):
-        parts.append(part)
-    return b"".join(parts)
-
-
-def statuses(answers):
-    return [int(each) for each in re.findall(rb"HTTP/1\.1 (\d+)", answers)]
 
 
 def test_requests_that_come_at_once_are_answered_in_their_order(raw):
@@ -160,6 +152,99 @@ def test_a_length_and_chunks_at_once_are_refused(raw):
     assert statuses(until_closed(raw)) == [400]
 
 
+WITHOUT_HOST = b"GET /healthz HTTP/1.1\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (WITHOUT_HOST, 400),
+        (get("/healthz", "Host: x"), 400),
+        (get("/healthz", "Host: y", version="1.0"), 400),
+        (b"GET /healthz HTTP/1.1\r\nHost: a b\r\n\r\n", 400),
+        (b"GET /healthz HTTP/1.1\r\nHost: a,b\r\n\r\n", 400),
+        (b"GET http://x/healthz HTTP/1.1\r\n\r\n", 400),
+        (b"GET /healthz HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n", 200),
+        (b"GET /healthz HTTP/1.1\r\nHost: [::1]:80\r\nConnection: close\r\n\r\n", 200),
+        (b"GET /healthz HTTP/1.0\r\n\r\n", 200),
+    ],
+)
+def test_a_request_has_one_host_and_only_the_old_protocol_may_lack_it(
+    server, request_bytes, status
+):
+    assert statuses(ask(server, request_bytes)) == [status]
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (get(REPORTS, "Transfer-Encoding: gzip, chunked", method="POST"), 501),
+        (get(REPORTS, "Transfer-Encoding: identity", method="POST"), 501),
+        (chunked(REPORTS, "Transfer-Encoding: chunked"), 400),
+        (get(REPORTS, "Transfer-Encoding: chunked", method="POST", version="1.0"), 400),
+        (get(REPORTS, "Content-Length: 2, 2", method="POST") + b"{}", 400),
+        (get(REPORTS, "Content-Length: +2", method="POST") + b"{}", 400),
+        (get(REPORTS, f"Content-Length: {'9' * 30}", method="POST"), 400),
+        (chunked(REPORTS) + b"FFFFFFFFFFFFFFFFF\r\n", 400),
+        (chunked(REPORTS) + b"-1\r\n", 400),
+        (chunked(REPORTS) + b"7FFFFFFF\r\n" + b"x" * 500_000, 413),
+        (b"GET /healthz HTTP/1.1\nHost: x\n\n", 400),
+        (get("/healthz", "X: a\0b"), 400),
+        (get("/healthz", "X: a\r\n b"), 400),
+        (get("/healthz", version="2.0"), 505),
+        (get("/healthz", version="0.9"), 505),
+    ],
+)
+def test_what_two_programs_could_read_in_two_ways_is_refused(server, request_bytes, status):
+    assert statuses(ask(server, request_bytes)) == [status]
+
+
+def test_a_body_in_chunks_of_one_byte_is_a_body(server):
+    body = wire.encode(told(0, State.RUNNING, log_tail="x" * 20_000))
+    chunks = b"".join(b"1\r\n%c\r\n" % octet for octet in body) + b"0\r\n\r\n"
+    answer = ask(server, chunked(REPORTS, "Connection: close") + chunks)
+    assert statuses(answer) == [200]
+
+
+def test_trailers_are_passed_over(server):
+    body = wire.encode(told(0, State.RUNNING))
+    request = chunked(REPORTS, "Connection: close") + b"%x;a=b\r\n" % len(body) + body
+    answer = ask(server, request + b"\r\n0\r\nA: b\r\nHost: y\r\n\r\n")
+    assert statuses(answer) == [200]
+
+
+@pytest.mark.parametrize(
+    ("begun", "filler"),
+    [
+        (chunked(REPORTS) + b"0\r\n", b"a:\r\n"),
+        (chunked(REPORTS) + b"0\r\n", b"a: " + b"x" * 1_000 + b"\r\n"),
+        (chunked(REPORTS) + b"0\r\na: ", b"x"),
+        (chunked(REPORTS) + b"0\r\n", b"a"),
+        (chunked(REPORTS) + b"1;", b"x"),
+        (chunked(REPORTS) + b"1\r\nx\r\n2;a=", b"x"),
+        (b"GET / HTTP/1.1\r\n", b"a:\r\n"),
+        (b"GET / HTTP/1.1\r\nX: ", b"x"),
+        (b"GET /", b"x"),
+    ],
+)
+def test_what_has_no_end_is_refused_when_it_has_been_long_enough(server, begun, filler):
+    with connect(server) as opened:
+        opened.sendall(begun)
+        send_what_goes(opened, filler * (100_000 // len(filler)))
+        opened.settimeout(20)
+        assert statuses(until_closed(opened)) in ([431], [400])
+    eventually(lambda: server.budget.requests.used_bytes == 0)
+
+
+def test_a_word_to_go_on_does_not_come_before_the_answer_that_is_due(raw):
+    body = wire.encode(told(0, State.RUNNING))
+    request = post(REPORTS, body, "Expect: 100-continue", "Connection: close")
+    raw.sendall(get(NOTHING + "?wait=0.3") + request[: -len(body)])
+    assert statuses(raw.recv(1_000)) in ([204], [204, 100])
+    raw.sendall(body)
+    assert statuses(until_closed(raw))[-1] == 200
+
+
 def test_what_is_answered_before_nonsense_came_is_answered(raw):
     raw.sendall(get(NOTHING + "?wait=0.2") + b"\x16\x03\x01 nonsense\r\n\r\n")
     assert statuses(until_closed(raw)) == [204]
@@ -167,7 +252,7 @@ def test_what_is_answered_before_nonsense_came_is_answered(raw):
 
 def test_a_client_that_says_nothing_is_let_go_of(inside, monkeypatch):
     monkeypatch.setattr(connections, "KEEP_ALIVE_SECONDS", 0.05)
-    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.05)
+    monkeypatch.setattr(intake, "HEAD_SECONDS", 0.05)
     server = HttpServer(inside.provisioner, host="127.0.0.1", port=0)
     for begun in (b"", b"GET /healthz HTT"):
         with socket.create_connection(("127.0.0.1", server.port), timeout=30) as opened:

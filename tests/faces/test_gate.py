@@ -7,14 +7,14 @@ import json
 import socket
 import threading
 import time
-from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from builders import COMMIT, MACS, ONE, TWO, report
 from services.parts import FIRST, told
 
 from provisioner.errors import Unavailable
-from provisioner.faces.http.gate import LARGE_BODIES
+from provisioner.faces.http.budget import Budget
 from provisioner.faces.http.server import HttpServer
 from provisioner.faces.http.worker_views import REPORT_LIMIT_BYTES
 from provisioner.model.event import WorkflowDeleted
@@ -215,41 +215,28 @@ def test_data_goes_through_whole(client):
     assert headers["tink-data-version"] == "1"
 
 
-def test_many_large_pushes_wait_for_one_another_and_all_get_through(server, client):
-    client.ask("POST", REPORTS, body=wire.encode(told(0, RUNNING)))
-    pushing = [Client(server) for _ in range(LARGE_BODIES * 3)]
-    for number, each in enumerate(pushing):
-        archive = wire.pack([wire.ArchivedFile(path="a", content=bytes([number]) * 100_000)])
-        query = f"worker={MACS[ONE]}&action_index=0&attempt=1&report_id=p{number}"
-        each.send("PUT", f"{DATA}?{query}", body=archive)
-    answers = [each.answer() for each in pushing]
-    assert {status for status, _, _ in answers} == {200}
-    assert client.ask("GET", f"{DATA}?worker={MACS[ONE]}")[0] == 200
+def test_many_large_pushes_wait_for_one_another_and_all_get_through(inside):
+    server = HttpServer(
+        inside.provisioner, host="127.0.0.1", port=0, budget=Budget(bodies_bytes=5_000_000)
+    )
+    pushing = [Client(server) for _ in range(12)]
+    pushing[0].ask("POST", REPORTS, body=wire.encode(told(0, RUNNING)))
+    with ThreadPoolExecutor(len(pushing)) as threads:
+        statuses = threads.map(_push_two_megabytes, pushing, range(len(pushing)))
+        assert set(statuses) == {200}
+    assert pushing[0].ask("GET", f"{DATA}?worker={MACS[ONE]}")[0] == 200
     for each in pushing:
         each.close()
+    server.close()
+    assert server.budget.bodies.used_bytes == 0
 
 
-def test_who_pushed_among_many_is_heard_again(inside, server, client, monkeypatch):
-    client.ask("POST", REPORTS, body=wire.encode(told(0, RUNNING)))
-    archive = wire.pack([wire.ArchivedFile(path="a", content=b"small")])
-    push, held = inside.provisioner.reports.push, []
-
-    def hold(*words):
-        held.append((Future(), words))
-        return held[-1][0]
-
-    monkeypatch.setattr(inside.provisioner.reports, "push", hold)
-    pushing = [Client(server) for _ in range(LARGE_BODIES + 2)]
-    for number, each in enumerate(pushing):
-        query = f"worker={MACS[ONE]}&action_index=0&attempt=1&report_id=p{number}"
-        each.send("PUT", f"{DATA}?{query}", body=archive)
-    eventually(lambda: len(held) == len(pushing))  # a body that came whole waits for no place
-    for future, words in reversed(held):  # first those for whom there was none
-        future.set_result(push(*words).result(20))
-    for each in pushing:
-        assert each.answer()[0] == 200
-        assert each.ask("GET", "/healthz")[0] == 200
-        each.close()
+def _push_two_megabytes(client, number):
+    archive = wire.pack([wire.ArchivedFile(path="a", content=bytes([number]) * 2_000_000)])
+    query = f"worker={MACS[ONE]}&action_index=0&attempt=1&report_id=p{number}"
+    status = client.ask("PUT", f"{DATA}?{query}", body=archive)[0]
+    assert client.ask("GET", "/healthz")[0] == 200  # the connection is heard again
+    return status
 
 
 def test_a_client_that_goes_away_in_mid_body_harms_nobody(server, client):

@@ -1,7 +1,8 @@
 """What does a view get, and what may it return?
 
 Views are plain functions, so that Flask and the gate before it run the same ones.  A view
-never blocks: it returns an `Answer`, or says what to wait for (`Later`, `Wait`).
+never blocks: it returns an `Answer`, or says what to wait for (`Later`, `Wait`) or to do
+(`Work`).
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, TypeAlias
 
+from provisioner.errors import Unavailable
 from provisioner.services.provisioner import Provisioner
 
 JSON = "application/json"
@@ -25,7 +28,7 @@ class Call:
 
     path: Mapping[str, str]
     query: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
+    body: bytes | bytearray = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +63,28 @@ class Wait:
     is_closing: Callable[[], bool]
 
 
-Outcome: TypeAlias = Answer | Later | Wait
+class Kind(Enum):
+    """Of work: of each kind so much is done at once, and none waits behind another."""
+
+    PROBE = "probe"
+    LIST = "list"
+    DATA = "data"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """An answer that takes long, or much memory, to make: in a thread.
+
+    `run` may give up, with any exception, once what it is given says no: nobody wants the
+    answer any more.
+    """
+
+    kind: Kind
+    run: Callable[[Callable[[], bool]], Answer]
+
+
+Unanswered: TypeAlias = Later | Wait | Work
+Outcome: TypeAlias = Answer | Unanswered
 View: TypeAlias = Callable[[Provisioner, Call], Outcome]
 
 
@@ -82,9 +106,14 @@ def json_answer(value: object, *, status: int = 200) -> Answer:
     return Answer(status=status, body=encoded(value) + b"\n")
 
 
-def json_lines(values: Iterable[object]) -> Answer:
+def json_lines(values: Iterable[object], is_wanted: Callable[[], bool]) -> Answer:
     """As classic tink lists: one JSON object a line."""
-    return Answer(body=b"".join(encoded(each) + b"\n" for each in values), content_type=JSON_LINES)
+    lines = []
+    for each in values:
+        if not is_wanted():
+            raise Unavailable("nobody waits for this list any more")
+        lines.append(encoded(each) + b"\n")
+    return Answer(body=b"".join(lines), content_type=JSON_LINES)
 
 
 def encoded(value: object) -> bytes:

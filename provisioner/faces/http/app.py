@@ -16,7 +16,17 @@ from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from provisioner.faces.http import errors, ops_views, read_views, worker_views
-from provisioner.faces.http.answers import NOTHING, Answer, Call, Later, Outcome, Route, Wait
+from provisioner.faces.http.answers import (
+    NOTHING,
+    Answer,
+    Call,
+    Later,
+    Outcome,
+    Route,
+    Unanswered,
+    Wait,
+    Work,
+)
 from provisioner.services.provisioner import Provisioner
 
 # In the WSGI environment: the gate's list, to which one outcome may be added.
@@ -52,6 +62,14 @@ def finished(future: Future[Any], finish: Callable[[Any], Answer]) -> Answer:
     """The answer of a future that has ended (see `Later`)."""
     try:
         return finish(future.result())
+    except Exception as error:
+        return errors.answer_to(error)
+
+
+def done(work: Work, is_wanted: Callable[[], bool]) -> Answer:
+    """The answer that a work gives; what it raises is an answer too."""
+    try:
+        return work.run(is_wanted)
     except Exception as error:
         return errors.answer_to(error)
 
@@ -112,7 +130,9 @@ def to_response(answer: Answer) -> Response:
     return response
 
 
-def _blocked(outcome: Later | Wait) -> Answer:
+def _blocked(outcome: Unanswered) -> Answer:
+    if isinstance(outcome, Work):
+        return done(outcome, lambda: True)
     if isinstance(outcome, Later):
         return finished(outcome.future, outcome.finish)
     woken = threading.Event()

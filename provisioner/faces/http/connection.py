@@ -1,7 +1,9 @@
 """What happens on one connection: requests are read, and answered in their order.
 
-HTTP/1.1 is parsed by llhttp (httptools).  Written here because a server that knows all of
-ASGI spends three times as long on a report as parsing and answering it takes (docs/adr/0004).
+Written here because a server that knows all of ASGI spends three times as long on a report as
+parsing and answering it takes (docs/adr/0004).  While a request waits for its answer, what
+comes behind it is kept as it came, and soon not read any more: it is parsed when its turn
+comes.
 """
 
 from __future__ import annotations
@@ -10,36 +12,29 @@ import asyncio
 import math
 import time
 from collections import deque
-from email.utils import formatdate
-from functools import lru_cache
-from http import HTTPStatus
 from typing import cast
-from urllib.parse import unquote
 
-import httptools
-
-from provisioner.faces.http import errors
+from provisioner.faces.http import errors, heads
 from provisioner.faces.http.answers import Answer
+from provisioner.faces.http.budget import NO_ROOM
 from provisioner.faces.http.flask_call import Request
-from provisioner.faces.http.gate import (
-    FLASK_BODY_BYTES,
-    LARGE_BODY_BYTES,
-    Found,
-    Gate,
-    Stop,
+from provisioner.faces.http.gate import Found, Gate, Stop
+from provisioner.faces.http.intake import (
+    BYTES_PER_SECOND,
+    HEAD_SECONDS,
+    PRESSED_SECONDS,
+    STEP_BYTES,
+    Intake,
 )
 
-HEAD_LIMIT_BYTES = 32_768  # the request line and all headers
-HEADER_LIMIT = 100
 KEEP_ALIVE_SECONDS = 75.0
-HEAD_SECONDS = 30.0
-BODY_SECONDS = 120.0  # for a large body: 1 Mbit/s is enough
-WRITE_SECONDS = 120.0  # the same for an answer that its client takes slowly
 LINGER_SECONDS = 5.0  # a client that was refused may have to finish sending before it listens
-_PIPELINE_LIMIT = 16  # requests of one connection that wait for their turn
+LINGER_BYTES = 33_554_432  # … as far as that: more than the largest body that may be sent
+# Kept unparsed behind a request that waits; what was read at once comes on top, up to 256 KB.
+BACKLOG_BYTES = 65_536
+UNSENT_BYTES = 16_384  # an answer that leaves more unsent is counted, and the next one waits
+REQUEST_COST_BYTES = 1_024  # what Python needs for a request beside its text
 _ONE_WRITE_BYTES = 65_536
-
-_HEAD_TOO_LARGE = errors.answer_to_status(431, "the head of the request is too large")
 
 
 class Connection(asyncio.Protocol):
@@ -47,29 +42,27 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_all_open",
-        "_body",
-        "_body_bytes",
-        "_body_limit",
-        "_found",
+        "_asked",
+        "_at",
+        "_backlog",
         "_gate",
-        "_has_large",
-        "_head_bytes",
-        "_headers",
-        "_is_asking",
+        "_intake",
         "_is_deaf",
-        "_is_held",
+        "_is_feeding",
+        "_is_feeding_due",
         "_is_in_turn",
         "_is_last",
-        "_is_reading_body",
+        "_is_unread",
         "_is_write_paused",
+        "_kept_bytes",
         "_loop",
-        "_method",
-        "_parser",
         "_pipeline",
+        "_since",
         "_stop",
         "_transport",
-        "_url",
+        "_unsent_bytes",
         "deadline",
+        "is_asking",
     )
 
     def __init__(
@@ -83,268 +76,288 @@ class Connection(asyncio.Protocol):
         self._loop = loop
         self._all_open = all_open
         self.deadline = math.inf
-        self._parser = httptools.HttpRequestParser(self)
+        self._intake = Intake(gate, loop, self)
         self._pipeline: deque[tuple[Request, Found | None]] = deque()
         self._stop: Stop | None = None
-        self._is_asking = False  # a request is with the gate
+        self._backlog = b""  # what came and is not parsed …
+        self._at = 0  # … from here on
+        self._asked = 0  # requests so far
+        self._kept_bytes = 0  # taken from the budget for backlog, pipeline and unfinished heads
+        self._unsent_bytes = 0  # taken from it for an answer
+        self._since = 0.0  # when that was given to the transport
+        self.is_asking = False  # a request is with the gate
         self._is_in_turn = False  # in `_ask_next`, which answers may come back to
+        self._is_feeding = False
+        self._is_feeding_due = False
         self._is_last = False  # no request is taken after the one under way
         self._is_deaf = False  # what still comes is thrown away
+        self._is_unread = False
         self._is_write_paused = False
-        self._has_large = False  # a place for a large body, or waits for one …
-        self._is_held = False  # … and is not read meanwhile
-        self._is_reading_body = False
-        self._head_bytes = 0
 
     # What the transport says.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=UNSENT_BYTES)
         self._all_open.add(self)
         self.deadline = self._loop.time() + KEEP_ALIVE_SECONDS
 
     def data_received(self, data: bytes) -> None:
         if self._is_deaf:
+            self._at += len(data)
+            if self._at > LINGER_BYTES:
+                self.abort()
             return
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            # Answered as if it had not asked for another protocol; the rest is no HTTP any more.
-            self._is_deaf = True
-            self.close_when_done()
-        except httptools.HttpParserCallbackError as error:
-            self._refuse(errors.answer_to(error.__context__ or error))
-        except httptools.HttpParserError:
-            self._refuse(errors.answer_to_status(400, "this is no HTTP/1.1 request"))
-        if self._head_bytes and not self._is_reading_body:
-            self._head_bytes += len(data)
-            if self._head_bytes > HEAD_LIMIT_BYTES:
-                self._refuse(_HEAD_TOO_LARGE)
+        self._backlog = self._backlog[self._at :] + data if self._backlog else data
+        self._at = 0
+        if not self._is_feeding_due:
+            self._feed()
 
     def eof_received(self) -> bool:
         return False  # whoever stops sending does not wait for an answer
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_deaf = True
-        self._pipeline.clear()
         if self._stop is not None:
             self._stop()
             self._stop = None
-        self._give_large()
+        self._intake.close()
+        while self._pipeline:
+            self._pipeline.popleft()[0].give_back()
+        self._backlog, self._at = b"", 0
+        self._count_kept()
+        self._count_sent()
         self._all_open.discard(self)
 
     def pause_writing(self) -> None:
         self._is_write_paused = True
-        self.deadline = self._loop.time() + WRITE_SECONDS
+        unsent = self._transport.get_write_buffer_size()
+        self._unsent_bytes += unsent
+        self._gate.budget.answers.take_anyway(unsent)
+        self._since = self._loop.time()
+        self.deadline = self._since + HEAD_SECONDS + unsent / BYTES_PER_SECOND
 
     def resume_writing(self) -> None:
         self._is_write_paused = False
-        self.deadline = math.inf if self._is_asking else self._loop.time() + KEEP_ALIVE_SECONDS
-        self._ask_next()
+        self._count_sent()
+        self.deadline = math.inf if self.is_asking else self._loop.time() + KEEP_ALIVE_SECONDS
+        self.go_on()
 
-    # What the parser says.
+    # What the request on its way in says.
 
-    def on_message_begin(self) -> None:
-        self._url = b""
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._head_bytes = 1
-        self._is_reading_body = False
-        if not self._is_asking:
-            self.deadline = self._loop.time() + HEAD_SECONDS
-
-    def on_url(self, url: bytes) -> None:
-        self._url += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name, value))
-
-    def on_headers_complete(self) -> None:
-        self._is_reading_body = True
-        self._method = self._parser.get_method().decode("latin-1")
-        self._body: list[bytes] = []
-        self._body_bytes = 0
-        self._found = self._gate.find(self._method, _path_of(self._url))
-        limit = self._found.route.body_limit if self._found else FLASK_BODY_BYTES
-        self._body_limit = limit
-        length, expects, size = 0, False, len(self._url)
-        for name, value in self._headers:
-            size += len(name) + len(value)
-            low = name.lower()
-            if low == b"content-length":
-                length = int(value)  # llhttp lets only digits pass
-            elif low == b"expect":
-                expects = value.lower() == b"100-continue"
-        if size > HEAD_LIMIT_BYTES or len(self._headers) > HEADER_LIMIT:
-            self._refuse(_HEAD_TOO_LARGE)
-            return
-        if limit and length > limit:
-            self._refuse(errors.body_too_large(limit))
-            return
-        if limit > LARGE_BODY_BYTES:
-            self.deadline = self._loop.time() + BODY_SECONDS
-            self._has_large = True
-            if not self._gate.take_large(self._may_send):
-                self._is_held = True
-                self.deadline = math.inf
-                self._transport.pause_reading()
-                return
-        if expects:
-            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-    def on_body(self, chunk: bytes) -> None:
-        if self._is_deaf or not self._body_limit:
-            return
-        self._body_bytes += len(chunk)
-        if self._body_bytes > self._body_limit:
-            self._refuse(errors.body_too_large(self._body_limit))
-            return
-        self._body.append(chunk)
-
-    def on_message_complete(self) -> None:
-        self._head_bytes = 0
-        if self._is_deaf:
-            return
-        if self._is_last or not self._parser.should_keep_alive():
+    def take(self, request: Request, found: Found | None, *, is_last: bool) -> None:
+        """A request is whole."""
+        if self._is_last or is_last:
             self._is_last = self._is_deaf = True
-        path, _, query = self._url.partition(b"?")
-        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        request = Request(
-            method=self._method,
-            path=_path_of(path),
-            query=query.decode("latin-1"),
-            version=self._parser.get_http_version(),
-            headers=self._headers,
-            body=body,
-        )
-        self._body = []
-        self._pipeline.append((request, self._found))
-        if len(self._pipeline) > _PIPELINE_LIMIT:
-            self._transport.pause_reading()
+        self._pipeline.append((request, found))
         self._ask_next()
 
-    # Questions and answers.
-
-    @property
-    def is_idle(self) -> bool:
-        return not (self._is_asking or self._pipeline or self._head_bytes)
-
-    def close_when_done(self) -> None:
-        """Take no request any more; what is under way is answered."""
-        self._is_last = True
-        if self.is_idle:
-            self._transport.close()
-
-    def abort(self) -> None:
-        self._transport.abort()
-
-    def _ask_next(self) -> None:
-        """Ask what waits, one request after the other; `_tell` goes on where one has to wait."""
-        if self._is_in_turn:
-            return
-        self._is_in_turn = True
-        while self._pipeline and not (self._is_asking or self._is_write_paused):
-            request, found = self._pipeline.popleft()
-            if len(self._pipeline) == _PIPELINE_LIMIT:
-                self._transport.resume_reading()
-            if found is None:
-                request.client = (self._transport.get_extra_info("peername") or ("",))[0]
-                request.server = self._transport.get_extra_info("sockname")[:2]
-            self._is_asking = True
-            self.deadline = math.inf
-            stop = self._gate.answer(
-                request, found, self._tell_head if request.method == "HEAD" else self._tell
-            )
-            if self._is_asking:
-                self._stop = stop
-        self._is_in_turn = False
-
-    def _tell_head(self, answer: Answer) -> None:
-        self._tell(answer, is_head=True)
-
-    def _tell(self, answer: Answer, *, is_head: bool = False) -> None:
-        self._is_asking = False
-        self._stop = None
-        self._give_large()
-        if self._transport.is_closing():
-            return
-        self.deadline = self._loop.time() + KEEP_ALIVE_SECONDS
-        self._write(answer, is_head=is_head)
-        if self._pipeline:
-            self._ask_next()
-        elif self._is_last and self._head_bytes == 0:
-            self._transport.close()
-
-    def _write(self, answer: Answer, *, is_head: bool = False) -> None:
-        is_last = self._is_last and not self._pipeline
-        head = _head(answer.status, answer.content_type, is_last)
-        if answer.headers:
-            lines = "".join(f"{name.lower()}: {value}\r\n" for name, value in answer.headers)
-            head += lines.encode("latin-1", "replace")
-        length = b"" if answer.status == 204 else b"content-length: %d\r\n" % len(answer.body)
-        start = b"%s%s%s\r\n" % (head, length, _date(int(time.time())))
-        if is_head:
-            self._transport.write(start)
-        elif len(answer.body) <= _ONE_WRITE_BYTES:
-            self._transport.write(start + answer.body)
-        else:
-            self._transport.writelines((start, answer.body))
-
-    def _refuse(self, answer: Answer) -> None:
+    def refuse(self, answer: Answer) -> None:
         """Answer what can't be read to its end, and listen no more."""
         if self._is_deaf:
             return
         self._is_deaf = self._is_last = True
-        self._give_large()
-        self._head_bytes = 0
-        if self._is_asking or self._pipeline:
+        self._intake.drop()
+        if self.is_asking or self._pipeline:
             return  # those before it are answered; then the connection ends
         self._write(answer)
         if self._transport.can_write_eof():
             self._transport.write_eof()
         self.deadline = self._loop.time() + LINGER_SECONDS
 
-    def _may_send(self) -> None:
-        """A place for the large body has become free."""
-        self._is_held = False
-        self.deadline = self._loop.time() + BODY_SECONDS
-        self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n" if self._expects() else b"")
-        self._transport.resume_reading()
+    def end_after_this(self) -> None:
+        self._is_deaf = True
+        self.close_when_done()
 
-    def _expects(self) -> bool:
-        return any(name.lower() == b"expect" for name, _ in self._headers)
+    def go_on(self) -> None:
+        """Ask, parse and read on, as far as nothing is in the way."""
+        self._ask_next()
+        if self._intake.is_held:
+            self.deadline = math.inf
+        if self._backlog and not (self._is_feeding or self._is_feeding_due):
+            self._feed()
+        elif self._kept_bytes or self._is_unread:
+            self._settle()
+        self._send_word()
 
-    def _give_large(self) -> None:
-        if self._has_large:
-            self._has_large = False
-            self._gate.give_large(self._may_send)
-            if self._is_held:  # its body came with its head, so that it needed none
-                self._is_held = False
+    # What the server says and asks.
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request has to be answered, or taken in, before the next is read."""
+        return bool(self.is_asking or self._pipeline or self._is_write_paused)
+
+    @property
+    def is_idle(self) -> bool:
+        return not (self.is_busy or self._intake.is_under_way or self._backlog)
+
+    @property
+    def unheard_socket(self) -> int | None:
+        """The descriptor of one that is not read, whose client may go without our notice."""
+        return self._transport.get_extra_info("socket").fileno() if self._is_unread else None
+
+    @property
+    def kept_bytes(self) -> int:
+        """What is counted for this connection beside the body of its request."""
+        return self._kept_bytes + self._unsent_bytes
+
+    def is_slow(self, now: float) -> bool:
+        """Whether it keeps from others, who find no room, what it could let go of."""
+        if self._is_write_paused:
+            taken = self._unsent_bytes - self._transport.get_write_buffer_size()
+            return now > self._since + PRESSED_SECONDS + taken / BYTES_PER_SECOND
+        if len(self._backlog) > STEP_BYTES and self.is_asking:
+            return True
+        return self._intake.is_slow(now) and not self.is_asking
+
+    def close_when_done(self) -> None:
+        """Take no request any more; what is under way is answered."""
+        self._is_last = True
+        if not (self.is_busy or self._intake.is_under_way):
+            self._transport.close()
+
+    def abort(self) -> None:
+        self._is_deaf = True
+        self._transport.abort()
+
+    # Reading.
+
+    def _feed(self) -> None:
+        """Parse what came, until a request has to wait or others have waited for long enough."""
+        self._is_feeding = True
+        data, intake = self._backlog, self._intake
+        while self._at < len(data) and not (
+            self.is_asking or self._pipeline or self._is_write_paused
+            or intake.is_held or self._is_deaf
+        ):  # fmt: skip
+            if intake.wants_bytes:
+                intake.reserve()
+                continue
+            asked = self._asked
+            if self._at == 0 and (len(data) <= STEP_BYTES or len(data) <= intake.step_bytes):
+                self._at = len(data)
+                intake.feed(data)
+                break
+            step = memoryview(data)[self._at : self._at + intake.step_bytes]
+            self._at += len(step)
+            intake.feed(step)
+            if asked != self._asked and self._at < len(data):
+                self._is_feeding_due = True
+                self._loop.call_soon(self._feed_on)
+                break
+        self._is_feeding = False
+        if self._at >= len(data) or self._is_deaf:
+            self._backlog, self._at = b"", 0
+        if (
+            self._backlog or self._pipeline or intake.is_under_way
+            or self._kept_bytes or self._is_unread
+        ):  # fmt: skip
+            self._settle()
+            self._send_word()
+
+    def _feed_on(self) -> None:
+        self._is_feeding_due = False
+        if self._backlog:
+            self._feed()
+
+    def _settle(self) -> None:
+        """Count what is kept, and read only while that is little."""
+        if self._is_feeding:
+            return
+        if not self._count_kept():
+            if self.is_asking or self._pipeline:
+                self.abort()
+            else:
+                self.refuse(errors.answer_to(NO_ROOM))
+            self._backlog, self._at = b"", 0
+            self._count_kept()
+        should_pause = (
+            self._intake.is_held or len(self._backlog) - self._at > BACKLOG_BYTES
+        ) and not self._is_deaf
+        if should_pause != self._is_unread and not self._transport.is_closing():
+            self._is_unread = should_pause
+            if should_pause:
+                self._transport.pause_reading()
+            else:
                 self._transport.resume_reading()
 
+    def _count_kept(self) -> bool:
+        kept = len(self._backlog) + self._intake.kept_bytes
+        if self._pipeline:
+            kept += REQUEST_COST_BYTES * len(self._pipeline)
+        more = kept - self._kept_bytes
+        if more > 0:
+            if not self._gate.budget.requests.take(more):
+                return False
+        elif more < 0:
+            self._gate.budget.requests.give(-more)
+        self._kept_bytes = kept
+        return True
 
-def _path_of(url: bytes) -> str:
-    """The decoded path of a request's target, whose host (`http://host/path`) is ours anyway."""
-    target = url.partition(b"?")[0]
-    if not target.startswith(b"/") and b"://" in target:
-        target = b"/" + target.partition(b"://")[2].partition(b"/")[2]
-    path = target.decode("utf-8", "surrogateescape")
-    return unquote(path, errors="surrogateescape") if "%" in path else path
+    def _count_sent(self) -> None:
+        if self._unsent_bytes:
+            unsent, self._unsent_bytes = self._unsent_bytes, 0
+            self._gate.budget.answers.give(unsent)
 
+    def _send_word(self) -> None:
+        """Tell the client that waits for it to send its body."""
+        intake = self._intake
+        if not intake.owes_word or self.is_busy:
+            return
+        if intake.wants_bytes:
+            intake.reserve()
+        if not intake.is_held:
+            intake.owes_word = False
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-@lru_cache(maxsize=256)
-def _head(status: int, content_type: str, is_last: bool) -> bytes:
-    try:
-        reason = HTTPStatus(status).phrase
-    except ValueError:
-        reason = ""
-    lines = [f"HTTP/1.1 {status} {reason}"]
-    if content_type:
-        lines.append(f"content-type: {content_type}")
-    if is_last:
-        lines.append("connection: close")
-    return "".join(f"{line}\r\n" for line in lines).encode("latin-1")
+    # Questions and answers.
 
+    def _ask_next(self) -> None:
+        """Ask what waits, one request after the other; `_tell` goes on where one has to wait."""
+        if self._is_in_turn:
+            return
+        self._is_in_turn = True
+        pipeline = self._pipeline
+        while pipeline and not (self.is_asking or self._is_write_paused):
+            request, found = pipeline.popleft()
+            if found is None:
+                request.client = (self._transport.get_extra_info("peername") or ("",))[0]
+                request.server = self._transport.get_extra_info("sockname")[:2]
+            self._asked += 1
+            self.is_asking = True
+            self.deadline = math.inf
+            stop = self._gate.answer(
+                request, found, self._tell_head if request.method == "HEAD" else self._tell
+            )
+            if self.is_asking:
+                self._stop = stop
+        self._is_in_turn = False
+        if self._is_last and not (self.is_busy or self._intake.is_under_way):
+            self._transport.close()
 
-@lru_cache(maxsize=2)
-def _date(seconds: int) -> bytes:
-    return f"date: {formatdate(seconds, usegmt=True)}\r\n".encode()
+    def _tell_head(self, answer: Answer) -> None:
+        self._tell(answer, is_head=True)
+
+    def _tell(self, answer: Answer, *, is_head: bool = False) -> None:
+        self.is_asking = False
+        self._stop = None
+        if self._transport.is_closing():
+            return
+        self.deadline = self._loop.time() + KEEP_ALIVE_SECONDS
+        self._write(answer, is_head=is_head)
+        if self._is_in_turn:
+            return
+        self._ask_next()
+        if self._backlog or self._kept_bytes or self._intake.is_under_way:
+            self.go_on()
+
+    def _write(self, answer: Answer, *, is_head: bool = False) -> None:
+        start = heads.answer_head(
+            answer, is_last=self._is_last and not self._pipeline, seconds=int(time.time())
+        )
+        if is_head:
+            self._transport.write(start)
+        elif len(answer.body) <= _ONE_WRITE_BYTES:
+            self._transport.write(start + answer.body)
+        else:
+            self._transport.writelines((start, answer.body))

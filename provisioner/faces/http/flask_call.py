@@ -11,26 +11,38 @@ from typing import Any
 from flask import Flask
 
 from provisioner.faces.http import app as flask_app
-from provisioner.faces.http.answers import Answer, Later, Outcome, Route, Wait
+from provisioner.faces.http.answers import Answer, Outcome, Route, Unanswered
+from provisioner.faces.http.budget import Share
 
 
 @dataclass(slots=True, kw_only=True)
 class Request:
-    """A whole request as it came over a connection; `path` is decoded, header names are not."""
+    """A whole request as it came over a connection; `path` is decoded, header names are not.
+
+    `kept_bytes` are taken from `share` for its body, until `give_back`.
+    """
 
     method: str
     path: str
     query: str
     version: str
     headers: list[tuple[bytes, bytes]]
-    body: bytes
+    body: bytes | bytearray
     client: str = ""
     server: tuple[str, int] = ("localhost", 80)
+    share: Share | None = None
+    kept_bytes: int = 0
+
+    def give_back(self) -> None:
+        """Its body is needed no longer."""
+        if self.share is not None:
+            share, self.share = self.share, None
+            share.give(self.kept_bytes)
 
 
 def call(app: Flask, request: Request) -> tuple[Route | None, Outcome]:
     """What Flask answers; with the route when the view said what to wait for."""
-    handed_over: list[tuple[Route, Later | Wait]] = []
+    handed_over: list[tuple[Route, Unanswered]] = []
     status = 500
     headers: list[tuple[str, str]] = []
 
@@ -57,7 +69,7 @@ def call(app: Flask, request: Request) -> tuple[Route | None, Outcome]:
     return None, Answer(status=status, body=content, content_type=content_type, headers=others)
 
 
-def _environ(request: Request, handed_over: list[tuple[Route, Later | Wait]]) -> dict[str, Any]:
+def _environ(request: Request, handed_over: list[tuple[Route, Unanswered]]) -> dict[str, Any]:
     host, port = request.server
     environ: dict[str, Any] = {
         "REQUEST_METHOD": request.method,

@@ -2,7 +2,9 @@
 
 Every request of an event loop comes through here.  The routes that machines use all day
 are found by one dictionary look-up and run the same view functions, past Flask's dispatch;
-all others go to Flask in a small pool.  What a view has to wait for is a callback here.
+all others go to Flask in a small pool.  What a view has to wait for is a callback here, and
+what takes long is done in lanes: each kind of work bounded for itself, and dropped when its
+client has gone.
 
 The loop's thread also takes the turns of the writer (`services.provisioner.Turns`): two
 threads that both work all the time would mostly wait for one another's interpreter.
@@ -16,23 +18,32 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future
 from contextlib import suppress
+from functools import partial
+from typing import Any
 from urllib.parse import parse_qsl
 
 from flask import Flask
 
 from provisioner.faces.http import app as flask_app
-from provisioner.faces.http import errors, flask_call, worker_views
-from provisioner.faces.http.answers import NOTHING, Answer, Call, Later, Outcome, Route, Wait
+from provisioner.faces.http import errors, flask_call, ops_views, worker_views
+from provisioner.faces.http.answers import NOTHING, Answer, Call, Kind, Later, Outcome, Route, Wait
+from provisioner.faces.http.budget import Budget
 from provisioner.faces.http.flask_call import Request
+from provisioner.faces.http.lanes import Lane
 from provisioner.services.provisioner import Provisioner
 
-# Ten megabytes each, with what is made of them: so many are taken in at once, others wait.
-LARGE_BODIES = 8
-LARGE_BODY_BYTES = 1_048_576
 FLASK_BODY_BYTES = 65_536  # for Flask's routes, which check their own limit
 
+# So many at once, and so many that wait; 503 beyond.  Threads share one interpreter with the
+# loop, which waits for each that is busy: more of them make nothing quicker.
+READS = (2, 128)  # through Flask: a fraction of a millisecond each
+LISTS = (1, 32)  # of 3,000 workflows: 0.1 s each
+DATA = (1, 1_024)  # a rack that is switched on asks all at once; 10 MB take 20 ms
+PROBES = (1, 16)
+THREADS = sum(at_once for at_once, _ in (READS, LISTS, DATA, PROBES))
+
 Tell = Callable[[Answer], None]
-Stop = Callable[[], None]
+Stop = Callable[[], object]
 
 
 class Found:
@@ -55,20 +66,41 @@ class Gate:
         threads: Executor,
         loop: asyncio.AbstractEventLoop,
         *,
+        budget: Budget | None = None,
         worker_routes: Iterable[Route] = worker_views.ROUTES,
     ) -> None:
-        """`worker_routes` are those that go past Flask."""
+        """`worker_routes` are those that go past Flask; `threads` has THREADS threads."""
         self._server = server
+        self.budget = budget or Budget()
         self._short_ways = _short_ways(worker_routes)
+        self._probes = {
+            (method, route.rule): Found(route, {})
+            for route in ops_views.ROUTES
+            for method in ("GET", "HEAD")
+        }
         self._app = app
-        self._threads = threads
         self._loop = loop
         self._thread = 0
         self._told: deque[Callable[[], None]] = deque()  # filled by other threads
         self._is_waking = False
         self._counters: dict[tuple[str, int], Callable[[], None]] = {}
-        self._large_bodies = 0
-        self._large_waiting: deque[Callable[[], None]] = deque()
+        has_room = self._has_room
+        self._reads = Lane(threads, self._in_loop, at_once=READS[0], queue_limit=READS[1])
+        self._lanes = {
+            kind: Lane(
+                threads,
+                self._in_loop,
+                at_once=at_once,
+                queue_limit=queue_limit,
+                has_room=(lambda: True) if kind is Kind.PROBE else has_room,
+            )
+            for kind, (at_once, queue_limit) in (
+                (Kind.PROBE, PROBES),
+                (Kind.LIST, LISTS),
+                (Kind.DATA, DATA),
+            )
+        }
+        self.budget.answers.on_room = self._start_lanes
         self._turns = server.turns
         self._is_turn_due = False
         self._asked = 0  # requests of workers so far
@@ -84,11 +116,16 @@ class Gate:
         if self._turns is not None:
             self._turns.lend(None)
 
+    def close_lanes(self) -> None:
+        """Answer all whose work waits or runs that it won't be done."""
+        for lane in (self._reads, *self._lanes.values()):
+            lane.close()
+
     def find(self, method: str, path: str) -> Found | None:
-        """Find a worker's route; all else is Flask's."""
+        """Find a worker's route or a probe's; all else is Flask's."""
         parts = path.split("/")
         if len(parts) != 5 or parts[1] != "v1" or not parts[3]:
-            return None
+            return self._probes.get((method, path))
         found = self._short_ways.get((method, parts[2], parts[4]))
         return None if found is None else Found(found[0], {found[1]: parts[3]})
 
@@ -98,59 +135,72 @@ class Gate:
         Returns how to stop a wait when nobody is there any more to be told.
         """
         if found is None:
-            self._threads.submit(flask_call.call, self._app, request).add_done_callback(
-                lambda asked: self._in_loop(lambda: self._flask_said(asked, tell))
-            )
-            return None
+            return self._ask_flask(request, tell)
         self._asked += 1
         route = found.route
         query = dict(parse_qsl(request.query)) if request.query else {}
         call = Call(path=found.path, query=query, body=request.body)
         outcome = flask_app.run_view(self._server, route, call)
-        return self._await(outcome, lambda answer: self._tell(route, answer, tell))
+        return self._await(outcome, lambda answer: self._tell(route, answer, tell), request)
 
-    def take_large(self, when_free: Callable[[], None]) -> bool:
-        """Take one of the places for large bodies, or be called with one later."""
-        if self._large_bodies < LARGE_BODIES:
-            self._large_bodies += 1
-            return True
-        self._large_waiting.append(when_free)
-        return False
+    def _ask_flask(self, request: Request, tell: Tell) -> Stop:
+        """Ask in a thread; what Flask's view has to wait for comes back and is waited for here."""
+        stop_waiting: list[Stop | None] = []
 
-    def give_large(self, when_free: Callable[[], None]) -> None:
-        """Give back what `take_large` gave, or no longer wait for it."""
-        with suppress(ValueError):
-            self._large_waiting.remove(when_free)
-            return
-        if self._large_waiting:
-            self._large_waiting.popleft()()
-        else:
-            self._large_bodies -= 1
+        def said(asked: Future[tuple[Route | None, Outcome]]) -> None:
+            try:
+                route, outcome = asked.result()
+            except Exception as error:
+                route, outcome = None, errors.answer_to(error)
+            if route is None:
+                stop_waiting.append(self._await(outcome, tell, request))
+            else:
+                counted = partial(self._tell, route, tell=tell)
+                stop_waiting.append(self._await(outcome, counted, request))
 
-    def _await(self, outcome: Outcome, tell: Tell) -> Stop | None:
-        if isinstance(outcome, Answer):
-            tell(outcome)
-            return None
+        stop_asking = self._reads.run(lambda _: flask_call.call(self._app, request), said)
+
+        def stop() -> None:
+            stop_asking()
+            request.give_back()
+            for each in stop_waiting:
+                if each is not None:
+                    each()
+
+        return stop
+
+    def _await(self, outcome: Outcome, tell: Tell, request: Request) -> Stop | None:
         if isinstance(outcome, Later):
             # The callback knows nothing of its future: a future keeps its callbacks for ever, and
             # such a cycle for each report cost the collector a third of the server's time.
             finish = outcome.finish
             outcome.future.add_done_callback(
-                lambda done: self._in_loop(lambda: tell(flask_app.finished(done, finish)))
+                lambda done: self._in_loop(lambda: self._finished(done, finish, tell, request))
             )
+            return outcome.future.cancel  # of a push that waits; a report goes its way
+        request.give_back()
+        if isinstance(outcome, Answer):
+            tell(outcome)
             return None
-        return _LongPoll(outcome, tell, self._loop, self._in_loop).begin()
+        if isinstance(outcome, Wait):
+            return _LongPoll(outcome, tell, self._loop, self._in_loop).begin()
+        return self._lanes[outcome.kind].run(
+            partial(flask_app.done, outcome), lambda done: tell(flask_app.finished(done, _as_it_is))
+        )
 
-    def _flask_said(self, asked: Future[tuple[Route | None, Outcome]], tell: Tell) -> None:
-        try:
-            route, outcome = asked.result()
-        except Exception as error:
-            tell(errors.answer_to(error))
-            return
-        if route is None:
-            self._await(outcome, tell)
-        else:
-            self._await(outcome, lambda answer: self._tell(route, answer, tell))
+    def _finished(
+        self, done: Future[Any], finish: Callable[[Any], Answer], tell: Tell, request: Request
+    ) -> None:
+        request.give_back()
+        if not done.cancelled():
+            tell(flask_app.finished(done, finish))
+
+    def _has_room(self) -> bool:
+        return self.budget.answers.has_room
+
+    def _start_lanes(self) -> None:
+        for lane in self._lanes.values():
+            lane.start()
 
     def _tell(self, route: Route, answer: Answer, tell: Tell) -> None:
         self._count(route.name, answer.status)
@@ -265,3 +315,7 @@ def _short_ways(routes: Iterable[Route]) -> dict[tuple[str, str, str], tuple[Rou
         _, _, kind, name, what = route.rule.split("/")
         found[route.method, kind, what] = route, name.strip("<>")
     return found
+
+
+def _as_it_is(answer: Answer) -> Answer:
+    return answer

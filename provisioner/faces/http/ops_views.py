@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from provisioner.faces.http.answers import Answer, Call, Outcome, Route, json_answer
+from provisioner.faces.http.answers import (
+    Answer,
+    Call,
+    Kind,
+    Outcome,
+    Route,
+    Work,
+    json_answer,
+)
 from provisioner.services.metrics import CONTENT_TYPE
 from provisioner.services.provisioner import Provisioner
 
@@ -33,7 +41,11 @@ def readyz(server: Provisioner, call: Call) -> Outcome:
 
 
 def metrics(server: Provisioner, call: Call) -> Outcome:
-    return Answer(body=server.metrics.render(), content_type=CONTENT_TYPE)
+    """In a thread: what lives is counted, which takes a while where that is thousands."""
+    return Work(
+        kind=Kind.PROBE,
+        run=lambda _: Answer(body=server.metrics.render(), content_type=CONTENT_TYPE),
+    )
 
 
 def version(server: Provisioner, call: Call) -> Outcome:

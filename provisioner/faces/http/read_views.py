@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import fnmatch
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from provisioner.errors import UserError
 from provisioner.faces.http.answers import (
     YAML,
     Answer,
     Call,
+    Kind,
     Outcome,
     Route,
+    Work,
     json_answer,
     json_lines,
 )
@@ -35,7 +37,7 @@ LOOK_UP_LIMIT_BYTES = 4_096
 
 
 def list_hardware(server: Provisioner, call: Call) -> Outcome:
-    return json_lines(each.document for each in server.queries().all_hardware())
+    return _list(lambda: (each.document for each in server.queries().all_hardware()))
 
 
 def get_hardware(server: Provisioner, call: Call) -> Outcome:
@@ -53,10 +55,12 @@ def hardware_by_ip(server: Provisioner, call: Call) -> Outcome:
 def list_templates(server: Provisioner, call: Call) -> Outcome:
     """`?name=ubuntu*` filters as classic tink does: `*` is anything, case does not count."""
     pattern = call.query.get("name", "*").lower().replace("[", "[[]").replace("?", "[?]")
-    return json_lines(
-        {"id": each.id, "name": each.name, "path": each.source.path}
-        for each in server.queries().all_templates()
-        if fnmatch.fnmatchcase(each.name.lower(), pattern)
+    return _list(
+        lambda: (
+            {"id": each.id, "name": each.name, "path": each.source.path}
+            for each in server.queries().all_templates()
+            if fnmatch.fnmatchcase(each.name.lower(), pattern)
+        )
     )
 
 
@@ -66,8 +70,12 @@ def get_template(server: Provisioner, call: Call) -> Outcome:
 
 def list_workflows(server: Provisioner, call: Call) -> Outcome:
     """Those that are not deleted."""
-    summaries = server.stored.read_summaries(server.queries().all_workflows())
-    return json_lines(_summary(each) for each in summaries if not each.is_deleted)
+
+    def values() -> Iterator[object]:
+        summaries = server.stored.read_summaries(server.queries().all_workflows())
+        return (_summary(each) for each in summaries if not each.is_deleted)
+
+    return _list(values)
 
 
 def get_workflow(server: Provisioner, call: Call) -> Outcome:
@@ -102,7 +110,7 @@ def get_state(server: Provisioner, call: Call) -> Outcome:
 
 def get_events(server: Provisioner, call: Call) -> Outcome:
     entry = server.queries().workflow(call.path["workflow"])
-    return json_lines(_events(entry))
+    return _list(lambda: _events(entry))
 
 
 def get_log(server: Provisioner, call: Call) -> Outcome:
@@ -144,6 +152,11 @@ ROUTES = (
         view=get_log,
     ),
 )
+
+
+def _list(values: Callable[[], Iterable[object]]) -> Work:
+    """Lists are made in a lane of their own: of thousands of workflows they take a second."""
+    return Work(kind=Kind.LIST, run=lambda is_wanted: json_lines(values(), is_wanted))
 
 
 def _text(template: Template) -> Answer:

@@ -5,23 +5,26 @@ from __future__ import annotations
 import asyncio
 import logging
 import resource
+import select
 import socket
 import threading
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 
 import uvloop
 
 from provisioner.errors import Unavailable
-from provisioner.faces.http import read_only, worker_views
+from provisioner.faces.http import gate, read_only, worker_views
 from provisioner.faces.http.app import create_app
+from provisioner.faces.http.budget import CONNECTIONS, Budget
 from provisioner.faces.http.connection import Connection
 from provisioner.faces.http.gate import Gate
 from provisioner.services.provisioner import Provisioner
 
-FLASK_THREADS = 4  # for reads and probes; workers' requests need none
 BACKLOG = 4_096  # a rack that is switched on asks all at once
-SHUTDOWN_SECONDS = 10.0
+SHUTDOWN_SECONDS = 3.0  # for what is under way: a report takes milliseconds
 _LOOK_SECONDS = 1.0  # between two looks at who is past its time
 
 _LOG = logging.getLogger(__name__)
@@ -31,7 +34,13 @@ class HttpServer:
     """Serves from the moment it is made until `close`."""
 
     def __init__(
-        self, provisioner: Provisioner, *, host: str, port: int, reads_for: str | None = None
+        self,
+        provisioner: Provisioner,
+        *,
+        host: str,
+        port: int,
+        reads_for: str | None = None,
+        budget: Budget | None = None,
     ) -> None:
         """Listen on `host`:`port`; port 0 takes a free one.
 
@@ -43,12 +52,20 @@ class HttpServer:
         self._socket = _bound(host, port, is_shared=reads_for is not None)
         self.host = host
         self.port: int = self._socket.getsockname()[1]
-        self._threads = ThreadPoolExecutor(FLASK_THREADS, thread_name_prefix="flask")
+        self._threads = ThreadPoolExecutor(gate.THREADS, thread_name_prefix="http")
         routes = worker_views.ROUTES if reads_for is None else read_only.worker_routes(reads_for)
         app = create_app(provisioner, worker_routes=routes)
         self._loop = uvloop.new_event_loop()
-        self._gate = Gate(provisioner, app, self._threads, self._loop, worker_routes=routes)
+        self.budget = budget or Budget()
+        self._gate = Gate(
+            provisioner, app, self._threads, self._loop, budget=self.budget, worker_routes=routes
+        )
         self._connections: set[Connection] = set()
+        self._is_crowded = False  # somebody was sent away since the last look
+        metrics = provisioner.metrics
+        metrics.connections.set_function(lambda: len(self._connections))
+        for name, share in self.budget.shares:
+            metrics.kept.labels(name).set_function(partial(getattr, share, "used_bytes"))
         self._coming: set[asyncio.Task[object]] = set()  # a loop holds its tasks weakly
         self._closing = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="http")
@@ -64,7 +81,7 @@ class HttpServer:
         with suppress(RuntimeError):  # it has ended already
             self._loop.call_soon_threadsafe(self._closing.set)
         self._thread.join()
-        self._threads.shutdown(wait=True)
+        self._threads.shutdown(wait=True, cancel_futures=True)
         self._socket.close()
 
     def _run(self) -> None:
@@ -80,6 +97,8 @@ class HttpServer:
         look = self._loop.call_later(_LOOK_SECONDS, self._look)
         await self._closing.wait()
         self._loop.remove_reader(self._socket)
+        await asyncio.gather(*self._coming, return_exceptions=True)
+        self._gate.close_lanes()
         for each in tuple(self._connections):
             each.close_when_done()
         end = self._loop.time() + SHUTDOWN_SECONDS
@@ -95,6 +114,10 @@ class HttpServer:
         try:
             for _ in range(BACKLOG):
                 opened, _ = self._socket.accept()
+                if len(self._connections) + len(self._coming) >= CONNECTIONS:
+                    self._is_crowded = True
+                    opened.close()
+                    continue
                 coming = self._loop.create_task(
                     self._loop.connect_accepted_socket(self._connected, opened)
                 )
@@ -115,11 +138,35 @@ class HttpServer:
         return Connection(self._gate, self._loop, self._connections)
 
     def _look(self) -> None:
-        """End the connections that are past their deadline: one timer for all of them."""
+        """End the connections that are past their deadline: one timer for all of them.
+
+        While others find no room, those go too that keep some without hurry.
+        """
         now = self._loop.time()
-        for each in [each for each in self._connections if each.deadline < now]:
+        is_short = self.budget.take_shortage()
+        late = [
+            each
+            for each in self._connections
+            if each.deadline < now or (is_short and each.is_slow(now))
+        ]
+        if self._is_crowded:
+            self._is_crowded = False
+            idle = (each for each in self._connections if each.is_idle)
+            late += sorted(idle, key=lambda each: each.deadline)[: CONNECTIONS // 10]
+        for each in (*late, *_gone(self._connections)):
             each.abort()
         self._loop.call_later(_LOOK_SECONDS, self._look)
+
+
+def _gone(connections: Iterable[Connection]) -> list[Connection]:
+    """Those whose clients went while they were not read: a loop hears of ends by reading."""
+    poll, found = select.poll(), {}
+    for each in connections:
+        socket_number = each.unheard_socket
+        if socket_number is not None:
+            found[socket_number] = each
+            poll.register(socket_number, select.POLLRDHUP)
+    return [found[number] for number, _ in poll.poll(0)] if found else []
 
 
 def address(host: str, port: int) -> str:

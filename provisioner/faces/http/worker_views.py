@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from provisioner.errors import NotFound, UserError
-from provisioner.faces.http.answers import NOTHING, Answer, Call, Later, Outcome, Route, Wait
+from provisioner.faces.http.answers import (
+    NOTHING,
+    Answer,
+    Call,
+    Kind,
+    Later,
+    Outcome,
+    Route,
+    Wait,
+    Work,
+)
 from provisioner.model.ephemeral import DataVersion
 from provisioner.model.ids import WorkflowId
 from provisioner.model.state import State
@@ -97,12 +109,14 @@ def get_data(server: Provisioner, call: Call) -> Outcome:
     if version is None:
         return NOTHING
 
-    def finish(archive: bytes) -> Answer:
+    def run(is_wanted: Callable[[], bool]) -> Answer:
         return Answer(
-            body=archive, content_type=wire.CONTENT_TYPE_ARCHIVE, headers=_headers(version)
+            body=_archive(server, version),
+            content_type=wire.CONTENT_TYPE_ARCHIVE,
+            headers=_headers(version),
         )
 
-    return Later(future=server.threads.submit(_archive, server, version), finish=finish)
+    return Work(kind=Kind.DATA, run=run)
 
 
 def put_data(server: Provisioner, call: Call) -> Outcome:
