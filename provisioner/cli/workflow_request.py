@@ -28,8 +28,14 @@ from provisioner.planning import desired as desired_planning
     metavar="JSON",
     help='What fills its placeholders: \'{"device_1": "08:00:27:00:00:01"}\'.',
 )
+@click.option(
+    "--start-timeout",
+    type=click.IntRange(min=0),
+    metavar="SECONDS",
+    help="In which the first action has to start; without it, as the template says.",
+)
 @options.site()
-def create(*, template: str, devices: str) -> None:
+def create(*, template: str, devices: str, start_timeout: int | None) -> None:
     """Ask for a workflow; prints its id. Checked before it is committed."""
     hardware = device_map.parse_device_map(devices)
     workflow = model_ids.new_workflow_id(time.time_ns() // 1_000_000, os.urandom(10))
@@ -37,7 +43,10 @@ def create(*, template: str, devices: str) -> None:
         site.check_writable()
         desired = site.desired()
         path = _path(desired, template, workflow)
-        content = encode.encode_request(workflow, template, hardware, path=path).encode()
+        text = encode.encode_request(
+            workflow, template, hardware, start_timeout=start_timeout, path=path
+        )
+        content = text.encode()
         made = proposal.check_request(desired, path, content).record
         machines = ", ".join(_called(desired, each.id) for each in made.workers)
         commit.write(site, {path: content}, f"Ask for {made.template_name} on {machines}")

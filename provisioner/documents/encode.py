@@ -27,11 +27,18 @@ _NO_BLOCK = re.compile("[\x00-\x08\x0b-\x1f\x7f-\xa0\u2028\u2029\ufeff\ud800-\ud
 
 
 def encode_request(
-    id: str, template: str, hardware: Mapping[str, object], *, path: str = "workflows/request.yaml"
+    id: str,
+    template: str,
+    hardware: Mapping[str, object],
+    *,
+    start_timeout: int | None = None,
+    path: str = "workflows/request.yaml",
 ) -> str:
     """Write a workflow request; `path` is where it will stand in the repository."""
-    body = encode_yaml({"id": id, "template": template, "hardware": hardware})
-    return schema_line("workflow", path) + body
+    fields: dict[str, object] = {"id": id, "template": template, "hardware": hardware}
+    if start_timeout is not None:
+        fields["start_timeout"] = start_timeout
+    return schema_line("workflow", path) + encode_yaml(fields)
 
 
 def encode_hardware(document: Mapping[str, object], *, path: str = "hardware/machine.yaml") -> str:

@@ -34,6 +34,14 @@ def test_a_template_is_named_by_id_or_by_name(tink, home):
     assert result.code == 0
 
 
+def test_a_request_may_say_how_long_it_waits_for_its_start(tink, home):
+    words = ("workflow", "create", "-t", HELLO, "-r", DEVICES, "--start-timeout")
+    assert tink(*words, "600").code == 0
+    [path] = (home / "workflows").glob("*.yaml")
+    assert "start_timeout: 600\n" in path.read_text()
+    assert tink(*words, "-1").code == 2
+
+
 def test_every_request_is_a_file_of_its_own(tink, home):
     for _ in range(3):
         assert tink("workflow", "create", "-t", HELLO, "-r", DEVICES).code == 0

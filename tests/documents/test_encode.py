@@ -33,6 +33,12 @@ def test_a_request_reads_back():
     assert (request.id, request.template, request.hardware) == (ID, "no", devices)
 
 
+@pytest.mark.parametrize("seconds", [None, 0, 600])
+def test_a_start_timeout_reads_back(seconds):
+    decoded = decode("workflows/x.yaml", encode_request(ID, "no", {}, start_timeout=seconds))
+    assert decoded.requests[0].start_timeout_seconds == seconds
+
+
 def test_the_schema_is_named_from_where_the_file_stands():
     text = encode_request(ID, "x", {}, path="workflows/2026/11/x.yaml")
     assert text.startswith("# yaml-language-server: $schema=../../../.schema/v1/workflow.json\n")
