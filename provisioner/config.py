@@ -15,14 +15,15 @@ READ_PROCESSES_LIMIT = 64  # each holds a view of its own; more than cores gain 
 class ServerSettings:
     """`repo` is a path or the URL of a remote, which is cloned into `clone_into`.
 
-    `fetch_seconds` counts only for a repository with a remote; 0 leaves remotes alone.
+    `remote` names the one to keep up with; a clone of ours keeps up with `origin` in any case.
+    `fetch_seconds` counts only with a remote; 0 leaves remotes alone.
     """
 
     repo: str
     clone_into: Path | None = None
     desired_branch: str = "main"
     status_branch: str = "status"
-    remote: str = "origin"
+    remote: str | None = None
     host: str = DEFAULT_HOST
     port: int = DEFAULT_PORT
     poll_seconds: float = 2.0

@@ -32,10 +32,10 @@ from typing import Protocol
 
 from provisioner import __version__
 from provisioner.config import ReadSettings, ServerSettings
-from provisioner.errors import TinkError, Unavailable, UserError
+from provisioner.errors import Unavailable
 from provisioner.model.ids import WorkflowId
 from provisioner.model.views import DesiredState, Snapshot, StatusView
-from provisioner.services import branch_moves
+from provisioner.services import branch_moves, served_repository
 from provisioner.services import metrics as metrics_service
 from provisioner.services.clock import SystemClock, WorkflowIds
 from provisioner.services.conditions import Conditions
@@ -45,14 +45,16 @@ from provisioner.services.follower import Follower, NoWriter
 from provisioner.services.heard_time import HeardTime
 from provisioner.services.provisioner import Provisioner
 from provisioner.services.reconciler import Outcome, Reconciler
-from provisioner.services.remotes import DesiredTip, RemoteSync
+from provisioner.services.remote_status import RemoteStatus
+from provisioner.services.remote_sync import RemoteSync
+from provisioner.services.remotes import DesiredTip
 from provisioner.services.reports import Reports
 from provisioner.services.snapshots import Snapshots
 from provisioner.services.stored_files import StoredFiles
 from provisioner.services.timeouts import Timeouts
 from provisioner.services.watcher import RefWatcher
-from provisioner.store import checkpoint, clone, elapsed, protection, remote_url
-from provisioner.store.begin import NoStatusBranch
+from provisioner.services.writing_side import WritingSide
+from provisioner.store import checkpoint, elapsed
 from provisioner.store.desired_store import DesiredStore
 from provisioner.store.memory import Memory
 from provisioner.store.repo import GitRepo
@@ -104,7 +106,7 @@ class Server:
         open_readers: OpenReaders | None = None,
     ) -> None:
         with ExitStack() as stack:
-            repo = open_repo(settings)
+            repo = served_repository.open_repo(settings)
             stack.callback(repo.close)
             self._start(settings, repo, open_face, stack)
             self.readers = open_readers(repo.common_dir, self.face) if open_readers else None
@@ -132,17 +134,9 @@ class Server:
             conditions=lambda: conditions.current,
             set_aside=lambda: damage.workflows,
         )
-        remote = settings.remote if _has_remote(repo, settings) else None
-        sync, is_fetched = None, True
-        if remote is not None:
-            sync = RemoteSync(
-                repo,
-                remote,
-                settings.status_branch,
-                metrics=metrics,
-                environment=remote_url.parse(settings.repo).environment,
-            )
-            is_fetched = _first_fetch(sync)
+        followed = served_repository.followed(repo, settings, stack)
+        remote = followed.remote if followed else None
+        status_moved = threading.Event()
         timeouts = Timeouts(
             clock=clock,
             heard=HeardTime(clock, lambda: not conditions.stops_writing),
@@ -157,30 +151,45 @@ class Server:
             snapshots.swap_status(view, changed)
             damage.published(view)
             timeouts.published(view, changed)
-            if sync is not None:
-                sync.changed()
+            status_moved.set()
 
-        try:
-            writer = StatusWriter(
-                repo,
-                settings.status_branch,
-                writer=settings.writer,
-                on_published=published,
-                memory=memory,
-                on_move=lambda move: branch_moves.report(move, metrics, conditions),
-            )
-        except NoStatusBranch:
-            if not is_fetched:
-                raise Unavailable(
-                    f"the status branch of {remote} is not known here, and can't be fetched now"
-                ) from None
-            if remote_url.is_url(settings.repo):
-                url = remote_url.shown(settings.repo)
-                raise NoStatusBranch(url, settings.status_branch) from None
-            raise
+        writer = StatusWriter(
+            repo,
+            settings.status_branch,
+            writer=settings.writer,
+            on_published=published,
+            memory=memory,
+            on_move=lambda move: branch_moves.report(move, metrics, conditions),
+            halted=Unavailable("the remote was not reached yet") if remote else None,
+        )
+        watcher = RefWatcher(repo.common_dir, settings.desired_branch)
+        sync = None
+        with ExitStack() as undo:
+            undo.callback(watcher.close)
+            undo.callback(writer.close)
+            if followed is not None:
+                sync = RemoteSync(
+                    followed.remote,
+                    RemoteStatus(
+                        followed.remote,
+                        settings.status_branch,
+                        side=WritingSide(writer, conditions),
+                        writer=writer,
+                        name=settings.writer,
+                    ),
+                    desired_branch=settings.desired_branch,
+                    fetch_seconds=settings.fetch_seconds,
+                    changed=status_moved,
+                    conditions=conditions,
+                    metrics=metrics,
+                    on_fetched=watcher.wake,
+                    leftovers=followed.leftovers,
+                )
+            undo.pop_all()
+        stack.callback(watcher.close)
         if sync is not None:
-            _run(stack, "push", sync.run_push, sync.close)
-        stack.callback(writer.close)
+            _run(stack, "push", sync.run_push, sync.end_pushing)
+        stack.callback(writer.close)  # before the last push
         days = settings.archive_after_days
         retain = Retention(writer=writer, clock=time.time, days=days) if days is not None else None
         upkeep = Upkeep(writer.store, time.time, retain=retain)
@@ -192,7 +201,7 @@ class Server:
         head = DesiredHead(
             repo=repo,
             branch=settings.desired_branch,
-            tip=DesiredTip(repo, settings.desired_branch, remote),
+            tip=DesiredTip(repo, settings.desired_branch, remote.name if remote else None),
             memory=memory,
             conditions=conditions,
             adopt=lambda: snapshots.current.status.reconcile.desired_commit,
@@ -209,8 +218,6 @@ class Server:
             follow_status=writer.look,
             on_outcome=lambda outcome: _count(metrics, outcome),
         )
-        watcher = RefWatcher(repo.common_dir, settings.desired_branch)
-        stack.callback(watcher.close)
 
         def stop_reconciling() -> None:
             self.reconciler.close()
@@ -246,24 +253,7 @@ class Server:
             stop_reconciling,
         )
         if sync is not None:
-            self._fetch_regularly(stack, sync, settings.fetch_seconds, watcher.wake)
-
-    def _fetch_regularly(
-        self, stack: ExitStack, sync: RemoteSync, seconds: float, wake: Callable[[], None]
-    ) -> None:
-        closed = threading.Event()
-
-        def work() -> None:
-            while not closed.wait(seconds):
-                try:
-                    sync.fetch()
-                except TinkError as error:
-                    _LOG.warning("the remote can't be fetched now: %s", error)
-                else:
-                    sync.changed()
-                    wake()
-
-        _run(stack, "fetch", work, closed.set)
+            _run(stack, "fetch", sync.run_fetch, sync.end_fetching)
 
 
 class ReadServer:
@@ -340,38 +330,6 @@ def _run(stack: ExitStack, name: str, work: Callable[[], None], stop: Callable[[
     thread.start()
     stack.callback(thread.join)
     stack.callback(stop)
-
-
-def open_repo(settings: ServerSettings) -> GitRepo:
-    """Open the repository, or the clone of the remote that the settings name."""
-    if not remote_url.is_url(settings.repo):
-        repo = GitRepo(Path(settings.repo))
-        protection.look(repo, desired=settings.desired_branch, status=settings.status_branch)
-        return repo
-    if settings.clone_into is None:
-        raise UserError("a remote repository needs a folder for its clone", hint="--clone-into DIR")
-    return clone.open_clone(
-        settings.clone_into,
-        remote_url.parse(settings.repo),
-        branch=settings.desired_branch,
-        status_branch=settings.status_branch,
-        remote=settings.remote,
-    )
-
-
-def _has_remote(repo: GitRepo, settings: ServerSettings) -> bool:
-    return settings.fetch_seconds > 0 and repo.has_remote(settings.remote)
-
-
-def _first_fetch(sync: RemoteSync) -> bool:
-    try:
-        sync.fetch()
-        return True
-    except TinkError as error:
-        _LOG.warning("the remote can't be fetched now: %s", error)
-        return False
-    finally:
-        sync.adopt_status()
 
 
 def _count(metrics: metrics_service.Metrics, outcome: Outcome) -> None:

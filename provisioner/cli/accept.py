@@ -15,7 +15,7 @@ from provisioner.planning import deletion_guard
 from provisioner.services import validation
 from provisioner.services.remotes import DesiredTip
 from provisioner.services.validation import Verdict
-from provisioner.store import checkpoint
+from provisioner.store import checkpoint, clone
 from provisioner.store.acceptance import Acceptance, descends
 from provisioner.store.desired_store import DesiredStore
 from provisioner.store.memory import Memory
@@ -72,8 +72,9 @@ def accept(*, revision: str, dry_run: bool) -> None:
 
 def _tip(site: Site) -> CommitId:
     """Where the server sees the branch: in its clone of a remote, that is the remote's."""
-    remote = "origin" if site.repo.has_remote() else None
-    return DesiredTip(site.repo, site.branch, remote)() or site.desired_commit
+    if not clone.is_our_clone(site.repo):
+        return site.desired_commit
+    return DesiredTip(site.repo, site.branch, "origin")() or site.desired_commit
 
 
 def _effect(

@@ -53,7 +53,12 @@ def _address(default_port: int) -> Callable[[click.Context, click.Parameter, str
     envvar="TINK_CLONE_INTO",
     help="Where to keep the clone, when --repo is a URL.",
 )
-@click.option("--remote", default="origin", show_default=True, help="The remote to keep up with.")
+@click.option(
+    "--remote",
+    metavar="NAME",
+    envvar="TINK_REMOTE",
+    help="The remote to keep up with.  [default: origin of what --clone-into cloned, else none]",
+)
 @click.option(
     "--fetch",
     "fetch_seconds",
@@ -117,7 +122,7 @@ def serve(
     *,
     listen: tuple[str, int],
     clone_into: Path | None,
-    remote: str,
+    remote: str | None,
     fetch_seconds: float,
     poll_seconds: float,
     grace_seconds: float,

@@ -78,7 +78,7 @@ def _recover(repo: GitRepo, choice: Choice, *, is_accepted: bool, dry_run: bool)
 
     now = f"is at {choice.found[:12]}" if choice.found else "is gone"
     was = choice.ours[:12]
-    printing.note(f"branch {choice.branch} {now}; a server left it at {was}: {choice.meaning}")
+    printing.note(f"branch {choice.name} {now}; a server left it at {was}: {choice.meaning}")
     pair = (choice.ours, choice.found)
     kept, given_up = reversed(pair) if is_accepted else pair
     lost = recovery.loss(repo, kept, given_up)
@@ -96,7 +96,11 @@ def _recover(repo: GitRepo, choice: Choice, *, is_accepted: bool, dry_run: bool)
         return
     if is_accepted:
         recovery.request(repo, choice)
-        click.echo(f"branch {choice.branch} goes on from {choice.found}, as soon as a server runs")
+        click.echo(f"branch {choice.name} goes on from {choice.found}, as soon as a server runs")
+        return
+    if choice.remote:
+        recovery.request(repo, choice, keep_ours=True)
+        click.echo(f"branch {choice.name} is put back to {choice.ours}, as soon as a server runs")
         return
     name = recovery.put_back(repo, choice)
     click.echo(f"put branch {choice.branch} back to {choice.ours}")

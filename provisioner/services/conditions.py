@@ -45,7 +45,7 @@ class Conditions:
         """All that hold now, sorted by name."""
         return self._current
 
-    def set(self, condition: Condition) -> None:
+    def set(self, condition: Condition, *, level: int = logging.WARNING) -> None:
         """Let a condition hold; one of the same name is replaced."""
         with self._lock:
             if condition in self._current:
@@ -53,7 +53,7 @@ class Conditions:
             rest = (each for each in self._current if each.name != condition.name)
             self._current = tuple(sorted((*rest, condition), key=lambda each: each.name))
         hint = f" ({condition.hint})" if condition.hint else ""
-        _LOG.warning("%s: %s%s", condition.name, condition.message, hint)
+        _LOG.log(level, "%s: %s%s", condition.name, condition.message, hint)
         self._on_change()
 
     def clear(self, name: str) -> None:

@@ -66,6 +66,7 @@ class Metrics:
     requests: Counter
     created: Counter
     pushes: Counter
+    fetches: Counter
     branch_moves: Counter
     connections: Gauge
     kept: Gauge
@@ -92,6 +93,9 @@ def build(
         created=Counter("tink_workflows_created", "Workflows made.", registry=registry),
         pushes=Counter(
             "tink_status_pushes", "Pushes of the status branch.", ["outcome"], registry=registry
+        ),
+        fetches=Counter(
+            "tink_remote_fetches", "Fetches of the remote.", ["outcome"], registry=registry
         ),
         branch_moves=Counter(
             "tink_status_branch_moves",

@@ -102,6 +102,15 @@ class BranchGuard:
             durable.sync((self._repo.common_dir / self.ref).parent)
             self._memory.note(self.ref, new)
 
+    def give_up(self, *, expected: CommitId, new: CommitId) -> None:
+        """Go on from another history, as a person asked; the one given up is kept by a ref."""
+        with self._lock:
+            recovery.set_aside(self._repo, self.branch, expected)
+            self._memory.give_up(self.ref, new)
+            self._repo.move_ref(self.ref, expected=expected, new=new)
+            durable.sync((self._repo.common_dir / self.ref).parent)
+            self._report(Move(kind="accepted", branch=self.branch))
+
     def _settle(self) -> CommitId | None:
         while True:
             ours, found = self._memory.tip(self.ref), self.find()

@@ -32,16 +32,21 @@ _MEANINGS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """A branch that is not where it was left."""
+    """A branch, here or at a remote, that is not where it was left."""
 
     branch: str
     ours: CommitId
     found: CommitId | None
     kind: Kind
+    remote: str = ""
 
     @property
     def ref(self) -> str:
         return f"refs/heads/{self.branch}"
+
+    @property
+    def name(self) -> str:
+        return name_at(self.remote, self.branch) if self.remote else self.branch
 
     @property
     def meaning(self) -> str:
@@ -69,7 +74,27 @@ def choices(repo: GitRepo, status_branch: str) -> list[Choice]:
             kind = foreign.judge(repo, branch, ours=ours, found=there).kind
             if kind is not Kind.AHEAD:
                 found.append(Choice(branch=branch, ours=ours, found=there, kind=kind))
+    return found or _choices_at_remotes(repo, status_branch)
+
+
+def _choices_at_remotes(repo: GitRepo, status_branch: str) -> list[Choice]:
+    """Return what was fetched of a status branch that does not go on from the one here."""
+    found = []
+    for branch in (status_branch, layout.archive_branch(status_branch)):
+        ours = repo.branch(branch)
+        for ref, there in repo.refs("refs/remotes/").items():
+            remote, _, name = ref.removeprefix("refs/remotes/").partition("/")
+            if ours is not None and name == branch and there != ours:
+                kind = foreign.judge(repo, branch, ours=ours, found=there).kind
+                if kind not in (Kind.AHEAD, Kind.BEHIND):
+                    choice = Choice(branch=branch, ours=ours, found=there, kind=kind, remote=remote)
+                    found.append(choice)
     return found
+
+
+def name_at(remote: str, branch: str) -> str:
+    """The name of a remote's branch in requests and messages."""
+    return f"{remote}/{branch}"
 
 
 def loss(repo: GitRepo, kept: CommitId | None, given_up: CommitId | None) -> Loss | None:
@@ -112,10 +137,12 @@ def set_aside(repo: GitRepo, branch: str, commit: CommitId | None) -> str:
     return ref
 
 
-def request(repo: GitRepo, choice: Choice) -> None:
-    """Ask the server to go on with what was found."""
-    path = _path(repo, choice.branch)
-    content = json.dumps({"accept": choice.found, "instead_of": choice.ours}).encode()
+def request(repo: GitRepo, choice: Choice, *, keep_ours: bool = False) -> None:
+    """Ask the server to go on with what was found; or, at a remote, to put ours back."""
+    path = _path(repo, choice.name)
+    pair = (choice.found, choice.ours)
+    accepted, given_up = reversed(pair) if keep_ours else pair
+    content = json.dumps({"accept": accepted, "instead_of": given_up}).encode()
     temporary = path.with_suffix(".new")
     durable.write_file(temporary, content + b"\n")
     durable.sync(temporary)

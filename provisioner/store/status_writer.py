@@ -79,20 +79,20 @@ class StatusWriter:
         """
         self.store = StatusStore(repo, branch)
         self.memory = memory or Memory(repo)
-        self._guards = branch_guard.of_site(repo, branch, self.memory, on_move)
+        self.guards = branch_guard.of_site(repo, branch, self.memory, on_move)
         self._ref = f"refs/heads/{branch}"
         self._on_published = on_published
         with ExitStack() as exits:
             exits.callback(WriterLock(repo.own_dir).release)
             self.memory.reload()  # nobody changes it from now on
             make_sink = make_sink or partial(PackSink, keep=self.memory.keep)
-            self._guards.status.find()  # one that is empty, after a power cut, is removed
+            self.guards.status.find()  # one that is empty, after a power cut, is removed
             self._sink = make_sink(repo, self._ref)
             exits.callback(self._sink.close)
             self._data = DataWriter(repo)
             exits.callback(self._data.close)
-            found, tip = self.store.tip(), self._guards.start()
-            if tip is None and halted is None and self._guards.trouble is None:
+            found, tip = self.store.tip(), self.guards.start()
+            if tip is None and halted is None and self.guards.trouble is None:
                 raise NoStatusBranch(repo.work_tree or repo.git_dir, branch)
             self._view = load(self.store, tip) if tip else StatusView()  # what readers see
             if tip != found:
@@ -103,7 +103,7 @@ class StatusWriter:
             self.store,
             self._sink,
             self._view,
-            settle=self._guards.settle,
+            settle=self.guards.settle,
             clock=clock,
             writer=writer,
         )
@@ -162,19 +162,19 @@ class StatusWriter:
         Costs two looks at refs when they are where we left them.
         """
         with self._turning:
-            self._must_reset |= self._guards.look()
-        if self._must_reset or self._guards.status.find() != self._view.commit:
+            self._must_reset |= self.guards.look()
+        if self._must_reset or self.guards.status.find() != self._view.commit:
             self.refresh()
         self.memory.save_if_due()
 
     def archive_tip(self) -> CommitId | None:
         """Return where the archive branch is to go on from; raise `Diverged` if that is open."""
-        return self._guards.archive.settle()
+        return self.guards.archive.settle()
 
     def move_archive(self, *, expected: CommitId | None, new: CommitId) -> None:
         """Move the archive branch, durably; raises `RefMoved`, or why nothing may be written."""
         self._check_writable()
-        self._guards.archive.move(expected=expected, new=new)
+        self.guards.archive.move(expected=expected, new=new)
 
     def halt(self, error: Unavailable) -> None:
         """Have every proposal fail with this error, those that wait too, until `resume`.
@@ -254,7 +254,7 @@ class StatusWriter:
 
     @property
     def _stopped_by(self) -> Unavailable | None:
-        return self._halted or self._guards.trouble
+        return self._halted or self.guards.trouble
 
     def _check_writable(self) -> None:
         if (error := self._stopped_by) is not None:
@@ -328,7 +328,7 @@ class StatusWriter:
         self._built = None
         try:
             if group.staged is None:
-                if (found := self._guards.status.find()) != self._view.commit:
+                if (found := self.guards.status.find()) != self._view.commit:
                     raise RefMoved(self.store.branch, found)
                 answers.answer(group)
                 return True

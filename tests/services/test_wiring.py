@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import signal
-import subprocess
 import threading
 import time
 from functools import partial
@@ -15,14 +13,10 @@ from builders import MACS, ONE
 from provisioner import wiring
 from provisioner.cli import main
 from provisioner.config import ServerSettings
-from provisioner.errors import Conflict, TinkError, Unavailable, UserError
+from provisioner.errors import TinkError, UserError
 from provisioner.model.state import State
-from provisioner.model.views import Reconciled, ReconcileReport
-from provisioner.services.remotes import RemoteSync
 from provisioner.store import upkeep
 from provisioner.store.begin import NoStatusBranch
-from provisioner.store.repo import GitRepo
-from provisioner.store.status_writer import StatusWriter
 from provisioner.store.upkeep import Upkeep
 from services.parts import SITE, request_file, told
 
@@ -190,58 +184,6 @@ def test_what_runs_out_of_time_while_nobody_talks_is_ended(site, serving):
     assert server.provisioner.queries().workflow(due.record.id).context.state is State.TIMEOUT
 
 
-def test_a_remote_is_cloned_followed_and_pushed_to(site, serving, tmp_path):
-    commit(site, SITE)
-    server = serving(f"file://{site.path}", clone_into=tmp_path / "clone")
-    commit(site, {A: request_file()})
-    due = wait_for_work(server)
-    for _ in range(200):
-        pushed = subprocess.run(
-            ["git", "-C", site.path, "show", "status:reconcile.json"],
-            capture_output=True,
-            text=True,
-        ).stdout
-        if site("rev-parse", "main").strip() in pushed:
-            break
-        threading.Event().wait(0.1)
-    path = site("ls-tree", "-r", "--name-only", "status").split()
-    assert any(due.record.id in each for each in path)
-
-
-def test_a_clone_is_used_again(site, tmp_path, serving):
-    commit(site, {**SITE, A: request_file()})
-    url, folder = f"file://{site.path}", tmp_path / "clone"
-    first = serving(url, clone_into=folder)
-    workflow = wait_for_work(first).record.id
-    first.close()
-    again = serving(url, clone_into=folder)
-    assert wait_for_work(again).record.id == workflow
-
-
-def test_a_remote_needs_a_folder():
-    with pytest.raises(UserError, match="folder for its clone"):
-        wiring.open_repo(ServerSettings(repo="https://example.invalid/site.git"))
-
-
-def test_a_server_does_not_start_on_parted_status_branches(site, tmp_path):
-    commit(site, SITE)
-    clone = tmp_path / "clone"
-    subprocess.run(["git", "clone", "-q", site.path, clone], check=True)
-    for path in (site.path, clone):
-        repo = GitRepo(path)
-        RemoteSync(repo, "origin", "status").adopt_status()
-        writer = StatusWriter(repo, writer=str(path))
-        writer.propose(lambda view: _reconciled("now")).result()
-        writer.close()
-        repo.close()
-    with pytest.raises(Conflict, match="have parted"):
-        wiring.Server(ServerSettings(repo=str(clone)), QuietFace)
-
-
-def _reconciled(at):
-    return (Reconciled(report=ReconcileReport(at=at)),)
-
-
 def test_a_server_never_begins_a_status_branch_by_itself(site):
     commit(site, {**SITE, A: request_file()})
     site("update-ref", "-d", "refs/heads/status")
@@ -249,24 +191,6 @@ def test_a_server_never_begins_a_status_branch_by_itself(site):
         wiring.Server(ServerSettings(repo=str(site.path), fetch_seconds=0), QuietFace)
     assert refused.value.hint.endswith(f"tink --repo {site.path} status-branch begin")
     assert site("for-each-ref", "refs/heads/status") == ""
-
-
-def test_nothing_is_run_that_a_remote_which_is_away_may_have_run(site, tmp_path):
-    commit(site, {**SITE, A: request_file()})
-    site("remote", "add", "origin", str(tmp_path / "nowhere.git"))
-    site("update-ref", "-d", "refs/heads/status")
-    with pytest.raises(Unavailable, match="is not known here"):
-        wiring.Server(ServerSettings(repo=str(site.path)), QuietFace)
-    assert site("for-each-ref", "refs/heads/status") == ""
-
-
-def test_a_remote_that_is_away_stops_nothing(site, tmp_path, serving, caplog):
-    commit(site, {**SITE, A: request_file()})
-    site("remote", "add", "origin", str(tmp_path / "nowhere.git"))
-    with caplog.at_level(logging.WARNING):
-        server = serving(site.path)
-        assert wait_for_work(server).record.request_path == A
-    assert "can't be fetched now" in caplog.text
 
 
 def test_serve_runs_until_it_is_told_to_stop(site):
