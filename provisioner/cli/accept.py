@@ -11,7 +11,6 @@ from provisioner.cli.site import Site
 from provisioner.errors import Conflict, UserError
 from provisioner.model.ids import CommitId
 from provisioner.model.state import FINAL
-from provisioner.planning import deletion_guard
 from provisioner.services import validation
 from provisioner.services.remotes import DesiredTip
 from provisioner.services.validation import Verdict
@@ -56,12 +55,8 @@ def accept(*, revision: str, dry_run: bool) -> None:
         status = checkpoint.load(site.status)
         obeyed = obeyed or status.reconcile.desired_commit
         verdict = validation.judge(DesiredStore(site.repo, site.branch), commit, status)
-        objection = deletion_guard.objection(verdict.plan.deletions, verdict.desired, status)
         if obeyed and descends(site.repo, obeyed, commit):
             printing.note(f"nothing to accept: {commit[:12]} was obeyed already")
-            return
-        if not objection and (obeyed is None or descends(site.repo, commit, obeyed)):
-            printing.note(f"nothing to accept: {commit[:12]} is obeyed without being asked")
             return
         for line in _effect(site, verdict, commit, obeyed):
             click.echo(line)

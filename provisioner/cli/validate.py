@@ -38,7 +38,7 @@ def validate(ctx: click.Context, /, *, path: Path | None, revision: str | None, 
         verdict = validation.judge(store, commit, status)
         problems = verdict.problems
         if place is not None:
-            problems = tuple(sorted((*problems, *before_merge.warnings(verdict, place))))
+            problems = before_merge.problems(verdict, place)
         count = len([each for each in store.files(commit) if layout.kind_of(each)])
     told = [each for each in problems if only in ("", each.path)]
     if form != "text":

@@ -15,6 +15,8 @@ from provisioner.model.views import StatusView, path_of
 from provisioner.model.workflow import WorkflowRequest
 from provisioner.planning.desired import file_of
 
+CODE = "workflow.come-back"
+
 
 def problem_of(
     key: str,
@@ -82,7 +84,7 @@ def _come_back(workflow: WorkflowId, request: WorkflowRequest, status: StatusVie
     ended = "" if state is State.CANCELLED else f"ended in {state} and "
     return Problem(
         path=file_of(request.source.path),
-        code="workflow.come-back",
+        code=CODE,
         message=(
             f"this looks like workflow {workflow}, which {ended}was deleted; it will not run again"
         ),

@@ -1,18 +1,19 @@
-"""What will a merge stop or delete, as far as it can be said before?
+"""What is wrong with files that are to be merged, and what will the merge stop or delete?
 
-The files of a branch that is behind lack what came to the desired branch meanwhile; a merge
-would not delete that, and so it is not told of.
+The files of a branch that is behind lack what came to the desired branch meanwhile, and have
+what was deleted there; a merge changes neither, and so neither is told.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from provisioner.model.ids import CommitId, WorkflowId
 from provisioner.model.problem import Problem, Severity
 from provisioner.model.state import FINAL
-from provisioner.planning import deletion_guard
+from provisioner.planning import come_back, deletion_guard
 from provisioner.planning.desired import file_of
 from provisioner.services.validation import Verdict
 from provisioner.store.acceptance import TRAILER, descends
@@ -33,25 +34,43 @@ class Place:
     branch: str  # the desired one
     is_of_branch: bool  # whether `head` is there, and not on a branch to be merged
 
-    def base(self, obeyed: CommitId) -> CommitId | None:
-        """The last commit that is in what a server obeys as well."""
-        return self.repo.merge_base(self.head, obeyed)
+
+def problems(verdict: Verdict, place: Place) -> tuple[Problem, ...]:
+    """All that is wrong, in reading order, with what is deleted or would wait for a person."""
+    was_there = _was_there(verdict, place)
+    found = (
+        each
+        for each in verdict.problems
+        if each.code != come_back.CODE or not was_there(each.path, default=False)
+    )
+    deletions = _deletions(verdict, was_there)
+    return tuple(sorted((*found, *deletions, *_other_history(verdict, place))))
 
 
-def warnings(verdict: Verdict, place: Place) -> tuple[Problem, ...]:
-    """Say what the files delete, in reading order, and what a server would not obey at once."""
-    return tuple(sorted((*_deletions(verdict, place), *_other_history(verdict, place))))
+class _WasThere(Protocol):
+    def __call__(self, path: str, *, default: bool) -> bool: ...
 
 
-def _deletions(verdict: Verdict, place: Place) -> Iterator[Problem]:
+def _was_there(verdict: Verdict, place: Place) -> _WasThere:
+    """Whether a file was there already where a branch that is behind began; else `default`."""
     obeyed = verdict.status.reconcile.desired_commit
     is_known = obeyed is not None and place.repo.find_object(obeyed) is not None
-    base = place.base(obeyed) if is_known and obeyed is not None else None
+    base = place.repo.merge_base(place.head, obeyed) if is_known and obeyed is not None else None
+
+    def was_there(path: str, *, default: bool) -> bool:
+        if base is None or base == obeyed:
+            return default
+        return place.repo.entry_at(base, path) is not None
+
+    return was_there
+
+
+def _deletions(verdict: Verdict, was_there: _WasThere) -> Iterator[Problem]:
     deletions = []
     paths = {workflow: key for key, workflow in verdict.status.requests.items()}
     for deletion in verdict.plan.deletions:
         path = file_of(paths[deletion.workflow_id])
-        if base in (None, obeyed) or place.repo.entry_at(base or "", path) is not None:
+        if was_there(path, default=True):
             deletions.append(deletion)
             yield from _deletion(verdict, deletion.workflow_id, path)
     why = deletion_guard.objection(deletions, verdict.desired, verdict.status)

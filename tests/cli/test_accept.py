@@ -5,9 +5,11 @@ from __future__ import annotations
 import subprocess
 
 import pytest
+from builders import AT
 from services.test_desired_head import MANY, another_history, look, numbered, tip
 from services.test_reconciler import A, B, C, Site
 
+from provisioner.model.event import WorkflowTimedOut
 from provisioner.model.state import State
 from tests.services.parts import SITE
 
@@ -53,9 +55,30 @@ def test_the_branch_may_be_named_instead(served, tink):
 
 def test_what_needs_nobody_is_not_accepted(served, tink):
     assert "was obeyed already" in tink("--repo", served.folder, "accept", "main").err
-    served.git("commit", "-q", "--allow-empty", "-m", "harmless")
-    assert "obeyed without being asked" in tink("--repo", served.folder, "accept", "main").err
     assert not served.repo.refs("refs/tink/accept/")
+
+
+def test_what_was_accepted_is_forgotten_when_it_was_obeyed(served, tink):
+    served.git("commit", "-q", "--allow-empty", "-m", "harmless")
+    assert tink("--repo", served.folder, "accept", "main").code == 0
+    assert served.repo.refs("refs/tink/accept/")
+    look(served)
+    assert not served.repo.refs("refs/tink/accept/")
+
+
+def test_what_waits_can_be_accepted_also_when_less_is_left_to_delete(served, tink):
+    """The server asked when all were unfinished, and waits for an answer."""
+    served.commit(gone=sorted(MANY)[:12])
+    look(served)
+    for path in sorted(MANY)[:11]:
+        workflow = served.status.requests[path]
+        gone = WorkflowTimedOut(workflow_id=workflow, at=AT, seconds=1, message="late")
+        served.writer.propose(lambda _, event=gone: (event,)).result()
+    look(served)
+    assert State.CANCELLED not in served.states().values()
+    assert tink("--repo", served.folder, "accept", "main").code == 0
+    look(served)
+    assert served.states()[sorted(MANY)[11]] is State.CANCELLED
 
 
 def test_what_the_branch_does_not_hold_is_refused(served, tink):
@@ -98,6 +121,7 @@ def test_a_deletion_is_shown_before_it_is_committed_and_one_too_many_is_said(ser
 def test_a_branch_that_is_behind_deletes_nothing_that_came_meanwhile(served, tink):
     served.git("branch", "feature")
     served.commit({B: numbered(200)})
+    served.commit(gone=[sorted(MANY)[0]])
     served.git("checkout", "-q", "feature")
     assert warnings(tink("validate", served.folder)) == []
     (served.folder / A).unlink()
