@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import click
 
 from provisioner.cli import options, printing
 from provisioner.cli.site import Site
+from provisioner.model.problem import Problem
 from provisioner.store import fsck as checking
+from provisioner.store import fsck_memory
 
 
 @click.command
@@ -17,7 +20,10 @@ from provisioner.store import fsck as checking
 @options.output("text", default="text")
 @click.pass_context
 def fsck(ctx: click.Context, /, *, since: str | None, form: str) -> None:
-    """Prove that no record ever changed and that every state follows from its events."""
+    """Prove that no record ever changed and that every state follows from its events.
+
+    In a clone, of what was fetched last; where a server runs, also that nothing it wrote is lost.
+    """
     with Site.opened(options.where()) as site:
         known = site.repo.find_commit(since) if since else None
         with click.progressbar(
@@ -28,20 +34,39 @@ def fsck(ctx: click.Context, /, *, since: str | None, form: str) -> None:
                 bar.length = total
                 bar.update(done - bar.pos)
 
-            report = checking.check(site.repo, site.status_branch, since=known, progress=progress)
+            report = checking.check(
+                site.repo,
+                site.status_branch,
+                since=known,
+                tip=site.status_commit,
+                progress=progress,
+            )
+        lost = tuple(fsck_memory.problems(site.repo, site.status_branch))
+    report = replace(report, problems=(*lost, *report.problems))
+    if report.commit is None and not lost:
+        report = replace(report, problems=(_nothing(site),))
     if form != "text":
         printing.print_data(_as_data(report), form)
-    elif report.commit is None:
-        printing.note(f"there is no branch {site.status_branch!r}: nothing to prove")
     else:
         for problem in report.problems:
             click.echo(str(problem))
+    if form == "text" and report.commit is not None:
         found = f"{len(report.problems)} problems" if report.problems else "all is true"
         click.echo(
             f"{found}: {report.commits} commits, {report.workflows} workflows,"
             f" {report.events} events, up to {report.commit[:12]}"
         )
     ctx.exit(1 if report.problems else 0)
+
+
+def _nothing(site: Site) -> Problem:
+    """Nothing to prove is no proof: where there is a site, there is a status branch."""
+    if site.is_remote:
+        hint = "only the remote's owner knows whether there was one: tink status-branch begin"
+    else:
+        hint = "in a clone: git fetch; if no server ever served it: tink status-branch begin"
+    message = "there is no such branch: nothing to prove"
+    return Problem(path=site.status_branch, code="fsck.nothing", message=message, hint=hint)
 
 
 def _as_data(report: checking.FsckReport) -> dict[str, object]:

@@ -131,7 +131,8 @@ def stats(*, form: str) -> None:
     from provisioner.store import maintenance, protection
 
     with Site.opened(options.where()) as site:
-        found = maintenance.as_dict(maintenance.stats(site.repo, site.status_branch))
+        stats = maintenance.stats(site.repo, site.status_branch, tip=site.status_commit)
+        found = maintenance.as_dict(stats)
         found["is_protected"] = protection.is_protected(
             site.repo, desired=site.branch, status=site.status_branch
         )

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import NamedTuple
 
-from provisioner.errors import NotFound
 from provisioner.model.ids import WorkflowId
 from provisioner.store import git_stream, layout
 from provisioner.store.history import CommitChanges, RawChange
@@ -26,7 +25,7 @@ class Read(NamedTuple):
     """`before` holds the record and the status file from which a workflow goes on."""
 
     commit: CommitChanges
-    contents: dict[str, bytes]  # by path
+    contents: dict[str, bytes | None]  # by path; None where the object is missing
     before: dict[WorkflowId, tuple[bytes, bytes]]
 
 
@@ -57,7 +56,8 @@ def read(
         _Asked(each, [*filter(_is_read, each.changes)], _before(each, met, knows))
         for each in window
     ]
-    contents = git_stream.found(repo.common_dir, chain.from_iterable(map(_names, asked)))
+    names = chain.from_iterable(map(_names, asked))
+    contents = git_stream.found_although_damaged(repo.common_dir, names)
     for each in asked:
         before: dict[WorkflowId, tuple[bytes, bytes]] = {}
         for workflow in each.before:
@@ -67,12 +67,9 @@ def read(
         yield Read(each.commit, dict(_pairs(each, contents)), before)
 
 
-def _pairs(asked: _Asked, contents: Iterator[bytes | None]) -> Iterator[tuple[str, bytes]]:
+def _pairs(asked: _Asked, contents: Iterator[bytes | None]) -> Iterator[tuple[str, bytes | None]]:
     for change in asked.changes:
-        content = next(contents)
-        if content is None:
-            raise NotFound("object", change.new)
-        yield change.path, content
+        yield change.path, next(contents)
 
 
 def _names(asked: _Asked) -> Iterator[str]:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from provisioner.errors import Refused
+from provisioner.errors import NotFound, Refused, Unavailable
 from provisioner.model import state_machine
 from provisioner.model.event import DataPushed, WorkflowEvent
 from provisioner.model.ids import BlobId, CommitId, InvalidId, WorkflowId, parse_uuid
@@ -96,7 +96,7 @@ class Segment:
             arrivals=self._arrivals.span,
         )
 
-    def _check_commit(self, commit: CommitChanges, contents: dict[str, bytes]) -> None:
+    def _check_commit(self, commit: CommitChanges, contents: dict[str, bytes | None]) -> None:
         """Records come before the status files that need them."""
         self._leaving = self._read_archived(commit, contents)
         checks = {
@@ -114,28 +114,38 @@ class Segment:
                 self._report(change.path, "fsck.format", f"{said} in a way that no program does")
         for top, check_one in checks.items():
             for change in by_top[top]:
+                content = contents.get(change.path, b"")
+                if content is None:
+                    self._report(change.path, "fsck.missing", f"object {change.new} is missing")
+                    continue
                 try:
-                    check_one(change, contents.get(change.path, b""))
+                    check_one(change, content)
                 except InvalidInput as invalid:
                     for problem in invalid.problems:
                         self._report(change.path, problem.code, problem.message)
+                except (NotFound, Unavailable) as missing:
+                    self._report(change.path, "fsck.missing", f"needs what is missing: {missing}")
         for path, message in self._arrivals.settle():
             self._report(path, "fsck.arrival", message)
 
     def _read_archived(
-        self, commit: CommitChanges, contents: dict[str, bytes]
+        self, commit: CommitChanges, contents: dict[str, bytes | None]
     ) -> dict[WorkflowId, Row]:
         """Which workflows leave the tip in this commit, by the lists that say so."""
         leaving: dict[WorkflowId, Row] = {}
         for change in commit.changes:
             if not change.path.startswith(f"{layout.ARCHIVED}/"):
                 continue
-            old = self._repo.blob(change.old) if change.old else b""
-            new = contents.get(change.path, b"")
-            if not new.startswith(old):
-                self._report(change.path, "fsck.archive", "lost or changed a line")
+            try:
+                old = self._repo.blob(change.old) if change.old else b""
+                new = contents.get(change.path, b"") or b""
+                if not new.startswith(old):
+                    self._report(change.path, "fsck.archive", "lost or changed a line")
+                    continue
+                rows = status_index.decode_archived(new[len(old) :])
+            except (ValueError, TypeError, KeyError, NotFound, Unavailable) as error:
+                self._report(change.path, "fsck.archive", f"can't be read: {error}")
                 continue
-            rows = status_index.decode_archived(new[len(old) :])
             leaving |= {row.id: row for row in rows}
             self._archived |= {row.id: row.status_blob for row in rows}
         return leaving

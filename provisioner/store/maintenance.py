@@ -12,9 +12,12 @@ import logging
 import os
 import threading
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from provisioner.model.ids import CommitId
+from provisioner.model.problem import InvalidInput
 from provisioner.store import git_stream, json_lines, layout, pack_files, pack_joining
 from provisioner.store.git_process import GitFailed
 from provisioner.store.pack_files import Owner
@@ -108,11 +111,11 @@ def run(
     )
 
 
-def stats(repo: GitRepo, branch: str = "status") -> Stats:
-    """Count; the events are read from the status files of the tip."""
+def stats(repo: GitRepo, branch: str = "status", *, tip: CommitId | None = None) -> Stats:
+    """Count; the events are read from the status files of a tip of the status branch."""
     packs = pack_joining.packs(repo)
     times = noted(repo)
-    workflows, events = _count_events(repo, branch)
+    workflows, events = _count_events(repo, tip or repo.branch(branch))
     graph = repo.objects_dir / "info"
     return Stats(
         packs=len(packs),
@@ -144,14 +147,15 @@ def as_dict(found: Stats) -> dict[str, object]:
     return asdict(found) | {"bytes_per_event": round(found.bytes_per_event, 1)}
 
 
-def _count_events(repo: GitRepo, branch: str) -> tuple[int, int]:
-    tip = repo.branch(branch)
+def _count_events(repo: GitRepo, tip: CommitId | None) -> tuple[int, int]:
     if tip is None:
         return 0, 0
     listing = repo.run("ls-tree", "-r", "-z", "--full-tree", tip, layout.STATUS).decode()
     blobs = [line[12:52] for line in listing.split("\0") if line]
-    contents = git_stream.objects(repo.common_dir, blobs)
-    counts = [json_lines.line_of(each.content, "context")["event_count"] for each in contents]
+    counts = []
+    for content in git_stream.found_although_damaged(repo.common_dir, blobs):
+        with suppress(InvalidInput, ValueError, TypeError, KeyError):  # fsck tells of it
+            counts.append(int(json_lines.line_of(content or b"", "context")["event_count"]))
     return len(counts), sum(counts)
 
 

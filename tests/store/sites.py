@@ -124,6 +124,16 @@ def forget(repo: GitRepo) -> None:
     shutil.rmtree(repo.own_dir)
 
 
+def unpack(repo: GitRepo) -> None:
+    """Turn the packs of a repository into loose objects."""
+    folder = repo.objects_dir / "pack"
+    packs = [each.read_bytes() for each in sorted(folder.glob("*.pack"))]
+    for each in folder.iterdir():
+        each.unlink()
+    for each in packs:
+        repo.run("unpack-objects", "-q", stdin=each)
+
+
 def is_root() -> bool:
     return os.geteuid() == 0
 

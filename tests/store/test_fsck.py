@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.errors import TinkError
 from provisioner.model import state_machine
 from provisioner.model.event import WorkflowDeleted
 from provisioner.model.ids import BlobId, CommitId, TreeId
@@ -193,8 +192,8 @@ def test_a_damaged_repository_is_told_by_whichever_process_meets_it(repo):
         sites.git(repo.git_dir, "unpack-objects", "-q", stdin=pack.read_bytes())
     (repo.objects_dir / blob[:2] / blob[2:]).unlink()
     for processes in (1, 3):
-        with pytest.raises(TinkError, match=blob):
-            fsck.check(repo, processes=processes)
+        found = fsck.check(repo, processes=processes).problems
+        assert any(blob in each.message and each.code == "fsck.missing" for each in found)
 
 
 def test_since_looks_only_at_what_came_after(repo):
@@ -240,3 +239,21 @@ def test_a_format_that_goes_back_or_vanishes_is_found(repo):
     for content in (status_codec.encode_format(1), status_codec.encode_format(), None):
         tamper(repo, FileChange(path=layout.FORMAT, content=content))
     assert codes(repo) == ["fsck.format", "fsck.format"]
+
+
+@pytest.mark.parametrize("path", [layout.record, layout.status])
+def test_an_object_that_is_missing_is_found_and_the_rest_is_checked(repo, path):
+    sites.unpack(repo)
+    entry = repo.entry_at(repo.branch("status") or "", path(workflow_id(2)))
+    assert entry is not None
+    (repo.objects_dir / entry.id[:2] / entry.id[2:]).unlink()
+    tamper(repo, FileChange(path="status/2026/11/23/00/notes.json", content=b"{}"))
+    with closing(GitRepo(repo.common_dir)) as again:
+        found = fsck.check(again, processes=1)
+    assert {each.code for each in found.problems} == {"fsck.missing", "fsck.path"}
+    assert path(workflow_id(2)) in {each.path for each in found.problems}
+
+
+def test_a_list_of_archived_workflows_that_is_no_list_is_found(repo):
+    tamper(repo, FileChange(path=layout.archived(workflow_id(1)), content=b"[]\n"))
+    assert codes(repo) == ["fsck.archive"]

@@ -186,7 +186,7 @@ def test_damage_that_shows_only_when_a_workflow_is_read_is_reported(busy, old, n
 @pytest.mark.parametrize("path", [RECORD, STATUS])
 def test_an_object_that_the_disk_lost_sets_its_workflow_aside(busy, kind, path):
     """The disk took a blob: nothing of it can be known, and the others go on."""
-    loose_copy(busy)
+    sites.unpack(busy)
     entry = busy.entry_at(busy.branch("status") or "", path)
     assert entry is not None
     file = busy.objects_dir / entry.id[:2] / entry.id[2:]
@@ -202,16 +202,6 @@ def test_an_object_that_the_disk_lost_sets_its_workflow_aside(busy, kind, path):
         assert view.readable(OTHER) and view.readable(BEHIND)
         rows = StatusStore(again).iterate_workflows()
         assert {each.id for each in rows} == {BEHIND, OTHER}
-
-
-def loose_copy(repo: GitRepo) -> None:
-    """Turn the packs of a repository into loose objects."""
-    folder = repo.objects_dir / "pack"
-    packs = [each.read_bytes() for each in sorted(folder.glob("*.pack"))]
-    for each in folder.iterdir():
-        each.unlink()
-    for each in packs:
-        repo.run("unpack-objects", "-q", stdin=each)
 
 
 def test_a_file_of_no_workflow_is_reported_and_nothing_else(busy):
