@@ -128,7 +128,7 @@ def test_another_history_waits_until_it_is_accepted_beside_the_server(site, serv
 
 def test_what_ended_long_ago_is_archived_when_the_settings_say_so(site, serving, monkeypatch):
     monkeypatch.setattr(wiring, "Upkeep", partial(Upkeep, interval_seconds=0.05))
-    monkeypatch.setattr(upkeep, "_RETENTION_INTERVALS", 2)
+    monkeypatch.setattr(upkeep, "RETENTION_SECONDS", 0.1)
     commit(site, SITE | {A: request_file()})
     server = serving(site.path, archive_after_days=1e-9)
     due = wait_for_work(server)
