@@ -35,7 +35,7 @@ from provisioner.config import ReadSettings, ServerSettings
 from provisioner.errors import Unavailable
 from provisioner.model.ids import WorkflowId
 from provisioner.model.views import DesiredState, Snapshot, StatusView
-from provisioner.services import branch_moves, served_repository
+from provisioner.services import branch_moves, served_repository, write_failing
 from provisioner.services import metrics as metrics_service
 from provisioner.services.clock import SystemClock, WorkflowIds
 from provisioner.services.conditions import Conditions
@@ -160,6 +160,7 @@ class Server:
             on_published=published,
             memory=memory,
             on_move=lambda move: branch_moves.report(move, metrics, conditions),
+            on_failing=lambda reason: write_failing.report(reason, conditions),
             halted=Unavailable("the remote was not reached yet") if remote else None,
         )
         watcher = RefWatcher(repo.common_dir, settings.desired_branch)

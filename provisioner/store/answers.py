@@ -8,6 +8,7 @@ from dataclasses import replace
 from provisioner.errors import Unavailable
 from provisioner.model.ids import CommitId
 from provisioner.model.views import Receipt
+from provisioner.store import failing
 from provisioner.store.branch_guard import Diverged
 from provisioner.store.group_builder import Group, Waiting
 from provisioner.store.ref_lock import RefMoved
@@ -43,9 +44,8 @@ def give_up(members: Iterable[Waiting], error: Exception) -> None:
     if isinstance(error, Diverged):
         refuse(members, error)
         return
-    reason = getattr(error, "strerror", None) or str(error)
     for member in members:
-        told = Unavailable(f"the status branch can't be written now: {reason}")
+        told = Unavailable(f"the status branch can't be written now: {failing.reason(error)}")
         told.__cause__ = error
         member.future.set_exception(told)
 

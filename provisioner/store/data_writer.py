@@ -7,7 +7,7 @@ them, in a pack of its own, and never in the group where other machines' reports
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -36,7 +36,11 @@ Stored = tuple[TreeId, tuple[DataFile, ...]]
 class DataWriter:
     """Thread-safe; `close` ends its sync threads."""
 
-    def __init__(self, repo: GitRepo) -> None:
+    def __init__(
+        self, repo: GitRepo, on_failed: Callable[[Exception, int], None] = lambda *_: None
+    ) -> None:
+        """`on_failed` hears what kept so many bytes from being written."""
+        self._on_failed = on_failed
         self._repo = repo
         self._files = PackFiles(repo.objects_dir)
         self._lock = threading.Lock()  # one pack at a time bounds memory
@@ -102,6 +106,7 @@ class DataWriter:
             try:
                 self._files.add_durably(built)
             except OSError as error:
+                self._on_failed(error, len(built.content))
                 raise Unavailable(f"ephemeral data can't be stored: {error.strerror}") from error
         return built
 

@@ -13,6 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+_REHEARSAL = "tmp_tink_rehearsal"  # git's gc clears up what begins with tmp_
+
 
 @contextmanager
 def opened(path: Path | str, flags: int = os.O_RDONLY) -> Iterator[int]:
@@ -60,6 +62,17 @@ def create_file(path: Path | str, content: bytes) -> None:
         except OSError:
             Path(path).unlink(missing_ok=True)
             raise
+
+
+def rehearse(folder: Path, size_bytes: int) -> None:
+    """Find out whether a file of that size could be written here, durably."""
+    path = folder / _REHEARSAL
+    try:
+        write_file(path, bytes(size_bytes))
+        sync(path)
+        sync(folder)
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def _write(handle: int, content: bytes) -> None:

@@ -68,6 +68,9 @@ class FastImportSink:
     def end(self, staged: Staged) -> None:
         pass
 
+    def rehearse(self, size_bytes: int) -> None:
+        durable.rehearse(self._files.directory, size_bytes)
+
     def close(self) -> None:
         self._stop()
         self._files.close()

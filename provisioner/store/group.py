@@ -38,6 +38,10 @@ class Staged:
     commit: CommitId
     pack: Pack | None = None
 
+    @property
+    def size_bytes(self) -> int:
+        return len(self.pack.content) if self.pack is not None else 0
+
 
 class Sink(Protocol):
     def stage(self, changes: tuple[FileChange, ...], message: str, *, at_seconds: int) -> Staged:
@@ -57,6 +61,9 @@ class Sink(Protocol):
 
     def reset(self, tip: CommitId | None) -> None:
         """Forget what was staged and go on from `tip`."""
+
+    def rehearse(self, size_bytes: int) -> None:
+        """Write as a group of that size is written, and change nothing; raises as `sync` does."""
 
     def close(self) -> None: ...
 

@@ -125,6 +125,22 @@ class PackSink:
                 self._ref.move()
             self._files.let_go(content)
 
+    def rehearse(self, size_bytes: int) -> None:
+        durable.rehearse(self._files.directory, size_bytes)
+        if self._tip is None:
+            return
+        if self._journal is None:
+            self._begin_journal_again(self._tip)
+        self._ref.take(expected=self._tip, new=self._tip)
+        try:
+            self._ref.move()  # to where it is
+        except BaseException:
+            self._ref.release()
+            raise
+        durable.sync(self._ref.directory)
+        if self._journal is not None:
+            self._note(self._tip)
+
     def close(self) -> None:
         if self._journal is not None:
             self._journal.close()

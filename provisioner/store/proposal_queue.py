@@ -74,8 +74,9 @@ class ProposalQueue:
             self._is_thread_wanted = True
             self._condition.notify()
 
-    def wait_until_wanted(self) -> None:
-        """Of the thread: sleep until it is woken."""
+    def wait_until_wanted(self, patience_seconds: float | None) -> bool:
+        """Of the thread: sleep until it is woken, or so long; whether it was woken."""
         with self._condition:
-            self._condition.wait_for(lambda: self._is_thread_wanted)
+            is_wanted = self._condition.wait_for(lambda: self._is_thread_wanted, patience_seconds)
             self._is_thread_wanted = False
+        return is_wanted

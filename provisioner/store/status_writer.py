@@ -15,12 +15,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
-from queue import SimpleQueue
 
 from provisioner.errors import TinkError, Unavailable
 from provisioner.model.ids import CommitId, TreeId, WorkflowId
@@ -30,6 +28,7 @@ from provisioner.store.archiving import Archiving
 from provisioner.store.begin import NoStatusBranch
 from provisioner.store.branch_guard import OnMove
 from provisioner.store.data_writer import DataWriter, NewFile, Stored
+from provisioner.store.failing import Failing, OnFailing
 from provisioner.store.group import Sink
 from provisioner.store.group_builder import Group, GroupBuilder, Waiting
 from provisioner.store.lock import WriterLock
@@ -40,12 +39,10 @@ from provisioner.store.ref_lock import RefMoved
 from provisioner.store.repo import GitRepo
 from provisioner.store.status_index import Row
 from provisioner.store.status_store import StatusStore
+from provisioner.store.sync_thread import SyncThread
 
 GROUP_LIMIT = 2_000  # proposals in one commit: 100 ms, so that nobody waits for long
 LENT_LIMIT = 512  # the same for a thread that has machines to answer between two turns
-# A lone report is synced on the spot where the disk is quick: handing it to the other thread and
-# being woken again would take some 0.1 ms, and nobody else waits.
-QUICK_SYNC_SECONDS = 0.001
 _CHECKPOINT_FROM = 1_000  # workflows; fewer are read in a moment
 
 _LOG = logging.getLogger(__name__)
@@ -72,9 +69,12 @@ class StatusWriter:
         memory: Memory | None = None,
         on_move: OnMove = lambda _: None,
         halted: Unavailable | None = None,
+        on_failing: OnFailing | None = None,
     ) -> None:
         """`on_published` and `on_move` are called by who takes the turn, before any answer.
 
+        `on_failing` hears why nothing can be written, and None when that is over: the writer
+        tries again by itself.
         One that begins `halted` may do so before there is a branch.
         """
         self.store = StatusStore(repo, branch)
@@ -82,6 +82,8 @@ class StatusWriter:
         self.guards = branch_guard.of_site(repo, branch, self.memory, on_move)
         self._ref = f"refs/heads/{branch}"
         self._on_published = on_published
+        self._queue = ProposalQueue()
+        self._failing = Failing(on_failing, self._queue.wake_thread)
         with ExitStack() as exits:
             exits.callback(WriterLock(repo.own_dir).release)
             self.memory.reload()  # nobody changes it from now on
@@ -89,7 +91,7 @@ class StatusWriter:
             self.guards.status.find()  # one that is empty, after a power cut, is removed
             self._sink = make_sink(repo, self._ref)
             exits.callback(self._sink.close)
-            self._data = DataWriter(repo)
+            self._data = DataWriter(repo, self._failing.failed)
             exits.callback(self._data.close)
             found, tip = self.store.tip(), self.guards.start()
             if tip is None and halted is None and self.guards.trouble is None:
@@ -107,22 +109,15 @@ class StatusWriter:
             clock=clock,
             writer=writer,
         )
-        self._queue = ProposalQueue()
         self._halted = halted  # one reference, swapped
         self._turning = threading.Lock()  # held for a turn; guards the four below
         self._built: Group | None = None
         self._syncing: Group | None = None
         self._must_reset = False
-        self._sync_seconds = 0.0  # how long the last one took
         self._is_turn_wanted = False  # by somebody who found it taken
-        self._to_sync: SimpleQueue[Group | None] = SimpleQueue()
-        self._synced: deque[Exception | None] = deque()  # how the sync under way has ended
-        self._threads = [
-            threading.Thread(target=self._take_turns, name="status-turns"),
-            threading.Thread(target=self._sync_groups, name="status-sync"),
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._sync = SyncThread(self._sink.sync, self._queue.wake)
+        self._thread = threading.Thread(target=self._take_turns, name="status-turns")
+        self._thread.start()
 
     @property
     def view(self) -> StatusView:
@@ -244,12 +239,12 @@ class StatusWriter:
     def close(self) -> None:
         """Answer what waits, then end."""
         self._queue.close()
-        for thread in self._threads:
-            thread.join()
+        self._thread.join()
+        self._sync.close()
         if len(self._view.workflows) >= _CHECKPOINT_FROM:
             with suppress(OSError, TinkError):
                 checkpoint.save(self.store)
-        with self._exits:  # they end also when this fails
+        with self._exits, suppress(OSError, TinkError):  # the journal remembers as well
             self.memory.save()
 
     @property
@@ -260,13 +255,28 @@ class StatusWriter:
         if (error := self._stopped_by) is not None:
             raise answers.copy_of(error)
 
-    # The two threads.
+    # The thread of its own.
 
     def _take_turns(self) -> None:
         while not self._is_over():
-            self._queue.wait_until_wanted()
-            self._work(may_wait=True)
-        self._to_sync.put(None)
+            if self._queue.wait_until_wanted(self._failing.again_seconds):
+                self._work(may_wait=True)
+            else:
+                self._try_again()
+
+    def _try_again(self) -> None:
+        """Look whether what failed works by now; who wants a turn meanwhile gets it after."""
+        with self._turning:
+            if not (self._stopped_by or self._syncing or self._built):
+                self._failing.try_again(self._rehearse)
+        self._queue.wake()
+
+    def _rehearse(self, size_bytes: int) -> None:
+        if self._must_reset:
+            self._reset()
+        self._must_reset = True
+        self._sink.rehearse(size_bytes)
+        self._must_reset = False
 
     def _work(self, *, may_wait: bool) -> None:
         """Take turns until there is nothing to do but wait."""
@@ -281,29 +291,13 @@ class StatusWriter:
         with self._turning:
             return self._queue.is_closed and not (self._queue or self._built or self._syncing)
 
-    def _sync_groups(self) -> None:
-        while (group := self._to_sync.get()) is not None:
-            self._sync(group)
-            self._queue.wake()
-
-    def _sync(self, group: Group) -> None:
-        assert group.staged is not None
-        started = time.monotonic()
-        try:
-            self._sink.sync(group.staged)
-        except Exception as error:
-            self._synced.append(error)
-        else:
-            self._synced.append(None)
-        self._sync_seconds = time.monotonic() - started
-
     # Steps of a turn; each returns whether there was something to do.
 
     def _settle(self) -> bool:
         """Let everybody see a group that was synced, and answer it."""
-        if not self._synced:
+        if not self._sync.outcomes:
             return False
-        error = self._synced.popleft()
+        error = self._sync.outcomes.popleft()
         group, self._syncing = self._syncing, None
         assert group is not None and group.staged is not None
         try:
@@ -313,6 +307,7 @@ class StatusWriter:
         except Exception as failure:
             self._failed(group, failure)
             return True
+        self._failing.worked()
         self._builder.published(group)
         self._swap(group.view, group.changed_ids)
         if self._built is not None and self._built.staged is not None:
@@ -338,10 +333,10 @@ class StatusWriter:
             return True
         self._syncing = group
         is_lone = len(group.members) == 1 and not self._queue
-        if is_lone and (may_wait or self._sync_seconds < QUICK_SYNC_SECONDS):
-            self._sync(group)
+        if is_lone and (may_wait or self._sync.is_quick):
+            self._sync.sync_here(group.staged)
         else:
-            self._to_sync.put(group)
+            self._sync.submit(group.staged)
         return True
 
     def _build(self, *, is_lent: bool = False) -> bool:
@@ -357,21 +352,26 @@ class StatusWriter:
         if is_lent and (self._must_reset or any(each.is_bulk for each in members)):
             self._queue.wake_thread()
             return False
-        must_reset, self._must_reset = self._must_reset, False
         try:
-            if must_reset:
-                view, changed = self._builder.reset()
-                if view is not self._view:
-                    self._swap(view, changed)
+            if self._must_reset:
+                self._reset()
             self._built = self._builder.build(members)
         except Exception as error:
             # Nothing was written; whoever waits is told, and the next group starts afresh.
             self._must_reset = True
             self._queue.drop(len(members))
             answers.give_up(members, error)
+            self._failing.failed(error)
         else:
             self._queue.drop(len(self._built.members))
         return True
+
+    def _reset(self) -> None:
+        """Go on from wherever the branch is."""
+        view, changed = self._builder.reset()
+        self._must_reset = False
+        if view is not self._view:
+            self._swap(view, changed)
 
     def _failed(self, group: Group, failure: Exception) -> None:
         """Nothing of a group was written; what was built on it has to be built again."""
@@ -382,6 +382,7 @@ class StatusWriter:
             self._built = None
         self._queue.put_back(again)
         answers.give_up(tired, failure)
+        self._failing.failed(failure, group.staged.size_bytes if group.staged is not None else 0)
 
     def _swap(self, view: StatusView, changed: tuple[WorkflowId, ...]) -> None:
         self._view = view

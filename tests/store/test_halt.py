@@ -53,7 +53,7 @@ def test_what_waits_is_refused_and_what_is_being_written_is_answered(repo, make_
 
         def __init__(self, repo: GitRepo, ref: str) -> None:
             self._sink = make_sink(repo, ref)
-            for step in ("stage", "begin", "end", "reset", "close"):
+            for step in ("stage", "begin", "end", "reset", "rehearse", "close"):
                 setattr(self, step, getattr(self._sink, step))
 
         def sync(self, staged: object) -> None:

@@ -87,7 +87,7 @@ def test_a_busy_borrower_gathers_while_a_group_is_synced(repo, make_sink):
 
         def __init__(self, repo: GitRepo, ref: str) -> None:
             self._sink = make_sink(repo, ref)
-            for step in ("stage", "begin", "end", "reset", "close"):
+            for step in ("stage", "begin", "end", "reset", "rehearse", "close"):
                 setattr(self, step, getattr(self._sink, step))
 
         def sync(self, staged: object) -> None:

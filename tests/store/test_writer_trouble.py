@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 from contextlib import closing
+from functools import partial
+from pathlib import Path
 
 import pytest
 
 from provisioner.errors import Conflict, Refused, Unavailable
 from provisioner.model.ids import CommitId
 from provisioner.model.state import State
-from provisioner.store import ref_lock
+from provisioner.store import durable, ref_lock
 from provisioner.store.group import Staged
+from provisioner.store.pack_sink import PackSink
 from provisioner.store.repo import GitRepo
 from provisioner.store.status_store import StatusStore
 from provisioner.store.status_writer import StatusWriter
@@ -60,7 +64,7 @@ def test_nothing_is_half_done_when_the_disk_is_full_and_it_goes_on_after(repo, m
 
         def __init__(self, repo: GitRepo, ref: str) -> None:
             self._sink = make_sink(repo, ref)
-            for step in ("stage", "begin", "end", "reset", "close"):
+            for step in ("stage", "begin", "end", "reset", "rehearse", "close"):
                 setattr(self, step, getattr(self._sink, step))
 
         def sync(self, staged: Staged) -> None:
@@ -81,6 +85,29 @@ def test_nothing_is_half_done_when_the_disk_is_full_and_it_goes_on_after(repo, m
     sites.fsck(repo.git_dir)
 
 
+def test_a_writer_that_failed_finds_out_by_itself_that_it_can_write_again(repo, monkeypatch):
+    is_full = threading.Event()
+    heard: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    write = durable.write_file
+
+    def write_file(path: Path | str, content: bytes) -> None:
+        if is_full.is_set():
+            raise OSError(28, "No space left on device")
+        write(path, content)
+
+    monkeypatch.setattr(durable, "write_file", write_file)
+    sink = partial(PackSink, journal=False)
+    with closing(StatusWriter(repo, make_sink=sink, on_failing=heard.put)) as writer:
+        is_full.set()
+        with pytest.raises(Unavailable):
+            result(writer.propose(create(sites.record(1))))
+        assert heard.get(timeout=sites.PATIENCE_SECONDS) == "No space left on device"
+        assert heard.get(timeout=sites.PATIENCE_SECONDS) == "No space left on device"
+        is_full.clear()
+        while heard.get(timeout=sites.PATIENCE_SECONDS) is not None:
+            pass
+
+
 def test_what_was_built_on_a_failed_group_is_judged_again(repo, make_sink):
     is_publishing, may_fail = threading.Event(), threading.Event()
 
@@ -89,7 +116,7 @@ def test_what_was_built_on_a_failed_group_is_judged_again(repo, make_sink):
 
         def __init__(self, repo: GitRepo, ref: str) -> None:
             self._sink = make_sink(repo, ref)
-            for step in ("stage", "begin", "end", "reset", "close"):
+            for step in ("stage", "begin", "end", "reset", "rehearse", "close"):
                 setattr(self, step, getattr(self._sink, step))
             self._count = 0
 
