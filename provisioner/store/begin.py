@@ -25,13 +25,20 @@ from provisioner.store.tree import EMPTY_TREE, FILE_MODE, TreeEditor
 class NoStatusBranch(UserError):
     """Only a person knows whether there never was one, or it is missing."""
 
-    def __init__(self, where: object, branch: str) -> None:
+    def __init__(self, where: object, branch: str, *, has_remote: bool = False) -> None:
         flag = "" if branch == "status" else f" --status-branch {branch}"
+        first = "git fetch, if the remote has one; " if has_remote else ""
         what_to_type = f"tink --repo {where}{flag} status-branch begin"
         super().__init__(
             f"{where} has no branch {branch!r}, and a server never begins one by itself",
-            hint=f"if no server ever served this site: {what_to_type}",
+            hint=f"{first}if no server ever served this site: {what_to_type}",
         )
+
+
+def none_of(repo: GitRepo, branch: str) -> NoStatusBranch:
+    """What to say of a repository that has no status branch."""
+    where = repo.work_tree or repo.git_dir
+    return NoStatusBranch(where, branch, has_remote=repo.has_remote())
 
 
 def begin(repo: GitRepo, branch: str = "status", *, at_seconds: int | None = None) -> CommitId:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +21,11 @@ from provisioner.store.foreign import Kind, Verdict
 from provisioner.store.memory import Memory
 from provisioner.store.ref_lock import RefMoved
 from provisioner.store.repo import GitRepo
+
+_ORIGIN = "refs/remotes/origin/"
+# One push moves a branch and its archive, one after the other: what the branch says is in the
+# archive may be there a moment later.
+_SECOND_LOOK_SECONDS = 0.5
 
 _LOG = logging.getLogger(__name__)
 
@@ -74,9 +80,12 @@ class BranchGuard:
     def adopt(self) -> None:
         """Believe what is there, where nothing is remembered or only what it goes on from.
 
-        So at the first start of a version that remembers, and with a restored mirror.
+        So at the first start of a version that remembers, with a restored mirror, and in a
+        clone that has the branch as its origin's.
         """
         ours, found = self._memory.tip(self.ref), self.find()
+        if ours is None:
+            found = self._take_origins(found)
         if found is None or not (ours is None or self._memory.is_new) or found == ours:
             return
         verdict = ours and foreign.judge(self._repo, self.branch, ours=ours, found=found)
@@ -112,16 +121,21 @@ class BranchGuard:
             self._report(Move(kind="accepted", branch=self.branch))
 
     def _settle(self) -> CommitId | None:
+        has_waited = False
         while True:
+            if self._memory.tip(self.ref) is None:
+                self.adopt()
             ours, found = self._memory.tip(self.ref), self.find()
             if ours is None:
-                self.adopt()
-                return found
+                return None
             if found == ours:
                 self._recovered()
                 return ours
             verdict = foreign.judge(self._repo, self.branch, ours=ours, found=found)
-            if verdict.kind is Kind.BEHIND:
+            if verdict.is_for_the_archive and not has_waited:
+                time.sleep(_SECOND_LOOK_SECONDS)
+                has_waited = True
+            elif verdict.kind is Kind.BEHIND:
                 if self._put_back(ours, found):
                     return ours
             elif verdict.kind is Kind.AHEAD and found is not None:
@@ -158,6 +172,18 @@ class BranchGuard:
             _LOG.warning("%s; it is taken for missing", error)
             (self._repo.common_dir / self.ref).unlink(missing_ok=True)
             return self._repo.resolve(self.ref)
+
+    def _take_origins(self, found: CommitId | None) -> CommitId | None:
+        """In a clone: begin with what was fetched, if nothing is here that it has not."""
+        origins = self._repo.resolve(f"{_ORIGIN}{self.branch}")
+        if origins is None or not foreign.is_commit(self._repo, origins):
+            return found
+        if found is not None and not foreign.is_ancestor(self._repo, found, origins):
+            return found
+        if found != origins:
+            self._repo.move_ref(self.ref, expected=found, new=origins)
+            durable.sync((self._repo.common_dir / self.ref).parent)
+        return origins
 
     def _put_back(self, ours: CommitId, found: CommitId | None) -> bool:
         try:

@@ -42,14 +42,19 @@ class Verdict:
     kind: Kind
     problems: tuple[Problem, ...] = ()
 
+    @property
+    def is_for_the_archive(self) -> bool:
+        """Whether nothing is wrong but that the archive lacks something, perhaps not for long."""
+        return bool(self.problems) and {each.code for each in self.problems} == {"fsck.archive"}
+
 
 def judge(repo: GitRepo, branch: str, *, ours: CommitId, found: CommitId | None) -> Verdict:
     """Compare what stands on a status branch, or its archive, with what we left there."""
     if not is_commit(repo, ours):
         return Verdict(kind=Kind.LOST)
-    if found is None or not is_commit(repo, found) or _is_ancestor(repo, found, ours):
+    if found is None or not is_commit(repo, found) or is_ancestor(repo, found, ours):
         return Verdict(kind=Kind.BEHIND)
-    if not _is_ancestor(repo, ours, found):
+    if not is_ancestor(repo, ours, found):
         return Verdict(kind=Kind.DIVERGED)
     try:
         problems = tuple(_problems(repo, branch, ours, found))
@@ -72,7 +77,7 @@ def is_commit(repo: GitRepo, commit: CommitId) -> bool:
     return True
 
 
-def _is_ancestor(repo: GitRepo, older: CommitId, newer: CommitId) -> bool:
+def is_ancestor(repo: GitRepo, older: CommitId, newer: CommitId) -> bool:
     try:
         return repo.is_ancestor(older, newer)
     except GitFailed:

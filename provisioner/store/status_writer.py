@@ -23,9 +23,8 @@ from functools import partial
 from provisioner.errors import TinkError, Unavailable
 from provisioner.model.ids import CommitId, TreeId, WorkflowId
 from provisioner.model.views import Change, Proposal, Receipt, StatusView
-from provisioner.store import answers, branch_guard, checkpoint
+from provisioner.store import answers, begin, branch_guard, checkpoint
 from provisioner.store.archiving import Archiving
-from provisioner.store.begin import NoStatusBranch
 from provisioner.store.branch_guard import OnMove
 from provisioner.store.data_writer import DataWriter, NewFile, Stored
 from provisioner.store.failing import Failing, OnFailing
@@ -95,7 +94,7 @@ class StatusWriter:
             exits.callback(self._data.close)
             found, tip = self.store.tip(), self.guards.start()
             if tip is None and halted is None and self.guards.trouble is None:
-                raise NoStatusBranch(repo.work_tree or repo.git_dir, branch)
+                raise begin.none_of(repo, branch)
             self._view = load(self.store, tip) if tip else StatusView()  # what readers see
             if tip != found:
                 self._sink.reset(tip)

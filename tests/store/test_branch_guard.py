@@ -12,80 +12,20 @@ import pytest
 from provisioner.errors import Unavailable
 from provisioner.model.ids import CommitId
 from provisioner.model.state import State
-from provisioner.store import layout, recovery, retention
-from provisioner.store.branch_guard import Move
-from provisioner.store.memory import Memory
+from provisioner.store import layout, recovery
 from provisioner.store.repo import GitRepo
 from provisioner.store.status_writer import StatusWriter
 from tests.store import foreign_hands as hands
 from tests.store import sites
 from tests.store.foreign_hands import STATUS
-from tests.store.sites import create, report, result, workflow_id
-
-ARCHIVE = "refs/heads/status-archive"
-LATER = "2999-01-01T00:00:00.000000Z"
-
-
-class Site:
-    """Workflow 1 has ended, 2 runs, 3 waits; `moves` is what the writer said of the branches."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.repo = sites.bare(folder / "repo")
-        self.moves: list[Move] = []
-        self.start()
-        result(self.writer.propose(create(*map(sites.record, (1, 2, 3)))))
-        for told in (State.RUNNING, State.SUCCESS):
-            result(self.writer.propose(report(1, 0, told)))
-        result(self.writer.propose(report(2, 0, State.RUNNING)))
-        self.moves.clear()
-
-    def start(self) -> None:
-        self.writer = StatusWriter(self.repo, on_move=self.moves.append)
-
-    def stop(self) -> None:
-        self.writer.close()
-
-    def restart(self) -> None:
-        self.stop()
-        self.start()
-
-    @property
-    def tip(self) -> CommitId:
-        tip = self.repo.branch("status")
-        assert tip
-        return tip
-
-    @property
-    def kinds(self) -> list[str]:
-        return [each.kind for each in self.moves]
-
-    def state(self, number: int) -> State:
-        return self.writer.view.workflows[workflow_id(number)].context.state
-
-    def notice(self, how: str) -> None:
-        """Let the writer notice: by a look, by a proposal, or by its next start."""
-        if how == "start":
-            self.start()
-        elif how == "look":
-            self.writer.look()
-        try:
-            result(self.writer.refresh())
-        except Unavailable:
-            assert self.kinds[-1] == "stopped"
-
-    def close(self) -> None:
-        self.writer.close()
-        self.repo.close()
+from tests.store.guarded import EVERY_WAY, Site
+from tests.store.sites import report, result, workflow_id
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
     with closing(Site(tmp_path)) as opened:
         yield opened
-
-
-EVERY_WAY = pytest.mark.parametrize("how", ["look", "proposal", "start"])
 
 
 @EVERY_WAY
@@ -252,140 +192,3 @@ def test_a_decision_about_other_commits_than_these_is_not_obeyed(site, tmp_path)
     hands.put(site.repo, STATUS, unrelated(site, tmp_path))
     site.notice("look")
     assert site.writer.view.commit == ours and site.kinds[-1] == "stopped"
-
-
-def test_a_branch_without_memory_is_adopted(site, caplog):
-    caplog.set_level("INFO")
-    site.stop()
-    tip = site.tip
-    shutil.rmtree(site.repo.common_dir / "tink")
-    shutil.rmtree(site.repo.common_dir / "refs" / "tink")
-    site.start()
-    assert site.kinds == ["adopted"] and "is adopted as it is" in caplog.text
-    assert Memory(site.repo).tip(STATUS) == tip
-
-
-def test_a_restored_mirror_is_adopted_with_what_came_after_its_pin(site, tmp_path):
-    sites.git(tmp_path, "clone", "-q", "--mirror", str(site.repo.git_dir), "mirror")
-    with closing(GitRepo(tmp_path / "mirror")) as mirror:
-        moves: list[Move] = []
-        with closing(StatusWriter(mirror, on_move=moves.append)) as writer:
-            assert writer.view.commit == site.tip
-        assert [each.kind for each in moves] == ["adopted"]
-
-
-def test_an_older_back_up_restored_over_the_repository_is_put_back(site):
-    """What the back-up lacks is in the repository still: only the refs and packs came back."""
-    site.stop()
-    back_up = site.folder / "back-up"
-    shutil.copytree(site.repo.git_dir, back_up, ignore=shutil.ignore_patterns("tink"))
-    site.start()
-    result(site.writer.propose(report(2, 0, State.SUCCESS)))
-    ours = site.tip
-    site.stop()
-    shutil.copytree(back_up, site.repo.git_dir, dirs_exist_ok=True)
-    site.start()
-    assert site.tip == ours and site.kinds[-1] == "put-back"
-    assert site.state(2) is State.SUCCESS
-
-
-def test_a_back_up_that_took_the_place_of_newer_objects_is_for_a_person(site, tmp_path):
-    site.stop()
-    back_up, tink = site.folder / "back-up", site.repo.common_dir / "tink"
-    shutil.copytree(site.repo.git_dir, back_up, ignore=shutil.ignore_patterns("tink"))
-    old = site.tip
-    site.start()
-    result(site.writer.propose(report(2, 0, State.SUCCESS)))
-    site.close()
-    shutil.copytree(tink, back_up / "tink", dirs_exist_ok=True)
-    shutil.rmtree(site.repo.git_dir)
-    shutil.copytree(back_up, site.repo.git_dir)
-    site.repo = GitRepo(site.repo.git_dir)
-    site.start()
-    assert site.kinds == ["stopped"]
-    assert "is not in the repository any more" in site.moves[0].error.message
-    with pytest.raises(Unavailable):
-        result(site.writer.propose(report(2, 0, State.SUCCESS)))
-    [choice] = recovery.choices(site.repo, "status")
-    recovery.request(site.repo, choice)
-    site.notice("look")
-    assert site.writer.view.commit == old
-    assert result(site.writer.propose(report(2, 0, State.SUCCESS))).changes
-
-
-def archived(site: Site) -> CommitId:
-    retention.run(site.writer, ended_before=LATER, at_seconds=1_795_000_000)
-    tip = site.repo.resolve(ARCHIVE)
-    assert tip
-    return tip
-
-
-@EVERY_WAY
-def test_an_archive_that_is_gone_is_put_back(site, how):
-    tip = archived(site)
-    if how == "start":
-        site.stop()
-    hands.put(site.repo, ARCHIVE, None)
-    if how == "proposal":
-        site.writer.look()
-    site.notice(how)
-    assert site.repo.resolve(ARCHIVE) == tip
-    assert [(each.kind, each.branch) for each in site.moves] == [("put-back", "status-archive")]
-
-
-@pytest.mark.parametrize(
-    "edits",
-    [
-        {hands.status_of(1): hands.pending_again},
-        {hands.status_of(1): hands.without_last_event},
-        {hands.status_of(1): hands.gone},
-        {layout.rendered(workflow_id(1)): lambda was: was + b"\n"},
-    ],
-    ids=["made pending", "an event less", "removed", "rendered otherwise"],
-)
-@pytest.mark.parametrize("how", ["look", "start"])
-def test_an_archive_that_was_edited_stops_the_writing(site, how, edits, tmp_path):
-    tip = archived(site)
-    if how == "start":
-        site.stop()
-    theirs = hands.commit(site.repo, tmp_path, tip, edits)
-    hands.put(site.repo, ARCHIVE, theirs)
-    site.notice(how)
-    assert [(each.kind, each.branch) for each in site.moves] == [("stopped", "status-archive")]
-    with pytest.raises(Unavailable, match="branch status-archive"):
-        result(site.writer.propose(report(2, 0, State.SUCCESS)))
-    [choice] = recovery.choices(site.repo, "status")
-    recovery.put_back(site.repo, choice)
-    site.writer.look()
-    assert result(site.writer.propose(report(2, 0, State.SUCCESS))).changes
-
-
-@pytest.mark.parametrize("how", ["look", "start"])
-def test_an_archive_made_by_the_command_line_elsewhere_is_taken_up(site, how):
-    """It removes files from the tip of the status branch: the archive has them."""
-    if how == "start":
-        site.stop()
-    other = site.folder / "other"
-    shutil.copytree(site.repo.git_dir, other)
-    with closing(GitRepo(other)) as theirs, closing(StatusWriter(theirs)) as writer:
-        retention.run(writer, ended_before=LATER, at_seconds=1_795_000_000)
-    refs = [f"{each}:{each}" for each in (ARCHIVE, STATUS)]
-    sites.git(site.repo.git_dir, "fetch", "-q", str(other), *refs)
-    site.notice(how)
-    assert set(site.kinds) == {"taken-up", "adopted"}
-    assert site.state(1) is State.SUCCESS
-    assert result(site.writer.propose(report(2, 0, State.SUCCESS))).changes
-
-
-def test_a_writer_may_begin_halted_where_there_is_no_branch_yet(tmp_path):
-    with closing(sites.empty(tmp_path / "clone")) as clone:
-        with closing(sites.bare(tmp_path / "forge")) as forge:
-            tip = forge.branch("status")
-        why = Unavailable("the remote was never fetched")
-        with closing(StatusWriter(clone, halted=why)) as writer:
-            with pytest.raises(Unavailable, match="never fetched"):
-                result(writer.propose(create(sites.record(1))))
-            sites.git(clone.git_dir, "fetch", "-q", str(tmp_path / "forge"), f"{STATUS}:{STATUS}")
-            writer.resume()
-            assert result(writer.propose(create(sites.record(1)))).changes
-            assert clone.commit(clone.branch("status")).parents == (tip,)
