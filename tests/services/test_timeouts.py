@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from builders import ONE, TWO, record, report, status
 
 from provisioner.model.event import ActionTimedOut, WorkflowTimedOut
 from provisioner.model.state import State
+from provisioner.services import timeouts
 from provisioner.services.clock import timestamp
 from provisioner.services.timeouts import Timeouts
 from services.parts import FIRST, SECOND, HandClock, MemoryWriter
@@ -52,9 +54,10 @@ class Site:
 
     def start(self):
         """A server starts, and knows what the one before noted last."""
+        self.heard = Listening(self.clock)
         self.timeouts = Timeouts(
             clock=self.clock,
-            heard=Listening(self.clock),
+            heard=self.heard,
             view=lambda: self.writer.view,
             grace_seconds=GRACE,
             is_waiting=self.waiting.__contains__,
@@ -279,6 +282,19 @@ def test_a_time_out_that_cannot_be_written_is_tried_again():
     site.timeouts.run(FullDisk())
     assert len(asked) == 1
     assert site.context.state is RUNNING
+
+
+@pytest.mark.parametrize("is_halted", [False, True])
+def test_nothing_is_proposed_while_writing_is_halted(monkeypatch, is_halted):
+    monkeypatch.setattr(timeouts, "TICK_SECONDS", 0.01)
+    site = Site(a_record(ONE, seconds=60))
+    site.tell(0, RUNNING)
+    site.clock.pass_seconds(60 + GRACE + 1)
+    site.heard.is_listening = not is_halted
+    rounds = iter([lambda: None, lambda: None, site.timeouts.close])
+    site.heard.tick = lambda: next(rounds)()
+    site.timeouts.run(site.writer)
+    assert site.context.state is (RUNNING if is_halted else State.TIMEOUT)
 
 
 def _full_disk(view):
