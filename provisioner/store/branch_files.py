@@ -93,9 +93,11 @@ def compare(
     records: dict[WorkflowId, str | None] = {}
     statuses: dict[WorkflowId, str | None] = {}
     trees = (repo.commit(each).tree for each in (old, new))
+    are_lists_changed = False
     for change in tree.compare(repo.tree, *trees):
         changes.paths.add(change.path)
         top = change.path.partition("/")[0]
+        are_lists_changed |= top == layout.ARCHIVED
         if top not in (layout.RECORDS, layout.STATUS) or not change.path.endswith(".json"):
             continue
         workflow = _owner(change.path)
@@ -105,7 +107,7 @@ def compare(
         elif found is not None:
             changes.strays[change.path] = damage(change.path, "is no file of ours")
     is_any_gone = None in records.values() or None in statuses.values()
-    lists = archived() if is_any_gone else {}
+    lists = archived() if is_any_gone or are_lists_changed else {}
     for workflow in statuses.keys() | records.keys():
         before = record_of(workflow)
         record, status = records.get(workflow), statuses.get(workflow)
@@ -124,6 +126,10 @@ def compare(
             changes.damaged[workflow] = changed
         else:
             changes.add(workflow, record, status)
+    # Those that came and were archived in between have files in neither commit.
+    for workflow in lists.keys() - statuses.keys() - records.keys():
+        if record_of(workflow) is None and _id_at(repo, new, layout.status(workflow)) is None:
+            changes.moved.append(workflow)
     return changes
 
 

@@ -131,6 +131,24 @@ def test_a_view_is_brought_past_an_archiving_without_reading_it_all(writer, repo
     sites.same_content(store.catch_up(before), loaded)
 
 
+def test_what_came_and_was_archived_since_the_last_checkpoint_is_known(writer, repo):
+    """Its files are in neither commit, and its request must not run again."""
+    checkpoint.save(writer.store)
+    seen = writer.view
+    result(writer.propose(create(sites.record(4))))
+    for state in (State.RUNNING, State.SUCCESS):
+        told = builders.report(0, state, workflow=workflow_id(4), at=OLD)
+        result(writer.propose(tell(told)))
+    assert archive(writer) == 2
+    delete(writer, 1)
+    result(writer.propose(create(sites.record(5))))
+    for view in (checkpoint.load(writer.store), StatusStore(repo).catch_up(seen)):
+        assert workflow_id(4) in view.requests.values()
+        sites.same_content(view, StatusStore(repo).load())
+    checkpoint.save(writer.store)
+    sites.same_content(checkpoint.load(writer.store), StatusStore(repo).load())
+
+
 def test_it_stops_between_two_commits_when_the_server_is_closing(writer, repo, monkeypatch):
     monkeypatch.setattr(retention, "_AT_ONCE", 1)
     asked = iter((False, True))
