@@ -24,7 +24,7 @@ from faces.raw_http import (
 from provisioner.faces.http import connection as connections
 from provisioner.faces.http import intake
 from provisioner.faces.http import server as servers
-from provisioner.faces.http.budget import Budget, Share
+from provisioner.faces.http.budget import LITTLE_BYTES, Budget, Share
 from provisioner.faces.http.server import HttpServer
 from provisioner.model.state import State
 from worker import wire
@@ -92,6 +92,14 @@ def test_whoever_leaves_lets_those_behind_pass():
     assert not share.take_or_wait(2, lambda: served.append(2))
     share.leave(first)
     assert served == [2]
+
+
+def test_whoever_wants_little_waits_for_nobody_who_wants_much():
+    share = Share(1_000_000, spare_bytes=100_000)
+    assert share.take_or_wait(900_000, lambda: None)
+    assert not share.take_or_wait(50_000, lambda: None)
+    assert share.take_or_wait(LITTLE_BYTES, lambda: None)
+    assert share.waiting_count == 1
 
 
 def test_pushes_pipelined_behind_a_poll_take_no_room_for_ever(serve):

@@ -15,21 +15,27 @@ from provisioner.errors import Unavailable
 
 _MIB = 1_048_576
 LARGE_BODY_BYTES = _MIB  # larger ones have a share of their own
-REQUESTS_BYTES = 64 * _MIB  # 160 of the longest reports at once, or 60,000 usual ones
+REQUESTS_BYTES = 64 * _MIB  # 140 of the longest reports at once, or 60,000 usual ones
 BODIES_BYTES = 96 * _MIB  # nine pushes of ten megabytes, or four of the largest archive
 ANSWERS_BYTES = 64 * _MIB  # six times ten megabytes of data, or a list of 200,000 workflows
+LITTLE_BYTES = 16_384  # heartbeats and usual reports, for which an eighth of their share is spared
 CONNECTIONS = 16_384  # 7.5 KiB each, and at most 16 KiB that the next write takes along
 
 NO_ROOM = Unavailable("the server keeps as much for its clients as it may; try again")
 
 
 class Share:
-    """A number of bytes; those who want more than are left may wait in their order."""
+    """A number of bytes; those who want more than are left may wait in their order.
 
-    __slots__ = ("_waiting", "limit_bytes", "on_room", "used_bytes", "was_short")
+    Who wants little passes those who wait, into what is spared for it: many long bodies that
+    come slowly keep no heartbeat waiting.
+    """
 
-    def __init__(self, limit_bytes: int) -> None:
+    __slots__ = ("_spare_bytes", "_waiting", "limit_bytes", "on_room", "used_bytes", "was_short")
+
+    def __init__(self, limit_bytes: int, *, spare_bytes: int = 0) -> None:
         self.limit_bytes = limit_bytes
+        self._spare_bytes = spare_bytes
         self.used_bytes = 0
         self.was_short = False  # somebody had to wait or was refused since it was last cleared
         self.on_room: Callable[[], None] | None = None
@@ -50,7 +56,7 @@ class Share:
         return len(self._waiting)
 
     def take(self, size_bytes: int) -> bool:
-        if self.used_bytes + size_bytes > self.limit_bytes:
+        if not self._fits(size_bytes):
             self.was_short = True
             return False
         self.used_bytes += size_bytes
@@ -62,7 +68,8 @@ class Share:
 
     def take_or_wait(self, size_bytes: int, when_taken: Callable[[], None]) -> bool:
         """Take it, or have `when_taken` called once it was taken for the caller."""
-        if not self._waiting and self.take(size_bytes):
+        is_first = not self._waiting or (self._spare_bytes and size_bytes <= LITTLE_BYTES)
+        if is_first and self.take(size_bytes):
             return True
         self._waiting[when_taken] = size_bytes
         return False
@@ -79,10 +86,14 @@ class Share:
         if self.on_room is not None and self.has_room:
             self.on_room()
 
+    def _fits(self, size_bytes: int) -> bool:
+        spare = 0 if size_bytes <= LITTLE_BYTES else self._spare_bytes
+        return self.used_bytes + size_bytes <= self.limit_bytes - spare
+
     def _serve(self) -> None:
         while self._waiting:
             first = next(iter(self._waiting))
-            if self.used_bytes + self._waiting[first] > self.limit_bytes:
+            if not self._fits(self._waiting[first]):
                 return
             self.used_bytes += self._waiting.pop(first)
             first()
@@ -100,7 +111,7 @@ class Budget:
         bodies_bytes: int = BODIES_BYTES,
         answers_bytes: int = ANSWERS_BYTES,
     ) -> None:
-        self.requests = Share(requests_bytes)
+        self.requests = Share(requests_bytes, spare_bytes=requests_bytes // 8)
         self.bodies = Share(bodies_bytes)
         self.answers = Share(answers_bytes)
 

@@ -24,7 +24,7 @@ from provisioner.faces.http.gate import Gate
 from provisioner.services.provisioner import Provisioner
 
 BACKLOG = 4_096  # a rack that is switched on asks all at once
-SHUTDOWN_SECONDS = 3.0  # for what is under way: a report takes milliseconds
+SHUTDOWN_SECONDS = 2.0  # for what is under way: a report takes milliseconds
 _LOOK_SECONDS = 1.0  # between two looks at who is past its time
 
 _LOG = logging.getLogger(__name__)
