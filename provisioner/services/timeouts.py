@@ -120,7 +120,7 @@ class Timeouts:
         """Whether its time is over; 0.1 µs unless it may be."""
         if now < self._next_of.get(workflow, -math.inf):
             return None
-        if view.workflows[workflow].state is State.PENDING and workflow not in self._steps:
+        if workflow not in self._steps and workflow not in self._noted:
             return None
         expiry = self.expiry(view, workflow)
         return expiry if expiry is not None and expiry.at <= now else None
@@ -236,7 +236,11 @@ class Timeouts:
     def expiry(self, view: StatusView, workflow: WorkflowId) -> Expiry | None:
         """The first moment at which this workflow is out of time, as things are."""
         entry, step = view.readable(workflow), self._steps.get(workflow)
-        if entry is None or step is None or entry.context.is_final:
+        if entry is None or entry.context.is_final:
+            return None
+        if step is None and workflow in self._noted:  # a start that has not come to it yet
+            step = self._step(entry, None, self._key(view, entry), now=self._started)
+        if step is None:
             return None
         worker = entry.record.actions[step.action_index].worker_id
         return deadlines.expiry(
@@ -290,9 +294,7 @@ class Timeouts:
             self._next_of.pop(workflow, None)
             return
         action = entry.record.actions[index]
-        attempt = context.attempt if context.current_action_state is State.RUNNING else 0
-        is_turn = attempt > 0 or view.head_of_queue(action.worker_id) == workflow
-        key = (index, attempt, is_turn)
+        key = self._key(view, entry)
         step = self._steps.get(workflow)
         if step is None or (step.action_index, step.attempt, step.is_turn) != key:
             self._steps[workflow] = self._step(entry, step, key, now=now)
@@ -309,6 +311,15 @@ class Timeouts:
             self._next_of[workflow] = at
             if expiry:
                 heapq.heappush(self._moments, (at, workflow))
+
+    @staticmethod
+    def _key(view: StatusView, entry: WorkflowEntry) -> tuple[int, int, bool]:
+        """What tells one step of a workflow that has not ended from another."""
+        context = entry.context
+        index = context.current_action_index + (context.current_action_state is State.SUCCESS)
+        attempt = context.attempt if context.current_action_state is State.RUNNING else 0
+        worker = entry.record.actions[index].worker_id
+        return index, attempt, attempt > 0 or view.head_of_queue(worker) == entry.id
 
     def _step(
         self, entry: WorkflowEntry, last: Step | None, key: tuple[int, int, bool], *, now: float

@@ -81,6 +81,19 @@ def test_without_a_note_time_counts_from_the_start():
     assert site.after(1) is State.TIMEOUT
 
 
+def test_what_comes_before_a_start_has_read_all_workflows_is_judged_by_the_note():
+    site = Site(a_record(ONE, seconds=YEAR, global_timeout_seconds=100))
+    site.tell(0, RUNNING)
+    site.clock.pass_seconds(100)
+    site.note()  # and then the server is killed, before the time-out is written
+    site.start(watches=False)
+    site.timeouts.contact(ONE)
+    with pytest.raises(Refused, match="global_timeout of 100 s"):
+        site.tell(0, SUCCESS)
+    site.timeouts.watch_all()
+    assert site.after(0) is State.TIMEOUT
+
+
 def test_a_note_of_another_run_counts_for_the_workflow_alone():
     site = Site(a_record(ONE, seconds=600, global_timeout_seconds=1_000))
     site.tell(0, RUNNING)

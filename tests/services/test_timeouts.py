@@ -52,7 +52,7 @@ class Site:
         self.waiting = set()
         self.start()
 
-    def start(self):
+    def start(self, *, watches=True):
         """A server starts, and knows what the one before noted last."""
         self.heard = Listening(self.clock)
         self.timeouts = Timeouts(
@@ -63,7 +63,8 @@ class Site:
             is_waiting=self.waiting.__contains__,
             noted=self.noted,
         )
-        self.timeouts.watch_all()
+        if watches:
+            self.timeouts.watch_all()
         self.writer.followers[:] = [self.timeouts.published]
 
     def note(self):
