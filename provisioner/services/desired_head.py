@@ -62,6 +62,8 @@ class DesiredHead:
         # The head that deletes too much, and by trailer confirmed commits, by head.
         self._objection: tuple[CommitId, str] | None = None
         self._by_trailer: tuple[CommitId, CommitId | None, CommitId | None] | None = None
+        # The last answer of git, which reads both histories when they have nothing in common.
+        self._descent: tuple[CommitId, CommitId, bool] | None = None
 
     def target(self) -> Target | None:
         """What to follow now; None when the branch never had a commit."""
@@ -79,7 +81,7 @@ class DesiredHead:
             return Target(commit=tip, is_accepted=True)
         if self._objection is not None and self._objection[0] == tip:
             return self._confirmed(tip, accepted, self._objection[1])
-        if descends(self._repo, tip, accepted):
+        if self._descends(tip, accepted):
             return Target(commit=tip, is_accepted=False)
         why = f"it does not descend from {accepted[:12]}, the last commit that was obeyed"
         return self._confirmed(tip, accepted, why)
@@ -112,6 +114,11 @@ class DesiredHead:
         adopted = self._adopt()
         is_known = adopted is not None and self._repo.find_object(adopted) is not None
         return adopted if is_known else None
+
+    def _descends(self, tip: CommitId, accepted: CommitId) -> bool:
+        if self._descent is None or self._descent[:2] != (tip, accepted):
+            self._descent = (tip, accepted, descends(self._repo, tip, accepted))
+        return self._descent[2]
 
     def _first(self, tip: CommitId | None) -> Target | None:
         if tip is None:

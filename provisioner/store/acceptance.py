@@ -13,7 +13,6 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 
-from provisioner.errors import NotFound, Unavailable
 from provisioner.model.ids import CommitId
 from provisioner.store.git_process import GitFailed
 from provisioner.store.repo import GitRepo
@@ -107,10 +106,12 @@ class Acceptance:
 
 
 def descends(repo: GitRepo, newer: CommitId, older: CommitId) -> bool:
-    """Whether `newer` is `older` or comes after it; mostly the reading of one commit."""
+    """Whether `newer` is `older` or comes after it; mostly the reading of two commits.
+
+    A commit that is not in this repository (any more) has nothing to do with any other.
+    """
     if newer == older:
         return True
-    try:
-        return older in repo.commit(newer).parents or repo.is_ancestor(older, newer)
-    except (GitFailed, NotFound, Unavailable):
-        return False  # one of them is not in this repository
+    if any(repo.find_object(each) is None for each in (newer, older)):
+        return False
+    return older in repo.commit(newer).parents or repo.is_ancestor(older, newer)
