@@ -23,7 +23,6 @@ import logging
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -37,7 +36,7 @@ from provisioner.model.ids import WorkflowId
 from provisioner.model.views import DesiredState, Snapshot, StatusView
 from provisioner.services import branch_moves, served_repository, write_failing
 from provisioner.services import metrics as metrics_service
-from provisioner.services.clock import SystemClock, WorkflowIds
+from provisioner.services.clock import CautiousClock, SystemClock, WorkflowIds
 from provisioner.services.conditions import Conditions
 from provisioner.services.damage_watch import DamageWatch
 from provisioner.services.desired_head import DesiredHead
@@ -192,8 +191,9 @@ class Server:
             _run(stack, "push", sync.run_push, sync.end_pushing)
         stack.callback(writer.close)  # before the last push
         days = settings.archive_after_days
-        retain = Retention(writer=writer, clock=time.time, days=days) if days is not None else None
-        upkeep = Upkeep(writer.store, time.time, retain=retain)
+        cautious = CautiousClock(clock).now  # a clock that is set archives and removes nothing
+        retain = Retention(writer=writer, clock=cautious, days=days) if days is not None else None
+        upkeep = Upkeep(writer.store, clock.now, cautious=cautious, retain=retain)
         _run(stack, "upkeep", upkeep.run, upkeep.close)
         snapshots.start(Snapshot(desired=DesiredState(), status=writer.view))
         damage.begin(writer.store.reader)

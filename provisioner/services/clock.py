@@ -17,6 +17,9 @@ from typing import Protocol
 from provisioner.model import ids
 from provisioner.model.ids import WorkflowId
 
+_STEP_SECONDS = 60.0  # more than a clock is slewed by between two looks
+_BELIEVED_AFTER_SECONDS = 86_400.0
+
 
 class Clock(Protocol):
     def now(self) -> float:
@@ -36,15 +39,32 @@ class SystemClock:
         return time.monotonic()
 
 
+class CautiousClock:
+    """Tells the time to what must rather happen late than early, such as throwing away.
+
+    A clock that is set forward is believed when it has gone on steadily for a day.  To be
+    asked every hour or so, by one thread.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._believed = self._seen = clock.now() - clock.monotonic()
+        self._steady_since = clock.monotonic()
+
+    def now(self) -> float:
+        """Seconds since 1970, or fewer."""
+        monotonic, wall = self._clock.monotonic(), self._clock.now()
+        if abs(wall - monotonic - self._seen) > _STEP_SECONDS:
+            self._seen, self._steady_since = wall - monotonic, monotonic
+        elif monotonic - self._steady_since > _BELIEVED_AFTER_SECONDS:
+            self._believed = self._seen = wall - monotonic
+        return min(wall, self._believed + monotonic)
+
+
 def timestamp(seconds: float) -> str:
     """Write a time as events hold it: RFC 3339, UTC, microseconds."""
     moment = datetime.fromtimestamp(seconds, UTC)
     return moment.isoformat(timespec="microseconds")[:-6] + "Z"
-
-
-def seconds_of(stamp: str) -> float:
-    """Read a time that `timestamp` wrote."""
-    return datetime.fromisoformat(stamp).timestamp()
 
 
 class WorkflowIds:

@@ -42,12 +42,15 @@ class Upkeep:
         store: StatusStore,
         clock: Callable[[], float],
         *,
+        cautious: Callable[[], float] | None = None,
         retain: Retain | None = None,
         first_seconds: float = FIRST_SECONDS,
         interval_seconds: float = INTERVAL_SECONDS,
     ) -> None:
+        """`cautious` says how old a file is that nobody seems to need: rather too young."""
         self._store = store
         self._clock = clock
+        self._cautious = cautious or clock
         self._retain = retain
         self._first_seconds = first_seconds
         self._interval_seconds = interval_seconds
@@ -67,7 +70,7 @@ class Upkeep:
         """Do what is due."""
         repo = self._store.repo
         if maintenance.is_due(repo):
-            done = maintenance.run(repo, now=self._clock(), stop=self._closed)
+            done = maintenance.run(repo, now=self._cautious(), stop=self._closed)
             _LOG.info("joined %d packs to %d", done.packs_before, done.packs_after)
         retained_at = maintenance.noted(repo).get(_RETAINED_AT)
         if self._retain is not None and self._is_due(retained_at, RETENTION_SECONDS):
