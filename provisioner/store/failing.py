@@ -58,4 +58,6 @@ class Failing:
 
 
 def reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    hint = getattr(error, "hint", "")
+    return f"{text} ({hint})" if hint else text

@@ -79,6 +79,24 @@ def recover(repo: GitRepo, ref: str, keep: Keep = keep_nothing) -> None:
             files[number].clear()
 
 
+def write_again(repo: GitRepo, packs: PackFiles) -> None:
+    """Write the packs of all records anew, and sync them.
+
+    Where a sync failed, the kernel holds for written what it could not write, and does not
+    try again: only what is written anew is sure to be on the disk.
+    """
+    with ExitStack() as exits:
+        for path in journal.paths(repo.own_dir):
+            if not path.exists():
+                continue
+            file = exits.enter_context(closing(JournalFile(path)))
+            for content in (each.pack for each in file.records() if each.pack):
+                built = pack.reindex(content)
+                packs.add(built)
+                exits.callback(packs.let_go, built)
+        durable.sync_file_system(packs.directory)
+
+
 def _in_order(runs: Sequence[Chain]) -> tuple[list[int], list[Chain]]:
     """Return the numbers of the files, the older first, and what they hold as chains."""
     order = list(range(len(runs)))

@@ -195,11 +195,12 @@ class PackSink:
         self._again_at = time.monotonic() + self._again_seconds
 
     def _begin_journal_again(self, tip: CommitId | None) -> None:
-        """Have a journal of new files, now and then; what the old ones hold is synced first."""
+        """Have a journal of new files, now and then; what the old ones hold is written first."""
         if not self._has_journal or time.monotonic() < self._again_at:
             return
         try:
-            self._sync_file_system()
+            journal_recovery.write_again(self._repo, self._files)
+            self._is_unsynced = False
             if tip is not None:
                 self._keep(self._ref.ref, tip)
             for path in journal.paths(self._repo.own_dir):

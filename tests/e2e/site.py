@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -103,13 +103,12 @@ class Site:
         self.git("add", "-A")
         self.git("commit", "-q", "-m", message)
 
-    def serve(self, *options: str, environment: Mapping[str, str] | None = None) -> None:
+    def serve(self, *options: str) -> None:
         """Start the server; a second start uses the same address, as after a crash."""
         self._runs += 1
         log = self.folder / f"server-{self._runs}.log"
         words = ["provisioner.cli", "serve", "--repo", str(self.repository)]
-        words += ["--listen", self.address, *options]
-        self.server = self._start(log, *words, environment=environment)
+        self.server = self._start(log, *words, "--listen", self.address, *options)
         found = self._await_line(log, r"http://([0-9.]+:\d+)")
         self.address = found
 
@@ -121,17 +120,16 @@ class Site:
         flags = ["--server", f"http://{self.address}", "--id", worker or mac(machine)]
         return self._start(log, "worker.main", *flags, "--workflow-dir", str(shared))
 
-    def _start(
-        self, log: Path, *words: str, environment: Mapping[str, str] | None = None
-    ) -> subprocess.Popen[bytes]:
-        ours = {"PYTHONPATH": str(ROOT), "DOCKER_HOST": self.docker_host}
+    def _start(self, log: Path, *words: str) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "DOCKER_HOST": self.docker_host}
+        environment |= self.environment
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", *words],
                 stdout=output,
                 stderr=output,
                 stdin=subprocess.DEVNULL,
-                env={**os.environ, **ours, **self.environment, **(environment or {})},
+                env=environment,
             )
         self.processes.append(process)
         return process

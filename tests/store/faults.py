@@ -19,7 +19,7 @@ ALL = -1  # times: until it is taken back
 
 
 class Call(IntEnum):
-    """enum call; `EVERY_WRITE` is all of them but READ, STAT and CLOSE."""
+    """enum call; `EVERY_WRITE` is all that change something."""
 
     OPEN = 0
     READ = 1

@@ -1,6 +1,6 @@
 """A process that writes a status branch and tries again whatever fails, as workers do.
 
-Run as `python -m tests.store.load_retrying REPOSITORY SEED`; it ends in order when its
+Run as `python -m tests.store.load_retrying REPOSITORY SEED SINK`; it ends in order when its
 standard input does.  It prints `+` and the id of each report that was acknowledged, `!` and
 the reason when nothing can be written, and `.` when something can again.
 """
@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from provisioner.errors import Unavailable
@@ -21,10 +22,14 @@ from provisioner.model.ids import ReportId
 from provisioner.model.state import State
 from provisioner.model.views import Receipt
 from provisioner.store.data_writer import NewFile
+from provisioner.store.pack_sink import PackSink
 from provisioner.store.repo import GitRepo
 from provisioner.store.status_writer import StatusWriter
 from tests import builders
 from tests.store import load, sites
+
+# By default the journal, and a memory that hears of it.
+SINKS = {"journal": None, "files": partial(PackSink, journal=False)}
 
 _AGAIN_SECONDS = 0.005
 _PAUSE_SECONDS = 0.005  # whoever looks at the branch has to read all of it
@@ -98,7 +103,7 @@ def _result(future: Future[Receipt]) -> Receipt:
     return sites.result(future)
 
 
-def main(path: str, seed: str) -> None:
+def main(path: str, seed: str, sink: str) -> None:
     stop = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.read(), stop.set()), daemon=True).start()
 
@@ -107,7 +112,7 @@ def main(path: str, seed: str) -> None:
 
     with (
         closing(GitRepo(Path(path))) as repo,
-        closing(StatusWriter(repo, on_failing=on_failing)) as writer,
+        closing(StatusWriter(repo, make_sink=SINKS[sink], on_failing=on_failing)) as writer,
     ):
         run(writer, random.Random(seed), stop)
 

@@ -41,8 +41,8 @@ pytestmark = [pytest.mark.kill, pytest.mark.timeout(1800)]
 class Writer:
     """A process of load_retrying, started again when it was killed; hears what it says."""
 
-    def __init__(self, repo: Path, faults: Faults) -> None:
-        self._repo, self._faults = repo, faults
+    def __init__(self, repo: Path, faults: Faults, sink: str = "journal") -> None:
+        self._repo, self._faults, self._sink = repo, faults, sink
         self._starts = 0
         self.acknowledged: list[ReportId] = []
         self.failing: list[str] = []  # reasons; empty when nothing fails
@@ -50,9 +50,9 @@ class Writer:
 
     def start(self) -> None:
         self._starts += 1
-        words = ("-m", "tests.store.load_retrying", str(self._repo), str(self._starts))
+        words = ("tests.store.load_retrying", str(self._repo), str(self._starts), self._sink)
         self.process = subprocess.Popen(
-            [sys.executable, *words],
+            [sys.executable, "-m", *words],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -161,7 +161,7 @@ def try_some(folder: Path, chance: random.Random, tried: Counter[str]) -> int:
     repo_path = folder / "repo"
     sites.bare(repo_path).close()
     faults = Faults(folder, repo_path)
-    writer = Writer(repo_path, faults)
+    writer = Writer(repo_path, faults, chance.choice(("journal", "journal", "files")))
     done = 0
     try:
         writer.await_progress()

@@ -12,8 +12,9 @@ from functools import partial
 import pytest
 
 from provisioner.model.ids import CommitId
-from provisioner.store import begin, journal, journal_record, journal_recovery
+from provisioner.store import begin, journal, journal_record, journal_recovery, pack_sink
 from provisioner.store.begin import NoStatusBranch
+from provisioner.store.journal_file import JournalFailed, JournalFile
 from provisioner.store.journal_record import Record
 from provisioner.store.pack_sink import PackSink
 from provisioner.store.repo import GitRepo
@@ -197,6 +198,29 @@ def test_a_tip_is_remembered_elsewhere_before_the_journal_forgets_it(repo):
         assert kept == [(STATUS, tip, tip)]
         other = write(writer, 3)
     assert kept[1:] == [("refs/heads/staging", other, other)]
+
+
+def test_a_journal_that_failed_is_begun_anew_and_what_it_holds_is_written_again(repo, monkeypatch):
+    monkeypatch.setattr(pack_sink, "_AGAIN_SECONDS", 0.0)
+    append = JournalFile.append
+
+    def fail(self: JournalFile, blocks: bytes) -> None:
+        raise JournalFailed(5, "Input/output error")
+
+    with closing(StatusWriter(repo)) as writer:
+        before = set((repo.objects_dir / "pack").iterdir())
+        write(writer, 1, 2)
+        lost = set((repo.objects_dir / "pack").glob("pack-*.pack")) - before
+        monkeypatch.setattr(JournalFile, "append", fail)
+        by_files = write(writer, 3)
+        assert journal_recovery.newest_tip(repo.own_dir, STATUS) != by_files
+        for path in lost:  # as a disk that refuses what the kernel then holds for written
+            path.unlink()
+            path.with_suffix(".idx").unlink()
+        monkeypatch.setattr(JournalFile, "append", append)
+        tip = write(writer, 4)
+        assert journal_recovery.newest_tip(repo.own_dir, STATUS) == tip
+    sites.fsck(repo.git_dir)
 
 
 def test_a_journal_that_nobody_could_remember_is_not_cleared(repo):
