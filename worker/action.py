@@ -93,6 +93,14 @@ class Outcome:
     log_tail: str = ""
 
 
+class ActionFailed(Exception):
+    """The action can't run; the message is the reason for its event."""
+
+
+class ActionTimedOut(ActionFailed):
+    """Its time was over before it could run."""
+
+
 class Cancelled(Exception):
     """The server no longer wants this run."""
 

@@ -1,4 +1,9 @@
-"""How does a container's output get to our own, and its end into the report?"""
+"""How a container's output gets to our own, and its end into the report.
+
+A follower passes it on as it comes.  Output that comes faster than that is rotated away by the
+engine before it is read, so the end is always read from what the engine has when the
+container has ended: the last lines, which say why, are never missing.
+"""
 
 from __future__ import annotations
 
@@ -11,47 +16,98 @@ from worker.log_tail import LogTail
 log = logging.getLogger(__name__)
 output = logging.getLogger("worker.output")
 
-END_SECONDS = 10  # for the last lines to arrive after a container's end
+END_SECONDS = 10  # for a follower that is behind, after its container's end
+_MATCH_BYTES = 1_024  # of what was heard last, to find where that is in what the engine has
+
+
+class CutOff(Exception):
+    """The engine went away while it was read from."""
 
 
 class LogPump:
     """Passes output on in a thread of its own, which ends with the container or its engine.
 
-    `read(follow)` begins at the container's first byte each time; `skip_bytes` are known.
+    `read(follow)` begins at the first byte that the engine still has; it may raise `CutOff`.
     """
 
     def __init__(
-        self, read: Callable[[bool], Iterator[bytes]], tail: LogTail, *, skip_bytes: int = 0
+        self,
+        read: Callable[[bool], Iterator[bytes]],
+        tail: LogTail,
+        *,
+        skip_bytes: int = 0,
+        before: bytes | None = None,
     ) -> None:
+        """`before` is what other containers of the run said."""
         self._read = read
         self._tail = tail
-        self._known_bytes = skip_bytes
-        self._thread = threading.Thread(
-            target=self._pump, args=(True,), name="container output", daemon=True
-        )
+        self._before = tail.kept if before is None else before
+        self._heard_bytes = skip_bytes
+        self._lock = threading.Lock()  # guards the tail, and who passes on
+        self._is_followed = True
+        self._thread = threading.Thread(target=self._follow, name="container output", daemon=True)
         self._thread.start()
 
     def finish(self) -> None:
-        """Wait for the last lines of a container that has ended."""
+        """Take in the end of the output of a container that has ended."""
         self._thread.join(END_SECONDS)
-        if self._thread.is_alive():
+        with self._lock:
+            self._is_followed = False
+        try:
+            size, end = self._read_end()
+        except CutOff:
             log.warning("the end of the container's output is missing")
-            return
-        # A follower may be let go before the last lines, so what is written is read again.
-        self._pump(False)
-        for line in self._tail.feed(b"", last=True):
-            output.info(line)
+        else:
+            self._pass_on(self._missing(size, end))
+            if size:
+                self._tail.keep(self._before, end)
+        self._pass_on(b"", last=True)
 
     def resumed(self) -> LogPump:
         """Read on where this one was cut off."""
         self._thread.join(END_SECONDS)
-        return LogPump(self._read, self._tail, skip_bytes=self._known_bytes)
+        with self._lock:
+            self._is_followed = False
+        return LogPump(self._read, self._tail, skip_bytes=self._heard_bytes, before=self._before)
 
-    def _pump(self, follow: bool) -> None:
+    def _follow(self) -> None:
         position = 0
-        for chunk in self._read(follow):
-            new = chunk[max(0, self._known_bytes - position) :]
-            position += len(chunk)
-            self._known_bytes = max(self._known_bytes, position)
-            for line in self._tail.feed(new):
-                output.info(line)
+        try:
+            for chunk in self._read(True):
+                with self._lock:
+                    if not self._is_followed:
+                        return
+                    new = chunk[max(0, self._heard_bytes - position) :]
+                    position += len(chunk)
+                    self._heard_bytes = max(self._heard_bytes, position)
+                    self._pass_on(new)
+        except CutOff:
+            return
+
+    def _read_end(self) -> tuple[int, bytes]:
+        """How much the engine has, and the end of that; costs a reading of 16 MB at most."""
+        size, end = 0, bytearray()
+        for chunk in self._read(False):
+            size += len(chunk)
+            end += chunk
+            if len(end) > 2 * LogTail.KEPT_BYTES:
+                del end[: -LogTail.KEPT_BYTES]
+        return size, bytes(end[-LogTail.KEPT_BYTES :])
+
+    def _missing(self, size: int, end: bytes) -> bytes:
+        """What of the end was not passed on yet."""
+        heard = self._tail.kept[-_MATCH_BYTES:]
+        if not self._heard_bytes or not heard:
+            return end
+        if size >= self._heard_bytes:  # all is there from the first byte, or much more has come
+            missing = size - self._heard_bytes
+        else:
+            at = end.rfind(heard)
+            missing = len(end) - at - len(heard) if at >= 0 else len(end) + 1
+        if missing > len(end):
+            log.warning("output came too fast: some of it is passed over")
+        return end[-missing:] if missing else b""
+
+    def _pass_on(self, chunk: bytes, *, last: bool = False) -> None:
+        for line in self._tail.feed(chunk, last=last):
+            output.info(line)

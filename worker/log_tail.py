@@ -17,6 +17,8 @@ LINE_LIMIT = 16_384  # a line without an end is passed on in pieces of this many
 class LogTail:
     """The last `wire.LOG_TAIL_BYTES` of what was fed, as text."""
 
+    KEPT_BYTES = 2 * wire.LOG_TAIL_BYTES  # a terminal's line ends are shorter in a report
+
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._line = ""
@@ -39,6 +41,15 @@ class LogTail:
         self._keep(f"{lead}{line}\n".encode())
 
     @property
+    def kept(self) -> bytes:
+        """The last bytes of all that was fed."""
+        return bytes(self._end[-self.KEPT_BYTES :])
+
+    def keep(self, before: bytes, end: bytes) -> None:
+        """Have these be the last bytes, whatever was fed."""
+        self._end = bytearray((before + end)[-self.KEPT_BYTES :])
+
+    @property
     def text(self) -> str:
         text = self._end.decode("utf-8", "replace").replace("\r\n", "\n")
         # What is not text has grown by its replacement, so cut after it.
@@ -46,5 +57,5 @@ class LogTail:
 
     def _keep(self, chunk: bytes) -> None:
         self._end += chunk
-        if len(self._end) > 4 * wire.LOG_TAIL_BYTES:
-            del self._end[: -2 * wire.LOG_TAIL_BYTES]
+        if len(self._end) > 2 * self.KEPT_BYTES:
+            del self._end[: -self.KEPT_BYTES]

@@ -16,10 +16,12 @@ from types import FrameType
 from worker import config as configuration
 from worker.action import Leaving
 from worker.config import Config, ConfigError
+from worker.folder_lock import FolderLock, FolderTaken
 from worker.loop import Worker
 from worker.runtime import DockerRuntime
 from worker.transport import ServerApi
 
+EXIT_TAKEN = 1
 EXIT_USAGE = 2
 
 
@@ -67,6 +69,11 @@ def leave_on_signals(leaving: threading.Event, is_asking: threading.Event) -> No
 
 
 def run(config: Config) -> None:
+    try:
+        folder = FolderLock(config.workflow_dir)
+    except FolderTaken as taken:
+        print(f"tink-worker: {taken}", file=sys.stderr)
+        sys.exit(EXIT_TAKEN)
     leaving = threading.Event()
     api = ServerApi(config.server, stop=leaving, first_pause_seconds=config.retry_interval_seconds)
     runtime = DockerRuntime(config)
@@ -77,6 +84,7 @@ def run(config: Config) -> None:
     finally:
         runtime.close()
         api.close()
+        folder.release()
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -14,9 +14,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from worker import action, engine_errors
-from worker.action import Cancelled, HeldRun, Interrupted, Outcome, Run
+from worker.action import (
+    ActionFailed,
+    ActionTimedOut,
+    Cancelled,
+    HeldRun,
+    Interrupted,
+    Outcome,
+    Run,
+)
 from worker.config import Config
-from worker.log_pump import LogPump
+from worker.image_pull import Images
+from worker.log_pump import CutOff, LogPump
 from worker.log_tail import LogTail
 from worker.run_clock import RunClock
 from worker.runtime_engine import (
@@ -37,10 +46,6 @@ ENGINE_STOP_SECONDS = 15  # from its first kill; dockerd itself gives containers
 KILLED_CODES = frozenset({129, 130, 137, 143, 255})
 
 
-class ActionFailed(Exception):
-    """The action can't run; the message is the reason for its event."""
-
-
 class DockerRuntime:
     """Runs actions on one engine, one at a time."""
 
@@ -54,6 +59,7 @@ class DockerRuntime:
         self._config = config
         self._engine = engine or Engine(config.docker_environment)
         self._clock = clock or RunClock()
+        self._images = Images(config, self._engine, self._clock.now)
 
     def close(self) -> None:
         self._engine.close()
@@ -105,6 +111,10 @@ class DockerRuntime:
             state, can_run_more = self._begun(run, watch), True
             began = min(began, self._clock.began(state))
             outcome = self._ended(run, state, tail, watch)
+        except ActionTimedOut as failure:
+            reason = f"{action.TIMEOUT_MESSAGE} after {run.timeout_seconds} s, {failure}"
+            outcome = Outcome(action_status=action.TIMEOUT, message=action.shortened(reason))
+            can_run_more = False
         except ActionFailed as failure:
             reason = action.shortened(f"{action.FAILED_MESSAGE}: {failure}")
             outcome = Outcome(action_status=action.FAILED, message=reason)
@@ -125,51 +135,16 @@ class DockerRuntime:
             log.info("%s: going on with its container %s", run, found.id[:12])
             return found
         self.clean_up(run)
-        image = self._image(run)
-        self._pull(image, watch)
+        image = self._images.name(run.offer.image)
+        self._images.pull(image, watch, seconds=run.timeout_seconds)
         return self._started(run, action.ROLE_ACTION, run.offer.command, watch)
-
-    def _image(self, run: Run) -> str:
-        registry = self._config.docker_registry
-        return f"{registry}/{run.offer.image}" if registry else run.offer.image
-
-    def _pull(self, image: str, watch: Watch) -> None:
-        credentials = None
-        if self._config.docker_registry and self._config.registry_username:
-            credentials = {
-                "username": self._config.registry_username,
-                "password": self._config.registry_password,
-                "serveraddress": self._config.docker_registry,
-            }
-        reason = ""
-        for number in range(self._config.max_retry):
-            if number:
-                log.warning("image %s: %s; will try again", image, reason)
-                watch.pause(self._config.retry_interval_seconds)
-            try:
-                for _ in self._engine.pull(image, credentials=credentials):
-                    watch.check()
-                return
-            except (EngineSaidNo, EngineGone) as error:
-                reason = str(error)
-            if engine_errors.is_final_pull_error(reason) or self._has_image(image):
-                break
-        if not self._has_image(image):
-            raise ActionFailed(f"image {image}: {reason}")
-        log.warning("image %s was not pulled, the local one is used: %s", image, reason)
-
-    def _has_image(self, image: str) -> bool:
-        try:
-            return self._engine.has_image(image)
-        except (EngineSaidNo, EngineGone):
-            return False
 
     def _started(
         self, run: Run, role: str, command: tuple[str, ...], watch: Watch
     ) -> ContainerState:
         settings = ContainerSettings(
             name=action.container_name(run, role),
-            image=self._image(run),
+            image=self._images.name(run.offer.image),
             command=command,
             environment=run.offer.environment,
             binds=(f"{run.folder}:/workflow", *run.offer.volumes),
@@ -327,6 +302,7 @@ class DockerRuntime:
             yield from self._engine.output(container_id, follow=follow)
         except (EngineGone, EngineSaidNo) as error:
             log.debug("output of container %s was cut off: %s", container_id[:12], error)
+            raise CutOff from error
 
     def _note_timeout(self, state: ContainerState) -> None:
         """Have the engine remember why the container is killed, should this worker die now."""

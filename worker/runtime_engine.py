@@ -18,6 +18,8 @@ from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.types import LogConfig
 from docker.utils import parse_repository_tag
 
+from worker.connections import Connections
+
 ENGINE_ANSWER_SECONDS = 60
 PULL_ANSWER_SECONDS = 300  # between two words of the engine while it pulls
 # The engine of a machine that is being installed often has its files in memory.
@@ -79,6 +81,37 @@ def _engine_errors() -> Iterator[None]:
         raise EngineGone(str(error)) from error
 
 
+class ImagePull:
+    """One pull; `break_off`, from another thread, ends it, in the engine too."""
+
+    def __init__(
+        self, environment: Mapping[str, str], image: str, credentials: Mapping[str, str] | None
+    ) -> None:
+        self._environment = environment
+        self._image = image
+        self._credentials = dict(credentials) if credentials else None
+        self._connections: Connections | None = None
+
+    def run(self) -> None:
+        repository, tag = parse_repository_tag(self._image)
+        with _engine_errors(), _own_client(self._environment, PULL_ANSWER_SECONDS) as client:
+            self._connections = Connections(client.api.get_adapter(client.api.base_url))
+            words = client.api.pull(
+                repository,
+                tag=tag or "latest",
+                stream=True,
+                decode=True,
+                auth_config=self._credentials,
+            )
+            for word in words:
+                if "error" in word:
+                    raise EngineSaidNo(str(word["error"]))
+
+    def break_off(self) -> None:
+        if self._connections is not None:
+            self._connections.shut_down()
+
+
 class Engine:
     """One engine, reached as the docker command would (`DOCKER_HOST` and its kin)."""
 
@@ -90,7 +123,7 @@ class Engine:
         """Is there an engine?  Asked anew: one that ends still answers on connections that
         it has, for seconds, while it takes no others."""
         try:
-            with _engine_errors(), self._own_client(ENGINE_ANSWER_SECONDS) as client:
+            with _engine_errors(), _own_client(self._environment, ENGINE_ANSWER_SECONDS) as client:
                 return bool(client.ping())
         except (EngineGone, EngineSaidNo):
             self.close()  # an engine that comes back may speak another version
@@ -101,21 +134,9 @@ class Engine:
             self._client.close()
             self._client = None
 
-    def pull(self, image: str, *, credentials: Mapping[str, str] | None) -> Iterator[None]:
-        """Pull an image; yields at every word of the engine, so that one can break it off."""
-        repository, tag = parse_repository_tag(image)
-        with _engine_errors(), self._own_client(PULL_ANSWER_SECONDS) as client:
-            words = client.api.pull(
-                repository,
-                tag=tag or "latest",
-                stream=True,
-                decode=True,
-                auth_config=dict(credentials) if credentials else None,
-            )
-            for word in words:
-                if "error" in word:
-                    raise EngineSaidNo(str(word["error"]))
-                yield
+    def image_pull(self, image: str, *, credentials: Mapping[str, str] | None) -> ImagePull:
+        """A pull that is still to be run."""
+        return ImagePull(self._environment, image, credentials)
 
     def has_image(self, image: str) -> bool:
         with _engine_errors():
@@ -200,7 +221,7 @@ class Engine:
 
     def was_killed(self, state: ContainerState) -> bool:
         """Did anybody send this container a signal through the engine?"""
-        with _engine_errors(), self._own_client(ENGINE_ANSWER_SECONDS) as client:
+        with _engine_errors(), _own_client(self._environment, ENGINE_ANSWER_SECONDS) as client:
             # By the engine's own clock, which may be another than ours, and have been set since
             # the start of the container.  No second more: events would be waited for.
             events = client.events(  # type: ignore[call-overload]  # a text keeps the fraction
@@ -226,7 +247,7 @@ class Engine:
 
         Not by `Container.logs`, which reads a terminal's output byte by byte.
         """
-        with _engine_errors(), self._own_client(ENGINE_ANSWER_SECONDS) as client:
+        with _engine_errors(), _own_client(self._environment, ENGINE_ANSWER_SECONDS) as client:
             api = client.api
             response = api.get(
                 f"{api.base_url}/v{api.api_version}/containers/{container_id}/logs",
@@ -246,14 +267,15 @@ class Engine:
             )
         return self._client
 
-    @contextlib.contextmanager
-    def _own_client(self, seconds: int) -> Iterator[docker.DockerClient]:
-        """A connection of its own, for a stream or another thread."""
-        client = docker.DockerClient.from_env(environment=self._environment, timeout=seconds)
-        try:
-            yield client
-        finally:
-            client.close()
+
+@contextlib.contextmanager
+def _own_client(environment: Mapping[str, str], seconds: int) -> Iterator[docker.DockerClient]:
+    """A connection of its own, for a stream or another thread."""
+    client = docker.DockerClient.from_env(environment=dict(environment), timeout=seconds)
+    try:
+        yield client
+    finally:
+        client.close()
 
 
 def _state(told: Mapping[str, Any]) -> ContainerState:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from fake_server import an_action
 
-from worker import action
+from worker import action, log_pump
 from worker.action import HeldRun, Run
 from worker.engine_errors import is_final_pull_error, missing_capabilities, privileged_unavailable
-from worker.log_pump import LogPump
+from worker.log_pump import CutOff, LogPump
 from worker.log_tail import LogTail
 
 ID = "0190a5c0-0000-7000-8000-0000000000aa"
@@ -98,6 +99,62 @@ def test_a_follower_that_was_cut_off_reads_on_where_it_was():
     pieces = [[b"one\n"], [b"one\nt", b"wo\n"], [b"one\ntwo\n"]]
     tail = LogTail()
     LogPump(lambda follow: iter(pieces.pop(0)), tail).resumed().finish()
+    assert tail.text == "one\ntwo\n"
+
+
+LINE = b"0123456789" * 7 + b"\r\n"
+WHY = b"FATAL: the reason\r\n"
+
+
+@pytest.mark.parametrize("heard_lines", [0, 1, 100, 5_000])
+@pytest.mark.parametrize("left_lines", [10, 2_000])
+def test_the_last_lines_are_there_when_the_engine_rotated_the_rest_away(
+    heard_lines, left_lines, caplog
+):
+    """Whatever the follower heard, and however much the engine has still."""
+
+    def read(follow: bool) -> Iterator[bytes]:
+        if follow:
+            yield from [LINE] * heard_lines
+        else:
+            yield LINE[7:]
+            yield from [LINE] * left_lines
+            yield WHY
+
+    caplog.set_level("INFO", logger="worker.output")
+    tail = LogTail()
+    list(tail.feed(b"an earlier container\n"))
+    LogPump(read, tail).finish()
+    assert tail.text.endswith(WHY.decode().replace("\r", ""))
+    assert len(tail.text) == min(65_536, 21 + 64 + 71 * left_lines + 18), "all that there is, once"
+    assert caplog.messages[-1] == "FATAL: the reason"
+    assert caplog.messages.count("FATAL: the reason") == 1
+
+
+def test_a_follower_that_is_far_behind_keeps_nobody_waiting(monkeypatch):
+    monkeypatch.setattr(log_pump, "END_SECONDS", 0.01)
+    may_end = threading.Event()
+
+    def read(follow: bool) -> Iterator[bytes]:
+        yield b"one\n"
+        if follow:
+            may_end.wait(60)
+        yield b"two\n"
+
+    tail = LogTail()
+    LogPump(read, tail).finish()
+    assert tail.text == "one\ntwo\n"
+    may_end.set()
+
+
+def test_an_engine_that_goes_away_at_the_end_takes_nothing_back():
+    def read(follow: bool) -> Iterator[bytes]:
+        yield b"one\ntwo\n" if follow else b"one\n"
+        if not follow:
+            raise CutOff
+
+    tail = LogTail()
+    LogPump(read, tail).finish()
     assert tail.text == "one\ntwo\n"
 
 

@@ -150,3 +150,13 @@ def test_output_that_is_not_text_is_kept_as_far_as_it_goes(perform):
 def test_without_capture_nothing_is_read(perform):
     outcome = perform(sh("echo secret"), capture_action_logs=False)
     assert (outcome.action_status, outcome.log_tail) == ("STATE_SUCCESS", "")
+
+
+@pytest.mark.parametrize("megabytes", [1, 40])
+def test_the_line_that_says_why_is_there_however_much_came_before_it(perform, megabytes):
+    """The engine keeps 16 MB at most, and a follower is slower than a flood."""
+    flood = f"yes {'0123456789' * 7} | head -c {megabytes}000000; echo"
+    outcome = perform(sh(f"{flood}; echo FATAL: the reason; exit 3"))
+    assert (outcome.action_status, outcome.exit_code) == ("STATE_FAILED", 3)
+    assert outcome.log_tail.endswith("\nFATAL: the reason\n")
+    assert len(outcome.log_tail.encode()) == 65_536
