@@ -208,10 +208,11 @@ def mend() -> None:
     for path in done.paths:
         click.echo(f"put back {path}")
     for problem in done.left:
-        printing.note(f"Warning: nothing is known of {problem}")
+        printing.note(f"Warning: {problem}")
     if done.commit is not None:
         printing.note(f"committed on branch {site.status_branch} as {done.commit[:12]}")
     elif not done.left:
         printing.note("nothing is damaged")
     if done.left:
+        printing.note("Hint: fetch what is lost from a clone or a back-up, and repeat this")
         raise click.exceptions.Exit(1)

@@ -35,7 +35,7 @@ class DamageWatch:
 
     def begin(self, reader: WorkflowReader) -> None:
         """Look at what is there, and at what turns out to be damaged when it is read."""
-        self._found = lambda: reader.damaged
+        self._found = lambda: {**reader.damaged_beside, **reader.damaged}
         reader.on_damage = self.look
         self.look()
 

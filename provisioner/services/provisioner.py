@@ -23,7 +23,7 @@ class StoredFiles(Protocol):
 
     def read_summaries(self, entries: Iterable[WorkflowEntry]) -> Iterator[WorkflowSummary]: ...
     def read_rendered(self, workflow: WorkflowId) -> str: ...
-    def read_data(self, tree_id: TreeId) -> tuple[File, ...]: ...
+    def read_data(self, workflow: WorkflowId, tree_id: TreeId) -> tuple[File, ...]: ...
     def read_log(
         self, workflow: WorkflowId, *, action_index: int, attempt: int
     ) -> bytes | None: ...
@@ -58,5 +58,5 @@ class Provisioner:
         """Questions to the newest snapshot; ask all of one request's with one of these."""
         return Queries(self.snapshots.current)
 
-    def data_files(self, version: DataVersion) -> tuple[File, ...]:
-        return self.stored.read_data(version.tree_id)
+    def data_files(self, workflow: WorkflowId, version: DataVersion) -> tuple[File, ...]:
+        return self.stored.read_data(workflow, version.tree_id)

@@ -5,6 +5,8 @@ The history has it: its record as it was written once, and the newest status fil
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from provisioner.errors import NotFound, TinkError
 from provisioner.model.ids import CommitId, WorkflowId
 from provisioner.model.problem import InvalidInput, Problem
@@ -17,6 +19,10 @@ from provisioner.store.stored_workflow import Blobs, WorkflowReader
 # without being looked up.
 _LOOKED_UP = 100
 _VERSIONS_TRIED = 10  # of a status file
+
+# The code of a problem where a newer version than the one that is known is missing: what was
+# acknowledged may be in it, so nobody may put the older one back.
+LOST = "status.lost"
 
 
 class LastKnown:
@@ -34,6 +40,7 @@ class LastKnown:
         self._commit = commit
         self._before = before
         self._left = _LOOKED_UP
+        self._lost: set[WorkflowId] = set()
 
     def row(self, workflow: WorkflowId, problem: Problem) -> Row:
         """Return a row that is set aside for a problem, with what is known besides."""
@@ -41,13 +48,16 @@ class LastKnown:
             blobs = self._just_before(workflow)
             if blobs is None:
                 self._left -= 1
-                blobs = self.blobs(workflow) if self._left >= 0 else None
+                blobs = self._of_history(workflow) if self._left >= 0 else None
             row = self._row(workflow, blobs) if blobs else None
         except TinkError:
             row = None  # the history is damaged, too
+        if workflow in self._lost:
+            said = f"{problem.message}; what was written last is lost"
+            problem = replace(problem, code=LOST, message=said)
         return row._replace(damage=problem) if row else status_index.unknown(workflow, problem)
 
-    def blobs(self, workflow: WorkflowId) -> Blobs | None:
+    def _of_history(self, workflow: WorkflowId) -> Blobs | None:
         """Find the record and the newest true status file; that one is empty if there is none."""
         records = list(branch_files.versions(self._repo, self._commit, layout.record(workflow)))
         if not records:
@@ -57,6 +67,8 @@ class LastKnown:
         for _, status in zip(range(_VERSIONS_TRIED), found, strict=False):
             if self._is_true(workflow, record, status):
                 return Blobs(workflow, record, status)
+            if not self._reader.has(status):
+                self._lost.add(workflow)
         return Blobs(workflow, record, "")
 
     def _just_before(self, workflow: WorkflowId) -> Blobs | None:

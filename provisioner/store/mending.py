@@ -1,7 +1,7 @@
 """How damaged files of the status branch are put back as they were known last.
 
-A commit like any other: history is not rewritten, and goes on showing what happened.  What
-nothing is known of stays as it is.
+A commit like any other: history is not rewritten, and goes on showing what happened.  Where
+the disk lost what was written last, nothing older is put back: it stays set aside.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from provisioner.model.set_aside import SetAside
 from provisioner.model.views import Change, Proposal, Receipt, StatusView
 from provisioner.store import archive_lists, layout, single_files, status_codec, status_index
 from provisioner.store.group import FileChange
-from provisioner.store.last_known import LastKnown
+from provisioner.store.last_known import LOST, LastKnown
 from provisioner.store.status_store import StatusStore
 from provisioner.store.stored_workflow import StoredWorkflow
 
@@ -47,7 +47,7 @@ class Mending:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mended:
     paths: tuple[str, ...]  # that were written
-    left: tuple[Problem, ...]  # what nothing is known of
+    left: tuple[Problem, ...]  # of what is lost
     commit: CommitId | None
 
 
@@ -58,7 +58,7 @@ def run(writer: Writer) -> Mended:
     files: list[FileChange] = []
     left: list[Problem] = []
     for entry in (*view.set_aside.values(), *_found_by_reading(store, view, view.commit)):
-        if isinstance(entry.last, StoredWorkflow):
+        if isinstance(entry.last, StoredWorkflow) and entry.problem.code != LOST:
             files += _files_of(store, entry, entry.last)
         else:
             left.append(entry.problem)

@@ -47,6 +47,8 @@ class Row(NamedTuple):
     damage: Problem | None = None
 
 
+_MISSING = "is missing in the repository"
+_ODD = "does not begin and end as it should"
 _ARCHIVED_NAMES = tuple(name for name in Row._fields if name not in ("workers", "damage"))
 
 
@@ -146,12 +148,18 @@ def row_of(
     with_workers_of_final: bool = False,
 ) -> Row:
     """Make a row of two files; raise `InvalidInput` when they can't be believed."""
+    head = b'{\n"id": "%s",\n' % blobs.id.encode()
+    if record is None or not (record.startswith(head) and record.endswith(b"}\n}\n")):
+        path = layout.record(blobs.id)
+        raise json_lines.broken(path, _ODD if record is not None else _MISSING)
     path = layout.status(blobs.id)
-    record = stored_workflow.usable(record, layout.record(blobs.id))
     status = stored_workflow.usable(status, path)
+    if not (status.startswith(head) and status.endswith(b"\n]\n}\n")):
+        raise json_lines.broken(path, _ODD)
     try:
-        named = json_lines.find_line(status, "record")
         row = _row(blobs, record, status, with_workers_of_final=with_workers_of_final)
+        is_named = status.startswith(b'"record": "%s",\n' % blobs.record.encode(), len(head))
+        named = blobs.record if is_named else json_lines.find_line(status, "record")
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise json_lines.broken(path, f"or its record can't be read: {error}") from error
     if named != blobs.record and (named is not None or row.arrival):
@@ -162,10 +170,6 @@ def row_of(
 
 
 def _row(blobs: Blobs, record: bytes, status: bytes, *, with_workers_of_final: bool) -> Row:
-    head = b'{\n"id": "%s",\n' % blobs.id.encode()
-    for content, end in ((record, b"}\n}\n"), (status, b"\n]\n}\n")):
-        if not (content.startswith(head) and content.endswith(end)):
-            raise ValueError("it does not begin and end as it should")
     state = State(json_lines.line_of(status, "state"))
     created_at = json_lines.line_of(record, "created_at")
     path, claimed_at = json_lines.line_of(record, "request_path"), created_at
@@ -174,6 +178,10 @@ def _row(blobs: Blobs, record: bytes, status: bytes, *, with_workers_of_final: b
             if line.startswith(b'{"kind": "request_moved"'):
                 moved = json.loads(line.rstrip(b","))
                 path, claimed_at = moved["request_path"], moved["at"]
+    digest = json_lines.line_of(record, "request_digest")
+    arrival = json_lines.find_line(record, "arrival") or 0
+    if {*map(type, (created_at, path, claimed_at, digest))} != {str} or type(arrival) is not int:
+        raise ValueError("a value is of another type")
     has_workers = with_workers_of_final or not is_final(state)
     workers = json_lines.line_of(record, "workers") if has_workers else ()
     return Row(
@@ -182,12 +190,15 @@ def _row(blobs: Blobs, record: bytes, status: bytes, *, with_workers_of_final: b
         status_blob=blobs.status,
         state=state,
         request_path=path,
-        request_digest=json_lines.line_of(record, "request_digest"),
+        request_digest=digest,
         created_at=created_at,
         claimed_at=claimed_at,
         workers=tuple(
-            WorkerRow(HardwareId(each["id"]), (*each["macs"], *each["ips"])) for each in workers
+            WorkerRow(
+                HardwareId(str(each["id"])), (*map(str, each["macs"]), *map(str, each["ips"]))
+            )
+            for each in workers
         ),
         is_deleted=b'"is_deleted": true' in status.partition(b'"events": [')[0],
-        arrival=json_lines.find_line(record, "arrival") or 0,
+        arrival=arrival,
     )

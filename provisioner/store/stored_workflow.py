@@ -70,6 +70,7 @@ class WorkflowReader:
         self._recent: OrderedDict[bytes, LiveWorkflow] = OrderedDict()
         # What turned out to be damaged when it was read; replaced, never changed.
         self.damaged: Mapping[WorkflowId, Problem] = {}
+        self.damaged_beside: Mapping[WorkflowId, Problem] = {}  # ephemeral data
         self.on_damage: Callable[[], None] = lambda: None  # called when `damaged` changed
 
     def read(self, workflow: WorkflowId, record_blob: bytes, status_blob: bytes) -> LiveWorkflow:
@@ -105,20 +106,38 @@ class WorkflowReader:
             return decode(blobs, self._alone(blobs.record), self._alone(blobs.status))
         return decode(blobs, record, status)
 
+    def has(self, blob: str) -> bool:
+        """Whether an object can be read; takes a process of git."""
+        return self._alone(blob) is not None
+
+    def found(self, workflow: WorkflowId, problem: Problem) -> Damaged:
+        """Note damage of a workflow's other files, until they are read well (`found_well`)."""
+        self._note(workflow, problem, is_beside=True)
+        return Damaged(workflow, problem)
+
+    def found_well(self, workflow: WorkflowId) -> None:
+        if workflow in self.damaged_beside:
+            self._note(workflow, None, is_beside=True)
+
     def _alone(self, blob: str) -> bytes | None:
         try:
             return self._repo.run("cat-file", "blob", blob)
         except GitFailed:
             return None
 
-    def _note(self, workflow: WorkflowId, problem: Problem | None) -> None:
+    def _note(
+        self, workflow: WorkflowId, problem: Problem | None, *, is_beside: bool = False
+    ) -> None:
         with self._lock:
-            damaged = dict(self.damaged)
+            damaged = dict(self.damaged_beside if is_beside else self.damaged)
             if damaged.pop(workflow, None) == problem:
                 return
             if problem is not None:
                 damaged[workflow] = problem
-            self.damaged = damaged
+            if is_beside:
+                self.damaged_beside = damaged
+            else:
+                self.damaged = damaged
         self.on_damage()
 
 

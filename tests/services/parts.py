@@ -114,7 +114,7 @@ class MemoryWriter:
 
     # What is read back from the branch (services.provisioner.StoredFiles):
 
-    def read_data(self, tree_id):
+    def read_data(self, workflow, tree_id):
         return self.trees[tree_id]
 
     def read_summaries(self, entries):

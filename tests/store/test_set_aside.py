@@ -10,10 +10,17 @@ from dataclasses import replace
 import pytest
 
 from provisioner.model import state_machine
+from provisioner.model.ids import BlobId
 from provisioner.model.set_aside import Damaged, SetAside
+from provisioner.model.shard_map import ShardMap
 from provisioner.model.state import State
 from provisioner.model.views import DesiredState, Snapshot, StatusView
+from provisioner.model.workflow import WorkflowRequest
+from provisioner.planning import planner
+from provisioner.services.conditions import Conditions
+from provisioner.services.damage_watch import DamageWatch
 from provisioner.services.queries import Queries
+from provisioner.services.stored_files import StoredFiles
 from provisioner.store import (
     checkpoint,
     fsck,
@@ -23,6 +30,7 @@ from provisioner.store import (
     retention,
     status_codec,
 )
+from provisioner.store.data_writer import NewFile
 from provisioner.store.group import FileChange
 from provisioner.store.repo import GitRepo
 from provisioner.store.status_store import StatusStore
@@ -78,6 +86,9 @@ HARMS: dict[str, Harm] = {
     ),
     "record is changed": lambda record, status: FileChange(
         path=RECORD, content=record.replace(b"alpine", b"evil/image")
+    ),
+    "record's path is no text": lambda record, status: FileChange(
+        path=RECORD, content=record.replace(b'"request_path": "', b'"request_path": ["x"], "x": "')
     ),
     "record is garbage": lambda record, status: FileChange(path=RECORD, content=b"{"),
     "record is gone": lambda record, status: FileChange(path=RECORD),
@@ -202,6 +213,10 @@ def test_an_object_that_the_disk_lost_sets_its_workflow_aside(busy, kind, path):
         assert view.readable(OTHER) and view.readable(BEHIND)
         rows = StatusStore(again).iterate_workflows()
         assert {each.id for each in rows} == {BEHIND, OTHER}
+    # What was known before may lack a report that was acknowledged: it is not put back.
+    with closing(GitRepo(busy.common_dir)) as again, closing(StatusWriter(again)) as writer:
+        done = mending.run(writer)
+        assert (done.paths, [each.path for each in done.left]) == ((), [path])
 
 
 def test_a_file_of_no_workflow_is_reported_and_nothing_else(busy):
@@ -293,3 +308,67 @@ def test_a_record_of_version_1_that_was_changed_is_found_by_who_saw_it_before(bu
     changed = record_codec.encode_record(replace(old, name="another"))
     harmed(busy, FileChange(path=layout.record(old.id), content=changed))
     assert set(StatusStore(busy).catch_up(view).set_aside) == {old.id}
+
+
+def test_ephemeral_data_that_the_disk_lost_is_reported_until_it_is_there_again(busy):
+    some = [NewFile(path="d/a", content=b"1")]
+    with (
+        closing(StatusWriter(busy)) as writer,
+        writer.write_data_files(some) as (tree, files),
+    ):
+        result(writer.propose(sites.push(1, 1, tree, files)))
+    sites.unpack(busy)
+    inside = busy.tree(tree)[0].id
+    file = busy.objects_dir / inside[:2] / inside[2:]
+    content = file.read_bytes()
+    file.unlink()
+    with closing(GitRepo(busy.common_dir)) as again:
+        store = StatusStore(again)
+        conditions = Conditions()
+        watch = DamageWatch(conditions, store.load)
+        watch.begin(store.reader)
+        assert not conditions.current
+        with pytest.raises(Damaged, match=layout.data(BAD)):
+            StoredFiles(store).read_data(BAD, tree)
+        (condition,) = conditions.current
+        assert layout.data(BAD) in condition.message and condition.is_partial
+        assert watch.workflows == 1
+        file.write_bytes(content)
+        assert [each.path for each in StoredFiles(store).read_data(BAD, tree)] == ["d/a"]
+        assert not conditions.current
+
+
+def plan_of(view: StatusView, request: WorkflowRequest) -> planner.Plan:
+    hardware = builders.hardware()
+    desired = replace(
+        DesiredState(),
+        commit=builders.COMMIT,
+        requests=ShardMap({request.source.path: request}),
+        templates=ShardMap({"hello_world_workflow": builders.template()}),
+        hardware=ShardMap({hardware.id: hardware}),
+        hardware_by_mac=ShardMap({each.mac: hardware.id for each in hardware.interfaces}),
+        paths=ShardMap({request.source.path: BlobId("1" * 40)}),
+    )
+    return planner.plan(
+        desired, view, changed_paths=None, now=builders.AT, new_id=lambda: workflow_id(99)
+    )
+
+
+def test_a_request_that_may_be_of_a_workflow_that_is_set_aside_does_not_run_again(busy):
+    """Its record and its status file are lost, and nothing but its id is known."""
+    sites.unpack(busy)
+    for path in (RECORD, STATUS):
+        entry = busy.entry_at(busy.branch("status") or "", path)
+        assert entry is not None
+        (busy.objects_dir / entry.id[:2] / entry.id[2:]).unlink()
+    with closing(GitRepo(busy.common_dir)) as again:
+        view = StatusStore(again).load()
+    assert view.workflows[BAD].state is State.PENDING
+    assert plan_of(StatusView(), builders.request()).creations
+    for request in (builders.request(), builders.request(id=BAD)):
+        plan = plan_of(view, request)
+        assert not plan.creations
+        assert [each.code for each in plan.problems] == ["workflow.set-aside"]
+        assert BAD in plan.problems[0].message
+    # One with an id of its own can't be the one that is lost.
+    assert plan_of(view, builders.request(id=workflow_id(50))).creations

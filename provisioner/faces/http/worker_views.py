@@ -111,7 +111,7 @@ def get_data(server: Provisioner, call: Call) -> Outcome:
 
     def run(is_wanted: Callable[[], bool]) -> Answer:
         return Answer(
-            body=_archive(server, version),
+            body=_archive(server, entry.id, version),
             content_type=wire.CONTENT_TYPE_ARCHIVE,
             headers=_headers(version),
         )
@@ -193,8 +193,8 @@ def _offer(due: DueAction) -> wire.Offer:
     )
 
 
-def _archive(server: Provisioner, version: DataVersion) -> bytes:
-    files = server.data_files(version)
+def _archive(server: Provisioner, workflow: WorkflowId, version: DataVersion) -> bytes:
+    files = server.data_files(workflow, version)
     return wire.pack(
         wire.ArchivedFile(path=each.path, content=each.content, executable=each.executable)
         for each in files
