@@ -54,7 +54,6 @@ class Memory:
     def __init__(self, repo: GitRepo) -> None:
         self._repo = repo
         self._lock = threading.RLock()  # guards all below, and the file
-        self._pinned: dict[str, CommitId] = {}
         self._saved_at = self._pinned_at = -SAVE_SECONDS
         self.reload()
 
@@ -121,7 +120,7 @@ class Memory:
             self.save()
 
     def save(self, *, with_pins: bool = True) -> None:
-        """Bring file and pins up, durably; costs nothing when they are."""
+        """Bring file and pins up, durably; costs a look at the pins when they are."""
         with self._lock:
             if self._now != self._saved:
                 _write(_path(self._repo), self._now)
@@ -133,7 +132,9 @@ class Memory:
     def _pin(self) -> None:
         wanted = {tip_pin(ref): tip for ref, tip in self._now.tips.items()}
         wanted |= {f"{_DESIRED}{branch}": tip for branch, tip in self._now.desired.items()}
-        changed = {ref: tip for ref, tip in wanted.items() if self._pinned.get(ref) != tip}
+        # Looked at each time: where pushes do reach them, somebody may have taken them away.
+        there = self._repo.refs(PINS)
+        changed = {ref: tip for ref, tip in wanted.items() if there.get(ref) != tip}
         # What is not in this repository can't be pinned.
         lines = [
             f"update {ref} {tip}\n"
@@ -143,7 +144,6 @@ class Memory:
         if lines:
             # Not by compare-and-swap: whoever moved a pin had no business there.
             self._repo.run("update-ref", "--no-deref", "--stdin", stdin="".join(lines).encode())
-            self._pinned = wanted
             self._pinned_at = time.monotonic()
 
     def _is_news(self, ref: str, tip: CommitId) -> bool:
