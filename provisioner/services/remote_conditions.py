@@ -46,7 +46,7 @@ def another_server(
     if remote.repo.is_ancestor(ours, theirs):
         hint = "stop one of the two; to go on with this one, start it again"
         return Condition(name=ANOTHER_SERVER, message=message, hint=hint, stops_writing=True)
-    message, hint = _kept(remote, branch, message, ours=ours, theirs=theirs)
+    message, hint = _kept(remote, branch, message, ours)
     return Condition(
         name=ANOTHER_SERVER,
         message=message,
@@ -61,7 +61,7 @@ def diverged(remote: Remote, branch: str, *, ours: CommitId, theirs: CommitId) -
         f"{branch!r} of {remote.url} is at {theirs[:12]}, which does not go on by the rules from"
         f" {ours[:12]}, where this server left it"
     )
-    message, hint = _kept(remote, branch, message, ours=ours, theirs=theirs)
+    message, hint = _kept(remote, branch, message, ours)
     return Condition(name=DIVERGED, message=message, hint=hint, stops_writing=True)
 
 
@@ -73,13 +73,11 @@ def desired_missing(remote: Remote, branch: str) -> Condition:
     )
 
 
-def _kept(
-    remote: Remote, branch: str, message: str, *, ours: CommitId, theirs: CommitId
-) -> tuple[str, str]:
+def _kept(remote: Remote, branch: str, message: str, ours: CommitId) -> tuple[str, str]:
     ref = recovery.set_aside(remote.repo, branch, ours)
     where = remote.repo.work_tree or remote.repo.common_dir
-    recover = f"tink --repo {where} status-branch recover"
+    # Without the remote's commit, which moves: each change is logged.
     return (
         f"{message}; what was acknowledged here is kept as {ref}",
-        f"to put this server's back there: {recover}; to give it up: {recover} --accept {theirs}",
+        f"see both, and decide: tink --repo {where} status-branch recover --dry-run",
     )

@@ -27,7 +27,7 @@ class NoStatusBranch(UserError):
 
     def __init__(self, where: object, branch: str, *, has_remote: bool = False) -> None:
         flag = "" if branch == "status" else f" --status-branch {branch}"
-        first = "git fetch, if the remote has one; " if has_remote else ""
+        first = "if the remote has one: tink serve --remote origin; " if has_remote else ""
         what_to_type = f"tink --repo {where}{flag} status-branch begin"
         super().__init__(
             f"{where} has no branch {branch!r}, and a server never begins one by itself",
@@ -80,7 +80,7 @@ def _check_missing(repo: GitRepo, branch: str) -> None:
         if ref.split("/", 3)[3:] == [branch]:
             raise Conflict(
                 f"{ref.removeprefix('refs/remotes/')} was fetched already",
-                hint="that is the status branch of this site, and `tink serve` takes it up",
+                hint="that is this site's status branch; to take it up: tink serve --remote origin",
             )
 
 

@@ -75,7 +75,7 @@ def test_a_clone_whose_origin_has_none_says_that_it_may_have_to_fetch(site, tmp_
         hands.put(clone, "refs/remotes/origin/status", None)
         with pytest.raises(NoStatusBranch) as refused:
             StatusWriter(clone)
-    assert refused.value.hint.startswith("git fetch, if the remote has one; ")
+    assert refused.value.hint.startswith("if the remote has one: tink serve --remote origin")
 
 
 def test_a_push_that_moves_the_archive_last_is_waited_for(site, monkeypatch):
