@@ -120,11 +120,13 @@ def _recover(repo: GitRepo, packs: PackFiles, chain: Chain) -> None:
     except Unavailable:  # its file is empty: its name reached the disk before its content
         (repo.common_dir / ref).unlink()
         found = repo.resolve(ref)
-    for content in (each.pack for each in chain if each.pack):
-        wanted = pack.reindex(content)
+    # A repack has what it joined whole, so there the commit is enough: after a `git gc` of a
+    # busy server it would be thousands of packs to write again.
+    known = set(repo.sizes(each.new for each in chain if each.pack)) if found == new else set()
+    for record in chain:
         # Where the ref does not lead to it, a gc under way may be about to delete what is there.
-        if found != new or not packs.has(wanted):
-            packs.add(wanted)
+        if record.pack and not (record.new in known and packs.is_whole(record.pack)):
+            packs.add(pack.reindex(record.pack))
     if found == new:
         return
     ours = {each for record in chain for each in (record.old, record.new)}

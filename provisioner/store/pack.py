@@ -75,6 +75,11 @@ class PackBuilder:
         )
 
 
+def name_of(content: bytes) -> str:
+    """The name that a pack has by its content."""
+    return content[-20:].hex()
+
+
 def reindex(content: bytes) -> Pack:
     """Make the index again of a pack that `PackBuilder` made; raise ValueError if it can't be."""
     checksum = content[-20:]

@@ -23,7 +23,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from provisioner.store import durable
-from provisioner.store.pack import Pack
+from provisioner.store.pack import Pack, name_of, reindex
 
 _IDLE_LIMIT = 1  # keep files that wait for the next pack
 
@@ -86,12 +86,15 @@ class PackFiles:
         else:
             Path(keep).unlink(missing_ok=True)
 
-    def has(self, pack: Pack) -> bool:
-        """Whether it is there, to the byte."""
-        path = self.directory / f"pack-{pack.name}.pack"
+    def is_whole(self, content: bytes) -> bool:
+        """Whether a pack is there to the byte, or was replaced by another one."""
+        path = self.directory / f"pack-{name_of(content)}.pack"
         try:
             index = path.with_suffix(".idx").read_bytes()
-            return index == pack.index and path.read_bytes() == pack.content
+        except FileNotFoundError:
+            return not path.exists()
+        try:
+            return path.read_bytes() == content and index == reindex(content).index
         except FileNotFoundError:
             return False
 

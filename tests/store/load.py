@@ -57,7 +57,9 @@ def _push(writer: StatusWriter, number: int) -> Future[Receipt] | None:
         return None
     files = [NewFile(path="d/a.json", content=data_of(workflow))]
     with writer.write_data_files(files) as (tree, data_files):
-        return writer.propose(sites.push(number, 1, tree, data_files))
+        pushed = writer.propose(sites.push(number, 1, tree, data_files))
+        sites.result(pushed)  # before that, nothing but the block keeps the files from gc
+    return pushed
 
 
 def main(path: str, sink: str, seed: str) -> None:
