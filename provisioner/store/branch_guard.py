@@ -72,10 +72,15 @@ class BranchGuard:
         self.branch = branch
         self.ref = f"refs/heads/{branch}"
         self.trouble: Diverged | None = None  # what stops the writing side
+        self._was_gone = False  # when we started; the journal may have put it back
         self._repo = repo
         self._memory = memory
         self._on_move = on_move
         self._lock = threading.RLock()  # held while the branch is looked at, and moved
+
+    def look_before_recovery(self) -> None:
+        """Note that the branch is gone: a kill leaves it behind at most; remove an empty one."""
+        self._was_gone = self.find() is None and self._memory.tip(self.ref) is not None
 
     def adopt(self) -> None:
         """Believe what is there, where nothing is remembered or only what it goes on from.
@@ -129,6 +134,8 @@ class BranchGuard:
             if ours is None:
                 return None
             if found == ours:
+                if self._was_gone:
+                    self._report_put_back(ours, None)
                 self._recovered()
                 return ours
             verdict = foreign.judge(self._repo, self.branch, ours=ours, found=found)
@@ -191,13 +198,17 @@ class BranchGuard:
         except RefMoved:
             return False
         durable.sync((self._repo.common_dir / self.ref).parent)
+        self._report_put_back(ours, found)
+        self._recovered()
+        return True
+
+    def _report_put_back(self, ours: CommitId, found: CommitId | None) -> None:
+        self._was_gone = False
         _LOG.warning(
             "branch %s was %s, and is put back to %s, where this server left it",
             *(self.branch, f"moved back to {found}" if found else "deleted", ours),
         )
         self._report(Move(kind="put-back", branch=self.branch))
-        self._recovered()
-        return True
 
     def _is_accepted(self, ours: CommitId, found: CommitId) -> bool:
         if not recovery.is_requested(self._repo, self.branch, ours=ours, found=found):

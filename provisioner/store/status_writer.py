@@ -87,7 +87,7 @@ class StatusWriter:
             exits.callback(WriterLock(repo.own_dir).release)
             self.memory.reload()  # nobody changes it from now on
             make_sink = make_sink or partial(PackSink, keep=self.memory.keep)
-            self.guards.status.find()  # one that is empty, after a power cut, is removed
+            self.guards.status.look_before_recovery()
             self._sink = make_sink(repo, self._ref)
             exits.callback(self._sink.close)
             self._data = DataWriter(repo, self._failing.failed)

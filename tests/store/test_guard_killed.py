@@ -119,6 +119,26 @@ def test_a_branch_that_is_being_put_back(left):
         check_all_is_there(left.repo.git_dir)
 
 
+def test_a_branch_that_was_deleted_after_a_kill_is_put_back_by_the_journal_and_reported(left):
+    def die_after_a_report(path: Path) -> None:
+        with closing(GitRepo(path)) as repo:
+            result(StatusWriter(repo).propose(report(3, 0, State.RUNNING)))
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    words = {"target": die_after_a_report, "args": (left.repo.git_dir,)}
+    child = multiprocessing.get_context("fork").Process(**words)
+    child.start()
+    child.join(sites.PATIENCE_SECONDS)
+    newest = left.tip
+    assert newest != memory.Memory(left.repo).tip(STATUS), "only the journal knows it"
+    hands.put(left.repo, STATUS, None)
+    left.moves.clear()
+    left.start()
+    assert left.tip == newest and left.kinds == ["put-back"]
+    assert left.state(3) is State.RUNNING
+    left.writer.close()
+
+
 def test_a_history_that_is_being_accepted(left, tmp_path):
     begun = sites.git(left.repo.git_dir, "rev-list", "--max-parents=0", "status").strip()
     theirs = hands.commit(left.repo, tmp_path, begun, {"note.txt": lambda _: b"x"})
