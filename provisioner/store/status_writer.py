@@ -157,6 +157,7 @@ class StatusWriter:
         """
         with self._turning:
             self._must_reset |= self.guards.look()
+        self._queue.wake()  # who wanted the turn meanwhile found it taken
         if self._must_reset or self.guards.status.find() != self._view.commit:
             self.refresh()
         self.memory.save_if_due()
@@ -181,8 +182,8 @@ class StatusWriter:
     def resume(self) -> None:
         """Take proposals again, and go on from wherever the branch is by then."""
         with self._turning:
-            self._must_reset = True
-        self._halted = None
+            self._must_reset, self._halted = True, None
+        self._queue.wake()
 
     def archive(self, rows: Iterable[Row]) -> Future[Receipt]:
         """Take finished workflows, which the archive branch has, out of the tip.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from concurrent.futures import Future
 
 import pytest
 from builders import MACS, TWO
@@ -114,6 +115,24 @@ def test_more_lists_than_may_wait_are_answered_not_now(server, lists):
         assert statuses(until_closed(each)) == [200]
     for each in asked:
         each.close()
+
+
+def test_a_push_whose_client_has_gone_keeps_no_body(inside, server, monkeypatch):
+    waiting = []
+
+    def hold(workflow, push, unpack):
+        waiting.append((Future(), unpack))
+        return waiting[-1][0]
+
+    monkeypatch.setattr(inside.provisioner.reports, "push", hold)
+    with connect(server) as opened:
+        opened.sendall(post(DATA, bytes(100_000), method="PUT"))
+        eventually(lambda: waiting)
+    [(future, unpack)] = waiting
+    eventually(future.cancelled)
+    eventually(lambda: server.budget.requests.used_bytes == 0)
+    with pytest.raises(IndexError):
+        unpack()  # there is nothing left to read
 
 
 def test_it_ends_soon_whatever_is_queued_connected_or_stalled(server, lists):

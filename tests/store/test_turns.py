@@ -55,6 +55,27 @@ def ran_in(threads: list[int]) -> object:
     return proposal
 
 
+def test_who_finds_the_turn_held_by_a_look_at_the_branch_gets_it_afterwards(writer, monkeypatch):
+    asked: list[bool] = []
+    futures = []
+    writer.lend(lambda: asked.append(True))
+    look = writer.guards.look
+
+    def busy_look():
+        futures.append(writer.propose(lambda _: ()))
+        asked.clear()
+        assert not writer.turn()  # as the borrower would: it is taken
+        return look()
+
+    monkeypatch.setattr(writer.guards, "look", busy_look)
+    writer.look()
+    assert asked
+    while writer.turn():
+        pass
+    assert futures[0].result(10)
+    writer.lend(None)
+
+
 def test_the_borrower_takes_the_turns_until_they_are_taken_back(writer):
     threads: list[int] = []
     borrower = Borrower(writer)

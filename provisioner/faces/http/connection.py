@@ -194,7 +194,10 @@ class Connection(asyncio.Protocol):
     @property
     def unheard_socket(self) -> int | None:
         """The descriptor of one that is not read, whose client may go without our notice."""
-        return self._transport.get_extra_info("socket").fileno() if self._is_unread else None
+        if not self._is_unread or self._transport.is_closing():
+            return None
+        number: int = self._transport.get_extra_info("socket").fileno()
+        return number
 
     @property
     def kept_bytes(self) -> int:

@@ -34,7 +34,8 @@ class Request:
     kept_bytes: int = 0
 
     def give_back(self) -> None:
-        """Its body is needed no longer."""
+        """Its body is needed no longer, and gone: who waits for the answer may hold this."""
+        self.body = b""
         if self.share is not None:
             share, self.share = self.share, None
             share.give(self.kept_bytes)

@@ -128,10 +128,10 @@ def put_data(server: Provisioner, call: Call) -> Outcome:
         action_index=_number(call, "action_index"),
         attempt=_number(call, "attempt"),
     )
-    body = call.body
+    body = [call.body]
 
     def unpack() -> Unpacked:
-        files = wire.unpack(body)
+        files = wire.unpack(body.pop())
         return Unpacked(files=files, sha256=wire.sha256_of(files))
 
     def finish(kept: DataVersionKept) -> Answer:
@@ -141,6 +141,8 @@ def put_data(server: Provisioner, call: Call) -> Outcome:
         return Answer(body=wire.encode(answer))
 
     future = server.reports.push(call.path["workflow"], push, unpack)
+    # A push that was taken back while it waited stands in its queue until a thread comes by.
+    future.add_done_callback(lambda _: body.clear())
     return Later(future=future, finish=finish)
 
 
