@@ -34,8 +34,9 @@ from provisioner.config import ReadSettings, ServerSettings
 from provisioner.errors import Unavailable
 from provisioner.model.ids import WorkflowId
 from provisioner.model.views import DesiredState, Snapshot, StatusView
-from provisioner.services import branch_moves, served_repository, write_failing
 from provisioner.services import metrics as metrics_service
+from provisioner.services import served_repository, write_failing
+from provisioner.services.branch_moves import BranchMoves
 from provisioner.services.clock import CautiousClock, SystemClock, WorkflowIds
 from provisioner.services.conditions import Conditions
 from provisioner.services.damage_watch import DamageWatch
@@ -136,6 +137,7 @@ class Server:
         followed = served_repository.followed(repo, settings, stack)
         remote = followed.remote if followed else None
         status_moved = threading.Event()
+        moves = BranchMoves(clock=clock, metrics=metrics, conditions=conditions)
         timeouts = Timeouts(
             clock=clock,
             heard=HeardTime(clock, lambda: not conditions.stops_writing),
@@ -158,7 +160,7 @@ class Server:
             writer=settings.writer,
             on_published=published,
             memory=memory,
-            on_move=lambda move: branch_moves.report(move, metrics, conditions),
+            on_move=moves.report,
             on_failing=lambda reason: write_failing.report(reason, conditions),
             halted=Unavailable("the remote was not reached yet") if remote else None,
         )
@@ -242,6 +244,7 @@ class Server:
             contact=timeouts.contact,
             is_ready=self.reconciler.is_ready.is_set,
             conditions=conditions,
+            branch_moves=lambda: moves.recent,
         )
         self.face = open_face(self.provisioner, settings)
         stack.callback(self.face.close)

@@ -1,20 +1,51 @@
-"""Who hears that somebody else moved the status branch, and what was done about it?"""
+"""Who hears that somebody else moved the status branch, and what was done about it?
+
+The metrics count it and `/readyz` lists the last ones; where a person must decide, it is a
+condition as well.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from provisioner.services.clock import Clock, timestamp
 from provisioner.services.conditions import Condition, Conditions
 from provisioner.services.metrics import Metrics
 from provisioner.store.branch_guard import Move
 
+_RECENT = 10  # moves that are listed; the log has all
 
-def report(move: Move, metrics: Metrics, conditions: Conditions) -> None:
-    """Count it; where a person must decide, it is a condition until that is done."""
-    metrics.branch_moves.labels(move.branch, move.kind).inc()
-    name = f"{move.branch}-diverged"
-    if move.error is not None:
-        told = Condition(
-            name=name, message=move.error.message, hint=move.error.hint, stops_writing=True
-        )
-        conditions.set(told)
-    elif move.kind == "recovered":
-        conditions.clear(name)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecentMove:
+    """`kind`, `branch` and `found` as store.branch_guard.Move has them; `at` is RFC 3339 UTC."""
+
+    at: str
+    branch: str
+    kind: str
+    found: str = ""
+
+
+class BranchMoves:
+    """`report` is called by whoever looks after the branches, `recent` read by any thread."""
+
+    def __init__(self, *, clock: Clock, metrics: Metrics, conditions: Conditions) -> None:
+        self._clock = clock
+        self._metrics = metrics
+        self._conditions = conditions
+        self.recent: tuple[RecentMove, ...] = ()  # newest last; swapped, never changed
+
+    def report(self, move: Move) -> None:
+        """Count and list it; where a person must decide, it is a condition until that is done."""
+        self._metrics.branch_moves.labels(move.branch, move.kind).inc()
+        at = timestamp(self._clock.now())
+        listed = RecentMove(at=at, branch=move.branch, kind=move.kind, found=move.found or "")
+        self.recent = (*self.recent, listed)[-_RECENT:]
+        name = f"{move.branch}-diverged"
+        if move.error is not None:
+            error = move.error
+            self._conditions.set(
+                Condition(name=name, message=error.message, hint=error.hint, stops_writing=True)
+            )
+        elif move.kind == "recovered":
+            self._conditions.clear(name)

@@ -11,6 +11,7 @@ from provisioner.model.ephemeral import DataVersion
 from provisioner.model.ids import HardwareId, TreeId, WorkflowId
 from provisioner.model.summary import WorkflowSummary
 from provisioner.model.views import WorkflowEntry
+from provisioner.services.branch_moves import RecentMove
 from provisioner.services.conditions import Conditions
 from provisioner.services.metrics import Metrics
 from provisioner.services.queries import Queries
@@ -53,6 +54,7 @@ class Provisioner:
     contact: Callable[[HardwareId], None] = field(default=lambda _: None)
     is_ready: Callable[[], bool] = field(default=lambda: True)
     conditions: Conditions = field(default_factory=Conditions)
+    branch_moves: Callable[[], tuple[RecentMove, ...]] = field(default=tuple)
 
     def queries(self) -> Queries:
         """Questions to the newest snapshot; ask all of one request's with one of these."""

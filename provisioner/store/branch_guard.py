@@ -1,8 +1,10 @@
 """A branch that only we write stays where we left it, whoever moves it.
 
 What went missing is put back at once.  What somebody wrote on top of ours is taken up when it
-keeps the rules.  Anything else is kept under a ref of its own and stops the writing side until
-a person decides (`tink status-branch recover`).  Each of it is logged, and reported.
+keeps the rules; else it is set aside under a ref of its own, and the branch put back, since
+nothing of ours is missing below it.  A history that diverged is set aside as well, and stops
+the writing side until a person decides (`tink status-branch recover`).  Each of it is logged,
+and reported.
 """
 
 from __future__ import annotations
@@ -37,7 +39,6 @@ class Diverged(Unavailable):
         self.branch, self.ours, self.found, self.kind = branch, ours, found, told.kind
         was, now = ours[:12], found[:12] if found else "nothing"
         what = {
-            Kind.BROKEN: f"what somebody wrote on branch {branch}, up to {now}, breaks its rules",
             Kind.LOST: f"commit {was}, where this server left branch {branch}, is not in the"
             f" repository any more; the branch is at {now}",
         }.get(
@@ -53,12 +54,13 @@ class Diverged(Unavailable):
 class Move:
     """What was done about a branch that was not where it was left.
 
-    `kind` is adopted, put-back, taken-up, stopped, recovered or accepted; with stopped comes
-    the error.
+    `kind` is adopted, put-back, set-aside, taken-up, stopped, recovered or accepted; with
+    stopped comes the error.  `found` is where somebody else had put the branch, if anywhere.
     """
 
     kind: str
     branch: str
+    found: CommitId | None = None
     error: Diverged | None = None
 
 
@@ -152,11 +154,14 @@ class BranchGuard:
                     *(self.branch, ours, found),
                 )
                 self._memory.note(self.ref, found)
-                self._report(Move(kind="taken-up", branch=self.branch))
+                self._report(Move(kind="taken-up", branch=self.branch, found=found))
                 self._recovered()
                 return found
             elif found is not None and self._is_accepted(ours, found):
                 return found
+            elif verdict.kind is Kind.BROKEN:
+                if self._set_aside(ours, found, verdict):
+                    return ours
             else:
                 self._stop(Diverged(self.branch, ours, found, verdict))
 
@@ -193,13 +198,32 @@ class BranchGuard:
         return origins
 
     def _put_back(self, ours: CommitId, found: CommitId | None) -> bool:
+        if not self._move_back(ours, found):
+            return False
+        self._report_put_back(ours, found)
+        self._recovered()
+        return True
+
+    def _set_aside(self, ours: CommitId, found: CommitId | None, verdict: Verdict) -> bool:
+        kept = recovery.set_aside(self._repo, self.branch, found)
+        if not self._move_back(ours, found):
+            return False
+        _LOG.error(
+            "what somebody else wrote on branch %s breaks its rules: %s; the branch is put back"
+            " to %s, where this server left it, and %s is kept as %s",
+            *(self.branch, verdict.problems[0], ours, found, kept),
+        )
+        self._report(Move(kind="set-aside", branch=self.branch, found=found))
+        self._recovered()
+        return True
+
+    def _move_back(self, ours: CommitId, found: CommitId | None) -> bool:
+        """Move the branch to where it was left, durably; False when it moved again meanwhile."""
         try:
             self._repo.move_ref(self.ref, expected=found, new=ours)
         except RefMoved:
             return False
         durable.sync((self._repo.common_dir / self.ref).parent)
-        self._report_put_back(ours, found)
-        self._recovered()
         return True
 
     def _report_put_back(self, ours: CommitId, found: CommitId | None) -> None:
@@ -208,7 +232,7 @@ class BranchGuard:
             "branch %s was %s, and is put back to %s, where this server left it",
             *(self.branch, f"moved back to {found}" if found else "deleted", ours),
         )
-        self._report(Move(kind="put-back", branch=self.branch))
+        self._report(Move(kind="put-back", branch=self.branch, found=found))
 
     def _is_accepted(self, ours: CommitId, found: CommitId) -> bool:
         if not recovery.is_requested(self._repo, self.branch, ours=ours, found=found):
@@ -233,7 +257,7 @@ class BranchGuard:
             self.trouble = error
             recovery.set_aside(self._repo, self.branch, error.found)
             self._memory.save()  # with the pin of ours
-            self._report(Move(kind="stopped", branch=self.branch, error=error))
+            self._report(Move(kind="stopped", branch=self.branch, found=error.found, error=error))
         raise error
 
     def _recovered(self) -> None:

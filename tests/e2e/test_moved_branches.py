@@ -60,6 +60,19 @@ class Site:
         body = self.server.call("GET", "/readyz").body
         return [each["name"] for each in body["conditions"]]
 
+    def moves(self) -> list[tuple[str, str, str]]:
+        """What was done about moves by others, but where the branch was adopted at the start."""
+        found = self.server.call("GET", "/readyz").body["branch_moves"]
+        listed = [(each["branch"], each["kind"], each["found"]) for each in found]
+        return [each for each in listed if each[1] != "adopted"]
+
+    def write_another_history(self) -> str:
+        """Put a commit on the branch that goes on from its beginning."""
+        words = ("commit-tree", "-p", self.begun, "-m", "by hand", f"{self.begun}^{{tree}}")
+        theirs = sites.git(self.repo, *words).strip()
+        sites.git(self.repo, "update-ref", STATUS, theirs)
+        return theirs
+
     def edit(self, tmp_path: Path) -> str:
         """Make the finished workflow pending again, by a commit on top."""
         path = layout.status(WorkflowId(self.done))
@@ -102,13 +115,29 @@ def test_a_branch_that_lost_something_is_put_back_and_nobody_notices(site, where
 
 
 @pytest.mark.parametrize("is_running", [True, False])
-def test_an_edited_final_state_stops_offers_and_reports_until_a_person_decides(
-    site, is_running, tmp_path
-):
+def test_an_edited_final_state_is_set_aside_and_the_fleet_goes_on(site, is_running, tmp_path):
     ours = site.tip
     if not is_running:
         site.server.stop()
     theirs = site.edit(tmp_path)
+    if not is_running:
+        site.start()
+    site.server.await_that(lambda: site.moves() == [("status", "set-aside", theirs)])
+    assert "breaks its rules" in site.server.said()
+    assert site.tip == ours and site.states == DONE
+    assert site.server.offer(ONE).status == 204
+    site.server.await_that(lambda: site.ready() == 200)
+    assert site.server.report(TWO, site.running, "SUCCESS").status == 200
+    assert sites.git(site.repo, "for-each-ref", f"--points-at={theirs}", "refs/tink/set-aside/")
+    assert tink(site.repo, "fsck").returncode == 0
+
+
+@pytest.mark.parametrize("is_running", [True, False])
+def test_another_history_stops_offers_and_reports_until_a_person_decides(site, is_running):
+    ours = site.tip
+    if not is_running:
+        site.server.stop()
+    theirs = site.write_another_history()
     if not is_running:
         site.start()
     site.server.await_that(lambda: site.conditions() == ["status-diverged"])
@@ -116,8 +145,8 @@ def test_an_edited_final_state_stops_offers_and_reports_until_a_person_decides(
     assert [site.server.offer(each).status for each in (ONE, TWO)] == [503, 503]
     assert site.server.report(TWO, site.running, "SUCCESS").status == 503
     assert site.states == DONE, "what the server wrote is what it shows"
-    told = tink(site.repo, "status-branch", "recover")
-    assert told.returncode == 0 and f"put branch status back to {ours}" in told.stdout
+    answer = tink(site.repo, "status-branch", "recover")
+    assert answer.returncode == 0 and f"put branch status back to {ours}" in answer.stdout
     site.server.await_that(lambda: not site.conditions())
     assert site.server.offer(ONE).status == 204
     assert site.server.report(TWO, site.running, "SUCCESS").status == 200
@@ -126,10 +155,7 @@ def test_an_edited_final_state_stops_offers_and_reports_until_a_person_decides(
 
 
 def test_another_history_is_gone_on_with_when_a_person_accepts_it(site):
-    sites.git(site.repo, "fetch", "-q", ".", f"+{site.begun}:refs/heads/other")
-    words = ("commit-tree", "-p", site.begun, "-m", "by hand", f"{site.begun}^{{tree}}")
-    theirs = sites.git(site.repo, *words).strip()
-    sites.git(site.repo, "update-ref", STATUS, theirs)
+    theirs = site.write_another_history()
     site.server.await_that(lambda: site.conditions() == ["status-diverged"])
     told = tink(site.repo, "status-branch", "recover", "--dry-run")
     assert f"--accept {theirs}" in told.stderr and site.tip == theirs

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.errors import Unavailable
 from provisioner.model.ids import CommitId
 from provisioner.model.state import State
 from provisioner.store import layout, recovery
@@ -96,21 +95,33 @@ EDITS = {
 
 @EVERY_WAY
 @pytest.mark.parametrize("edits", EDITS.values(), ids=EDITS)
-def test_what_breaks_the_rules_stops_the_writing_and_is_kept(site, how, edits, tmp_path):
+def test_what_breaks_the_rules_is_set_aside_and_the_work_goes_on(
+    site, how, edits, tmp_path, caplog
+):
     ours = site.tip
     if how == "start":
         site.stop()
     theirs = hands.commit(site.repo, tmp_path, ours, edits)
     hands.put(site.repo, STATUS, theirs)
     site.notice(how)
-    assert site.kinds == ["stopped"]
-    assert "breaks its rules" in site.moves[0].error.message
-    assert site.writer.view.commit == ours and site.state(1) is State.SUCCESS
-    with pytest.raises(Unavailable, match="breaks its rules") as refused:
-        result(site.writer.propose(report(2, 0, State.SUCCESS)))
-    assert refused.value.hint == "tink status-branch recover"
-    kept = f"{recovery.SET_ASIDE}status/{theirs[:12]}"
-    assert site.repo.resolve(kept) == theirs
+    assert site.kinds == ["set-aside"] and site.moves[0].found == theirs
+    assert "breaks its rules" in caplog.text
+    assert site.writer.view.commit == ours == site.tip and site.state(1) is State.SUCCESS
+    assert site.repo.resolve(f"{recovery.SET_ASIDE}status/{theirs[:12]}") == theirs
+    assert result(site.writer.propose(report(2, 0, State.SUCCESS))).changes
+    sites.fsck(site.repo.git_dir)
+
+
+def test_what_breaks_the_rules_is_accepted_when_a_person_said_so_before(site, tmp_path):
+    ours = site.tip
+    site.stop()
+    theirs = hands.commit(site.repo, tmp_path, ours, {hands.status_of(2): hands.gone})
+    hands.put(site.repo, STATUS, theirs)
+    (choice,) = recovery.choices(site.repo, "status")
+    recovery.request(site.repo, choice)
+    site.start()
+    assert site.kinds == ["accepted"]
+    assert site.tip == theirs
 
 
 def diverged(site: Site, tmp_path: Path) -> CommitId:

@@ -35,6 +35,10 @@ def readyz(server: Provisioner, call: Call) -> Outcome:
                 {"name": each.name, "message": each.message, "hint": each.hint}
                 for each in conditions
             ],
+            "branch_moves": [
+                {"at": each.at, "branch": each.branch, "kind": each.kind, "found": each.found}
+                for each in server.branch_moves()
+            ],
         },
         status=200 if is_ready else 503,
     )
