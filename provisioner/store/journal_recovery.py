@@ -68,6 +68,7 @@ def recover(repo: GitRepo, ref: str, keep: Keep = keep_nothing) -> None:
         if not chains and not old:
             return
         packs = exits.enter_context(closing(PackFiles(repo.objects_dir)))
+        packs.remove_torn()
         if old:
             chains.append(_chain_of_old(repo, packs, ref, old))
         for chain in chains:
@@ -126,7 +127,10 @@ def _recover(repo: GitRepo, packs: PackFiles, chain: Chain) -> None:
     for record in chain:
         # Where the ref does not lead to it, a gc under way may be about to delete what is there.
         if record.pack and not (record.new in known and packs.is_whole(record.pack)):
-            packs.add(pack.reindex(record.pack))
+            wanted = pack.reindex(record.pack)
+            if not packs.is_whole(record.pack):
+                packs.remove(wanted)  # torn by a power cut
+            packs.add(wanted)
     if found == new:
         return
     ours = {each for record in chain for each in (record.old, record.new)}

@@ -57,9 +57,15 @@ class Memory:
         self._saved_at = self._pinned_at = -SAVE_SECONDS
         self.reload()
 
-    def reload(self) -> None:
-        """Read what is there, whoever wrote it meanwhile."""
+    def reload(self, *, is_writer: bool = False) -> None:
+        """Read what is there, whoever wrote it meanwhile.
+
+        Pins are written by the holder of the writer's lock alone: what a power cut or a kill
+        left of them half done is removed by the next one.
+        """
         with self._lock:
+            if is_writer:
+                self._remove_torn_pins()
             found = _read(_path(self._repo))
             self.is_new = found is None  # whether there was none when it was read
             self._now = found or _of_pins(self._repo)
@@ -145,6 +151,14 @@ class Memory:
             # Not by compare-and-swap: whoever moved a pin had no business there.
             self._repo.run("update-ref", "--no-deref", "--stdin", stdin="".join(lines).encode())
             self._pinned_at = time.monotonic()
+
+    def _remove_torn_pins(self) -> None:
+        for folder in (_TIPS, _DESIRED):
+            for path in (self._repo.common_dir / folder).rglob("*"):
+                if path.is_file() and (
+                    path.suffix == ".lock" or not path.read_bytes().strip(b"\0\n")
+                ):
+                    path.unlink(missing_ok=True)
 
     def _is_news(self, ref: str, tip: CommitId) -> bool:
         """Whether a tip is not older than what is remembered, nor than what was given up."""

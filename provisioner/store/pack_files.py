@@ -25,6 +25,8 @@ from pathlib import Path
 from provisioner.store import durable
 from provisioner.store.pack import Pack, name_of, reindex
 
+_INDEX_BYTES = 8 + 4 * 256 + 2 * 20  # of an index, and of a pack, of no object
+_PACK_BYTES = 12 + 20
 _IDLE_LIMIT = 1  # keep files that wait for the next pack
 
 
@@ -106,11 +108,31 @@ class PackFiles:
             if not keep.with_suffix(".idx").exists():
                 keep.with_suffix(".pack").unlink(missing_ok=True)
 
+    def remove_torn(self) -> None:
+        """Remove packs whose names a power cut left without their contents: no use to anybody.
+
+        Only for the one who may write, before anything is recovered.
+        """
+        for index in self.directory.glob("pack-*.idx"):
+            if not _is_begun(index, b"\xfftOc", _INDEX_BYTES):
+                index.unlink(missing_ok=True)
+        for path in self.directory.glob("pack-*.pack"):
+            if not _is_begun(path, b"PACK", _PACK_BYTES):
+                self._remove(path)
+
+    def remove(self, pack: Pack) -> None:
+        """Remove one that is there and is not what its name says."""
+        self._remove(self.directory / f"pack-{pack.name}.pack")
+
     def let_go_all(self) -> None:
         """Let go of what killed processes kept, after refs were put where they belong."""
         for keep in kept_by(self.directory, self._owner):
             if str(keep) not in self._keeps.values():
                 keep.unlink(missing_ok=True)
+
+    def _remove(self, path: Path) -> None:
+        for each in (path.with_suffix(".idx"), path):
+            each.unlink(missing_ok=True)
 
     def _write(self, pack: Pack) -> str:
         """Write a pack and its index, which nobody sees yet; return their path."""
@@ -168,6 +190,12 @@ class PackFiles:
     def _new_index(self, path: str) -> str:
         # git takes whatever ends in .idx for an index, and its gc deletes what starts with tmp_.
         return f"{self._base}/{self._owner}-{path[-40:]}"
+
+
+def _is_begun(path: Path, head: bytes, least_bytes: int) -> bool:
+    """Whether a file is as long as the shortest of its kind, and begins as they do."""
+    with path.open("rb") as file:
+        return file.read(len(head)) == head and path.stat().st_size >= least_bytes
 
 
 def new_name() -> str:

@@ -85,7 +85,7 @@ class StatusWriter:
         self._failing = Failing(on_failing, self._queue.wake_thread)
         with ExitStack() as exits:
             exits.callback(WriterLock(repo.own_dir).release)
-            self.memory.reload()  # nobody changes it from now on
+            self.memory.reload(is_writer=True)  # nobody else changes it now
             make_sink = make_sink or partial(PackSink, keep=self.memory.keep)
             self.guards.status.look_before_recovery()
             self._sink = make_sink(repo, self._ref)

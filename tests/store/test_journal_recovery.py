@@ -12,7 +12,14 @@ from functools import partial
 import pytest
 
 from provisioner.model.ids import CommitId
-from provisioner.store import begin, journal, journal_record, journal_recovery, pack_sink
+from provisioner.store import (
+    begin,
+    journal,
+    journal_record,
+    journal_recovery,
+    memory,
+    pack_sink,
+)
 from provisioner.store.begin import NoStatusBranch
 from provisioner.store.journal_file import JournalFailed, JournalFile
 from provisioner.store.journal_record import Record
@@ -232,3 +239,24 @@ def test_a_journal_that_nobody_could_remember_is_not_cleared(repo):
     assert journal_recovery.newest_tip(repo.own_dir, STATUS) == tip
     StatusWriter(repo).close()
     assert journal_recovery.newest_tip(repo.own_dir, STATUS) is None
+
+
+def test_what_a_power_cut_left_torn_keeps_nobody_from_starting(repo):
+    """Names reach the disk before contents do, and a lock before it is renamed."""
+    before = set((repo.objects_dir / "pack").iterdir())
+    with killed_writer(repo) as writer:
+        tip = write(writer, 1, 2, 3)
+    indexes = sorted(set((repo.objects_dir / "pack").glob("*.idx")) - before)
+    packs = [each.with_suffix(".pack") for each in indexes]
+    indexes[0].write_bytes(b"")
+    packs[1].write_bytes(packs[1].read_bytes()[:-30])
+    in_flight = repo.objects_dir / f"pack/pack-{'f' * 40}.idx"
+    in_flight.write_bytes(b"")
+    in_flight.with_suffix(".pack").write_bytes(b"")
+    pin = repo.common_dir / memory.tip_pin(STATUS)
+    pin.write_bytes(b"")
+    pin.with_name("status.lock").write_bytes(b"")
+    with closing(StatusWriter(repo)) as writer:
+        assert writer.view.commit == tip
+    assert pin.read_text().strip() == tip
+    sites.fsck(repo.git_dir)
