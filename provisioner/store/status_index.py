@@ -149,7 +149,7 @@ def row_of(
 ) -> Row:
     """Make a row of two files; raise `InvalidInput` when they can't be believed."""
     head = b'{\n"id": "%s",\n' % blobs.id.encode()
-    if record is None or not (record.startswith(head) and record.endswith(b"}\n}\n")):
+    if record is None or not (record.startswith(head) and record.endswith(b"\n}\n")):
         path = layout.record(blobs.id)
         raise json_lines.broken(path, _ODD if record is not None else _MISSING)
     path = layout.status(blobs.id)

@@ -6,7 +6,7 @@ Each test goes over the fields of a value, so that a new field can't be left out
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import fields, replace
+from dataclasses import MISSING, fields, replace
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -32,9 +32,10 @@ from tests.store.sites import create, report, result, workflow_id
 
 @pytest.fixture
 def busy(repo: GitRepo) -> GitRepo:
-    """Workflows that wait, run, ended, moved, were deleted."""
+    """Workflows that wait, run, ended, moved, were deleted; half have all optional fields."""
     with closing(StatusWriter(repo)) as writer:
         records = [sites.record(each, builders.ONE, builders.TWO) for each in range(6)]
+        records[::2] = [replace(each, **_optional(each)) for each in records[::2]]
         result(writer.propose(create(*records)))
         for number, *told in (
             (1, State.RUNNING),
@@ -53,6 +54,13 @@ def busy(repo: GitRepo) -> GitRepo:
             gone = WorkflowDeleted(workflow_id=workflow_id(number), message="", **about)
             result(writer.propose(sites.tell(gone)))
     return repo
+
+
+def _optional(record: WorkflowRecord) -> dict[str, Any]:
+    """A value for each field that a record leaves out while it holds its default."""
+    values = {"start_timeout_seconds": 60, "arrival": 1}  # the writer counts arrivals itself
+    assert values.keys() == {each.name for each in fields(record) if each.default is not MISSING}
+    return values
 
 
 def expected_row(entry: WorkflowEntry, row: Row) -> Row:
