@@ -7,6 +7,7 @@ state is the replay of its events.  Anything else is for a person.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from provisioner.store.tree import EMPTY_TREE, PathChange
 
 _ID = re.compile(r"(?<=/)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?=/|$)")
 _PROBLEM_LIMIT = 20  # of which the first is shown
+
+_LOG = logging.getLogger(__name__)
 
 
 class Kind(Enum):
@@ -62,8 +65,14 @@ def judge(repo: GitRepo, branch: str, *, ours: CommitId, found: CommitId | None)
         problems = invalid.problems
     except Damaged as damaged:
         problems = (damaged.problem,)
+    except Unavailable:
+        raise  # git, not what it holds
     except (NotFound, ValueError, KeyError) as error:
         problems = (Problem(path=branch, code="status.format", message=str(error)),)
+    except Exception as error:
+        # Whoever may push must not stop the server with what nobody has thought of.
+        _LOG.exception("%s of branch %s can't be judged, and is not believed", found, branch)
+        problems = (Problem(path=branch, code="status.format", message=repr(error)),)
     if problems:
         return Verdict(kind=Kind.BROKEN, problems=problems[:_PROBLEM_LIMIT])
     return Verdict(kind=Kind.AHEAD)

@@ -155,7 +155,7 @@ class Segment:
         return not change.new and workflow in self._leaving and blob in ("", change.old)
 
     def _check_record(self, change: RawChange, content: bytes) -> None:
-        workflow = _id_of(change.path.split("/")[-2])
+        workflow = _id_of(_folder_of(change.path))
         if change.old:
             row = self._leaving.get(workflow)
             is_record = change.path == layout.record(workflow)
@@ -189,7 +189,7 @@ class Segment:
         self._memory.keep(known)
 
     def _check_log(self, change: RawChange, _: bytes) -> None:
-        workflow = _id_of(change.path.split("/")[-2])
+        workflow = _id_of(_folder_of(change.path))
         if change.old and not self._may_leave(workflow, change):
             said = "changed" if change.new else "vanished"
             self._report(change.path, "fsck.log", f"{said}, and logs never do")
@@ -367,6 +367,10 @@ def _steps(record: bytes, path: str) -> list[Step]:
 
 
 @lru_cache(maxsize=10_000)  # each is asked for with every file of a workflow
+def _folder_of(path: str) -> str:
+    return path.split("/")[-2:][0]  # of a file at the top: its own name, which is no id
+
+
 def _id_of(text: str) -> WorkflowId:
     try:
         return WorkflowId(parse_uuid(text))

@@ -11,7 +11,7 @@ import pytest
 
 from provisioner.model.ids import CommitId
 from provisioner.model.state import State
-from provisioner.store import layout, recovery
+from provisioner.store import fsck, layout, recovery
 from provisioner.store.repo import GitRepo
 from provisioner.store.status_writer import StatusWriter
 from tests.store import foreign_hands as hands
@@ -108,6 +108,28 @@ def test_what_breaks_the_rules_is_set_aside_and_the_work_goes_on(
     assert "breaks its rules" in caplog.text
     assert site.writer.view.commit == ours == site.tip and site.state(1) is State.SUCCESS
     assert site.repo.resolve(f"{recovery.SET_ASIDE}status/{theirs[:12]}") == theirs
+    assert result(site.writer.propose(report(2, 0, State.SUCCESS))).changes
+    sites.fsck(site.repo.git_dir)
+
+
+@EVERY_WAY
+def test_what_nobody_has_thought_of_is_not_believed_and_the_work_goes_on(
+    site, how, tmp_path, caplog, monkeypatch
+):
+    ours = site.tip
+    if how == "start":
+        site.stop()
+    theirs = hands.commit(site.repo, tmp_path, ours, {"notes": lambda _: b"x"})
+    hands.put(site.repo, STATUS, theirs)
+
+    def check(*_: object, **__: object) -> None:
+        raise IndexError("as only a fault of ours raises it")
+
+    monkeypatch.setattr(fsck, "check", check)
+    site.notice(how)
+    monkeypatch.undo()
+    assert site.kinds == ["set-aside"] and site.tip == ours
+    assert "can't be judged" in caplog.text
     assert result(site.writer.propose(report(2, 0, State.SUCCESS))).changes
     sites.fsck(site.repo.git_dir)
 

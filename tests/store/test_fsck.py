@@ -166,6 +166,12 @@ def test_a_file_of_somebody_else_among_ours_is_found(repo):
     assert codes(repo) == ["fsck.path"]
 
 
+@pytest.mark.parametrize("folder", [layout.RECORDS, layout.LOGS, layout.STATUS])
+def test_a_file_in_place_of_a_whole_folder_is_found(repo, folder):
+    tamper(repo, FileChange(path=folder, content=b"x"))
+    assert "fsck.path" in codes(repo)
+
+
 def test_a_name_of_two_lines_does_not_confuse_the_reading(repo):
     path = "status/2026/11/23/00/one\ntwo.json"
     for content in (b"{}", b"{ }"):
