@@ -18,7 +18,7 @@ from provisioner.errors import NotFound, UserError
 from provisioner.model import ids
 from provisioner.model.ids import CommitId, WorkflowId
 from provisioner.model.views import DesiredState, LiveWorkflow
-from provisioner.store import layout, remote_url
+from provisioner.store import begin, layout, remote_url
 from provisioner.store.desired_editor import DesiredEditor
 from provisioner.store.desired_store import DesiredStore
 from provisioner.store.repo import GitRepo
@@ -129,11 +129,17 @@ class Site:
         return commit
 
     def _newest(self, branch: str) -> CommitId | None:
-        """A branch of ours, or origin's where that one is ahead."""
+        """A branch of ours, or origin's where that one is ahead.
+
+        A status branch that was begun here and never served is behind whatever origin has:
+        `tink init` made it, and `main` alone was pushed to a forge.
+        """
         here = self.repo.branch(branch)
         there = self.repo.resolve(f"refs/remotes/origin/{branch}")
         if here is None or there is None:
             return here or there
+        if branch == self.status_branch and begin.is_only_begun(self.repo, here):
+            return there
         return there if self.repo.is_ancestor(here, there) else here
 
 

@@ -67,6 +67,13 @@ def begin_at(repo: GitRepo, url: str, branch: str = "status") -> CommitId:
     return commit
 
 
+def is_only_begun(repo: GitRepo, commit: CommitId) -> bool:
+    """Whether a branch ends where it began, so that nothing is lost with it."""
+    root = repo.commit(commit)
+    names = [each.name for each in repo.tree(root.tree)]
+    return not root.parents and names == [layout.FORMAT.encode()]
+
+
 def _check_missing(repo: GitRepo, branch: str) -> None:
     if repo.branch(branch) is not None:
         raise _there_is_one(branch)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from provisioner.errors import Unavailable
 from provisioner.model.ids import CommitId
-from provisioner.store import durable, foreign, layout, recovery
+from provisioner.store import begin, durable, foreign, layout, recovery
 from provisioner.store.foreign import Kind, Verdict
 from provisioner.store.memory import Memory
 from provisioner.store.ref_lock import RefMoved
@@ -190,7 +190,10 @@ class BranchGuard:
         origins = self._repo.resolve(f"{_ORIGIN}{self.branch}")
         if origins is None or not foreign.is_commit(self._repo, origins):
             return found
-        if found is not None and not foreign.is_ancestor(self._repo, found, origins):
+        if found is not None and not (
+            foreign.is_ancestor(self._repo, found, origins)
+            or begin.is_only_begun(self._repo, found)
+        ):
             return found
         if found != origins:
             self._repo.move_ref(self.ref, expected=found, new=origins)

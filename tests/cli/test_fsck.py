@@ -100,6 +100,16 @@ def test_a_clone_proves_what_was_fetched_last(tink, served, tmp_path):
         assert tink("--repo", str(clone), "fsck", *words).code == 1
 
 
+def test_a_branch_that_was_only_begun_does_not_hide_the_one_of_the_forge(tink, served, tmp_path):
+    desk = tmp_path / "desk"
+    sites.bare(desk).close()  # as `tink init` makes it, before there was a forge
+    words = ("commit-tree", "-m", "Begin branch status, there", "status^{tree}")
+    git(desk, "update-ref", "refs/heads/status", git(desk, *words).strip())
+    git(desk, "fetch", "-q", str(served), "status:refs/remotes/origin/status")
+    done = tink("--repo", str(desk), "fsck")
+    assert (done.code, "2 workflows, 4 events" in done.out) == (0, True)
+
+
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_nothing_to_prove_is_no_proof(tink, tmp_path, form):
     repo = sites.empty(tmp_path / "plain.git")

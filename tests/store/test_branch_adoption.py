@@ -69,6 +69,18 @@ def test_a_clone_that_knows_an_old_tip_only_begins_with_the_newer_one_of_its_ori
             assert clone.branch("status") == writer.view.commit == site.tip
 
 
+def test_a_branch_that_was_only_begun_gives_way_to_the_one_of_its_origin(site, tmp_path):
+    """As `tink init` makes it where `main` alone is pushed; else all that ended runs again."""
+    with closing(sites.bare(tmp_path / "desk")) as desk:
+        words = ("commit-tree", "-m", "Begin branch status, there", "status^{tree}")
+        root = sites.git(desk.git_dir, *words).strip()
+        sites.git(desk.git_dir, "update-ref", STATUS, root)
+        status = f"{STATUS}:refs/remotes/origin/status"
+        sites.git(desk.git_dir, "fetch", "-q", str(site.repo.git_dir), status)
+        with closing(StatusWriter(desk)) as writer:
+            assert desk.branch("status") == writer.view.commit == site.tip
+
+
 def test_a_clone_whose_origin_has_none_says_that_it_may_have_to_fetch(site, tmp_path):
     sites.git(tmp_path, "clone", "-q", str(site.repo.git_dir), "clone")
     with closing(GitRepo(tmp_path / "clone")) as clone:
@@ -157,19 +169,16 @@ def test_an_archive_that_is_gone_is_put_back(site, how):
     ids=["made pending", "an event less", "removed", "rendered otherwise"],
 )
 @pytest.mark.parametrize("how", ["look", "start"])
-def test_an_archive_that_was_edited_stops_the_writing(site, how, edits, tmp_path):
+def test_an_archive_that_was_edited_is_put_back_and_the_edit_kept(site, how, edits, tmp_path):
     tip = archived(site)
     if how == "start":
         site.stop()
     theirs = hands.commit(site.repo, tmp_path, tip, edits)
     hands.put(site.repo, ARCHIVE, theirs)
     site.notice(how)
-    assert [(each.kind, each.branch) for each in site.moves] == [("stopped", "status-archive")]
-    with pytest.raises(Unavailable, match="branch status-archive"):
-        result(site.writer.propose(report(2, 0, State.SUCCESS)))
-    [choice] = recovery.choices(site.repo, "status")
-    recovery.put_back(site.repo, choice)
-    site.writer.look()
+    assert [(each.kind, each.branch) for each in site.moves] == [("set-aside", "status-archive")]
+    assert site.repo.branch("status-archive") == tip
+    assert theirs in site.repo.refs("refs/tink/set-aside/").values()
     assert result(site.writer.propose(report(2, 0, State.SUCCESS))).changes
 
 
