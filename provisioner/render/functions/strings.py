@@ -177,14 +177,6 @@ def _initials(text: str) -> str:
     return "".join(word[0] for word in _words(text) if word)
 
 
-def _to_string(budget: Budget, value: object) -> str:
-    return text_of(value, budget)
-
-
-def _to_strings(budget: Budget, value: object) -> StringList:
-    return StringList(texts_of(value, budget))
-
-
 STRINGS: dict[str, Function] = table(
     function("abbrev", "int string", _abbrev),
     function("abbrevboth", "int int string", _abbrevboth),

@@ -240,7 +240,6 @@ def _is_timestamp(text: str) -> bool:
     return True
 
 
-_LETTER = re.compile(r"[^\W\d_]")
 _RUN = re.compile(r"\d*")
 
 
