@@ -198,6 +198,8 @@ def log_to_stderr(log_format: str) -> None:
     else:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+    # It calls it an error that a folder is not watched any more (services/watcher does that).
+    logging.getLogger("watchdog.observers.inotify").setLevel(logging.CRITICAL)
 
 
 def _told(face: HttpServer) -> str:
