@@ -29,7 +29,7 @@ check: $(VENV)/ready
 	$(BIN)/mypy
 
 bench: $(VENV)/ready
-	@test "$$(id -u)" != 0 || ./install-packages bench
+	@test "$$(id -u)" != 0 || ./install-packages test bench
 	@for each in $(BENCHMARKS); do \
 	  echo "== python -m benchmarks.$$each"; $(BIN)/python -m benchmarks.$$each || exit 1; \
 	done

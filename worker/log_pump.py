@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 from worker.log_tail import LogTail
@@ -16,7 +17,9 @@ from worker.log_tail import LogTail
 log = logging.getLogger(__name__)
 output = logging.getLogger("worker.output")
 
-END_SECONDS = 10  # for a follower that is behind, after its container's end
+# For a follower that is behind, after its container's end: at most, and without a word of it.
+END_SECONDS = 60
+STALLED_SECONDS = 10
 _MATCH_BYTES = 1_024  # of what was heard last, to find where that is in what the engine has
 
 
@@ -50,9 +53,7 @@ class LogPump:
 
     def finish(self) -> None:
         """Take in the end of the output of a container that has ended."""
-        self._thread.join(END_SECONDS)
-        with self._lock:
-            self._is_followed = False
+        self._await_follower()
         try:
             size, end = self._read_end()
         except CutOff:
@@ -65,10 +66,21 @@ class LogPump:
 
     def resumed(self) -> LogPump:
         """Read on where this one was cut off."""
-        self._thread.join(END_SECONDS)
+        self._await_follower()
+        return LogPump(self._read, self._tail, skip_bytes=self._heard_bytes, before=self._before)
+
+    def _await_follower(self) -> None:
+        """Let it come to its end while it gets on, then let it pass on no more."""
+        give_up = time.monotonic() + END_SECONDS
+        heard_bytes = -1
+        while self._thread.is_alive() and self._heard_bytes != heard_bytes:
+            heard_bytes = self._heard_bytes
+            left = give_up - time.monotonic()
+            if left <= 0:
+                break
+            self._thread.join(min(STALLED_SECONDS, left))
         with self._lock:
             self._is_followed = False
-        return LogPump(self._read, self._tail, skip_bytes=self._heard_bytes, before=self._before)
 
     def _follow(self) -> None:
         position = 0

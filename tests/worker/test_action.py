@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -145,6 +146,21 @@ def test_a_follower_that_is_far_behind_keeps_nobody_waiting(monkeypatch):
     LogPump(read, tail).finish()
     assert tail.text == "one\ntwo\n"
     may_end.set()
+
+
+@pytest.mark.waits
+def test_a_follower_that_gets_on_is_waited_for(monkeypatch, caplog):
+    monkeypatch.setattr(log_pump, "STALLED_SECONDS", 2)
+    caplog.set_level("INFO", logger="worker.output")
+
+    def read(follow: bool) -> Iterator[bytes]:
+        for number in range(10):
+            if follow:
+                time.sleep(0.3)
+            yield b"%d\n" % number
+
+    LogPump(read, LogTail()).finish()
+    assert caplog.messages == [str(number) for number in range(10)]
 
 
 def test_an_engine_that_goes_away_at_the_end_takes_nothing_back():
