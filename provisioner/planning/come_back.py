@@ -1,12 +1,11 @@
 """Is a new request one whose workflow was deleted, come back by a revert or a second push?
 
 What a machine has done is never done again because git moved a file.  A copy beside the
-first is a new request, and so is one with an id of its own.
+first is a new request, and so is one with an id of its own; but of a copy beside the first
+nobody can say that it is not another one of that content, deleted in an earlier commit.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 from provisioner.model.ids import WorkflowId
 from provisioner.model.problem import Problem, Severity
@@ -22,12 +21,10 @@ def problem_of(
     key: str,
     request: WorkflowRequest,
     status: StatusView,
-    has_request: Callable[[WorkflowId], bool],
 ) -> Problem | None:
     """Say why a request for which there is no workflow must not become one, or nothing.
 
-    `has_request` tells whether the request of a workflow is there.  Costs a few look-ups; a
-    workflow is decoded only to say what is wrong with an id.
+    Costs a few look-ups; a workflow is decoded only to say what is wrong with an id.
     """
     if request.id is None and len(status.set_aside):
         unknown = (each for each in status.set_aside.values() if not each.request_path)
@@ -37,23 +34,9 @@ def problem_of(
         return _set_aside(request, request.id, "is of this request")
     if request.id is not None and request.id in status.workflows:
         return _of_its_id(request.id, request, status)
-    found = _deleted_like(key, request, status, has_request)
-    return None if found is None else _come_back(found, request, status)
-
-
-def _deleted_like(
-    key: str,
-    request: WorkflowRequest,
-    status: StatusView,
-    has_request: Callable[[WorkflowId], bool],
-) -> WorkflowId | None:
-    # At a path where it was deleted it is the old one, whatever stands beside it.
     here = status.deleted_like(request.digest, key)
-    if here is not None:
-        return here
-    if any(map(has_request, status.by_digest.get(request.digest) or ())):
-        return None  # a copy beside the first
-    return status.deleted_like(request.digest)
+    found = here or status.deleted_like(request.digest)
+    return None if found is None else _come_back(found, request, status)
 
 
 def _of_its_id(workflow: WorkflowId, request: WorkflowRequest, status: StatusView) -> Problem:

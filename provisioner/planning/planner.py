@@ -207,8 +207,7 @@ class Planning:
         if workflow is None:
             if request.disabled:
                 return
-            has_request = self._requests.has_request
-            problem = come_back.problem_of(key, request, self._status, has_request)
+            problem = come_back.problem_of(key, request, self._status)
             if problem is not None:
                 raise InvalidInput([problem])
             self._to_create.append((key, request))

@@ -70,10 +70,6 @@ class RequestMoves:
             return True
         return key not in self._desired.requests and path not in self._desired.in_force
 
-    def has_request(self, workflow: WorkflowId) -> bool:
-        """Whether the request of a workflow, not a deleted one, stands where it was or moved."""
-        return workflow in self._moved or workflow not in self._lost
-
     def _look_for_lost(self, key: str) -> None:
         request, workflow = self._desired.requests.get(key), self._status.requests.get(key)
         if workflow is None:

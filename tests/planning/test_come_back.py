@@ -16,6 +16,7 @@ from provisioner.model.problem import Severity
 from provisioner.model.state import State
 
 D = "workflows/d.yaml"
+OWN = "11111111-2222-4333-8444-555555555555"
 MINE = WorkflowId("a8984b09-566d-47ba-b6c5-fbe482d8ad7f")
 
 
@@ -66,10 +67,18 @@ def test_another_request_at_the_path_of_a_deleted_one_runs():
     assert len(story.commit(request(A, devices={"device_1": MACS[TWO]})).creations) == 1
 
 
-def test_a_copy_beside_the_first_runs_although_another_was_deleted():
+def test_a_copy_beside_the_first_runs():
+    story = site(request(A))
+    assert len(story.commit(request(B)).creations) == 1
+
+
+def test_a_rename_over_two_commits_runs_nothing_although_one_of_its_content_stands():
     story = site(request(A), request(B))
     story.commit(gone=[B])
-    assert len(story.commit(request(C)).creations) == 1
+    plan = story.commit(request(C))
+    assert codes(plan) == ["workflow.come-back"]
+    assert not plan.creations
+    assert len(story.commit(request(C, id=OWN, digest="with an id")).creations) == 1
 
 
 def test_a_copy_that_was_deleted_comes_back_beside_the_first_and_does_not_run():
