@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from provisioner.errors import NotFound, Unavailable
-from provisioner.store import git_process
+from provisioner.store import git_process, process_group
 
 _AHEAD = 256  # ids in the pipe before the answers are read: 10 KB, under every pipe's size
+END_SECONDS = 1.0  # that a killed git is waited for
 
 
 class GitObject(NamedTuple):
@@ -113,9 +114,13 @@ def _answer(pipe: IO[bytes], asked: str) -> GitObject:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """End a git process of ours and take back its pipes."""
+    """End a git process of ours and take back its pipes.
+
+    One that has packs open which were joined and deleted since is waited for no longer than a
+    second: the kernel was seen to take half a minute to free them.
+    """
     process.kill()
-    process.wait()
+    process_group.wait_briefly(process, END_SECONDS)
     for pipe in (process.stdin, process.stdout, process.stderr):
         if pipe is not None:
             try:

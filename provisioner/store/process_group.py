@@ -8,6 +8,7 @@ and reading stops when the process itself has ended, whoever still holds a pipe.
 from __future__ import annotations
 
 import os
+import select
 import selectors
 import signal
 import subprocess
@@ -195,7 +196,7 @@ class _Talk:
 def _converse(process: subprocess.Popen[bytes], talk: _Talk, group: int, limits: _Limits) -> str:
     """Talk until the process has ended; return why we ended it, or nothing."""
     cut_off, kill_at = "", float("inf")
-    with _exit_handle(process) as handle:
+    with exit_handle(process) as handle:
         if handle is not None:
             talk.watch(handle)
         while not _has_ended(process):
@@ -215,8 +216,15 @@ def _converse(process: subprocess.Popen[bytes], talk: _Talk, group: int, limits:
     return cut_off
 
 
+def wait_briefly(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """Reap a process that is ending, unless that takes longer."""
+    with exit_handle(process) as handle:
+        if handle is None or select.select([handle], [], [], seconds)[0]:
+            process.wait()
+
+
 @contextmanager
-def _exit_handle(process: subprocess.Popen[bytes]) -> Iterator[int | None]:
+def exit_handle(process: subprocess.Popen[bytes]) -> Iterator[int | None]:
     """A handle that becomes readable when the process has ended; None where there is none."""
     try:
         handle = os.pidfd_open(process.pid)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -109,3 +111,13 @@ def test_a_handle_is_inherited_by_all_of_them(tmp_path):
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
         assert pipe.read() == b"from the child\n"
+
+
+def test_a_process_that_takes_long_to_end_is_not_waited_for():
+    """As a killed git does whose packs were deleted meanwhile: the kernel has to free them."""
+    with subprocess.Popen(["sleep", "60"]) as process:
+        process_group.wait_briefly(process, 0.01)
+        assert process.returncode is None
+        process.kill()
+        process_group.wait_briefly(process, 60)
+        assert process.returncode == -signal.SIGKILL
