@@ -97,6 +97,7 @@ def run(
     stale = _remove_stale(repo, now)
     while pack_joining.join(repo, stop=stop) == pack_joining.AT_ONCE:
         continue
+    repo.release_packs()
     _write_graph(repo, stop)
     after = pack_joining.packs(repo)
     seconds = time.monotonic() - started

@@ -60,8 +60,11 @@ class ObjectReader:
             yield from self._read_group(group)
 
     def close(self) -> None:
+        """End git, which holds packs open that were deleted since; a next read starts another."""
         with self._lock:
-            self._stop()
+            process, self._process = self._process, None
+        if process is not None:
+            end(process)
 
     def _read_group(self, ids: list[str]) -> list[GitObject]:
         for each in ids:

@@ -63,6 +63,10 @@ class GitRepo:
     def close(self) -> None:
         self._reader.close()
 
+    def release_packs(self) -> None:
+        """Let the disk have back what was deleted while it was open for reading."""
+        self._reader.close()
+
     @property
     def own_dir(self) -> Path:
         """Where we keep files of our own beside git's; made when asked for."""

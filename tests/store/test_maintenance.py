@@ -52,6 +52,30 @@ def test_many_packs_become_few_and_everything_is_still_there(repo):
     sites.fsck(repo.git_dir)
 
 
+def test_no_deleted_pack_is_held_open(repo):
+    packs = repo.objects_dir / "pack"
+    with closing(StatusWriter(repo)) as writer:
+        write_many_packs(writer, maintenance.PACKS_LIMIT + 5)
+        tip = writer.view.commit
+        assert tip is not None
+        assert repo.object(tip).kind == "commit"  # git opens the packs that it looks into
+        assert mapped(packs)
+        maintenance.run(repo, now=NOW)
+        assert not [name for name in mapped(packs) if name.endswith("(deleted)")]
+        assert repo.object(tip).kind == "commit"
+
+
+def mapped(folder: Path) -> list[str]:
+    """The files of a folder that any process has in its memory."""
+    names = []
+    for maps in Path("/proc").glob("[0-9]*/maps"):
+        try:
+            names += [line.split(maxsplit=5)[-1] for line in maps.read_text().splitlines()]
+        except OSError:
+            continue  # the process has ended
+    return [name for name in names if name.startswith(f"{folder}/")]
+
+
 def test_reports_are_answered_while_it_runs_and_a_clone_stays_good(repo, tmp_path):
     with closing(StatusWriter(repo)) as writer:
         write_many_packs(writer, 60)
