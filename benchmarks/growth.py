@@ -24,12 +24,14 @@ from contextlib import closing
 from pathlib import Path
 
 from benchmarks import site, store
+from provisioner.git.repo import GitRepo
 from provisioner.model.state import State
 from provisioner.model.views import Proposal
-from provisioner.store import checkpoint, fsck, maintenance
-from provisioner.store.repo import GitRepo
-from provisioner.store.status_store import StatusStore
-from provisioner.store.status_writer import StatusWriter
+from provisioner.store.fsck import fsck
+from provisioner.store.status import checkpoint
+from provisioner.store.status.store import StatusStore
+from provisioner.store.upkeep import maintenance
+from provisioner.store.writer.status_writer import StatusWriter
 
 SIZES = (1_000, 10_000, 100_000)
 REPORTERS = (1, 64)

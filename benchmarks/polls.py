@@ -30,11 +30,11 @@ import uvloop
 from benchmarks import load_client, postgres_peer, site
 from benchmarks.figures import Figures, median, summarise
 from benchmarks.load import Scripts
+from provisioner.git.repo import GitRepo
 from provisioner.model.ids import HardwareId, WorkflowId
 from provisioner.model.views import WorkflowCreated
 from provisioner.model.workflow import WorkerAddress
-from provisioner.store.repo import GitRepo
-from provisioner.store.status_writer import StatusWriter
+from provisioner.store.writer.status_writer import StatusWriter
 from worker import wire
 
 PAIRS_FROM = 900_000  # numbers of the workflows of two machines

@@ -19,12 +19,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from provisioner.git.repo import GitRepo
 from provisioner.model.ids import BlobId, CommitId, HardwareId, WorkflowId, new_workflow_id
 from provisioner.model.views import WorkflowCreated
 from provisioner.model.workflow import Action, WorkerAddress, WorkflowRecord
-from provisioner.store import begin
-from provisioner.store.repo import GitRepo
-from provisioner.store.status_writer import StatusWriter
+from provisioner.store.guard import begin
+from provisioner.store.writer.status_writer import StatusWriter
 
 ACTIONS = 10
 TASK = "os-installation"

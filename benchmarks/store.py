@@ -25,18 +25,20 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import figures, site
+from provisioner.git.commit import Sink
+from provisioner.git.repo import GitRepo
 from provisioner.model import state_machine
 from provisioner.model.event import ActionReported
 from provisioner.model.ids import ReportId
 from provisioner.model.state import State
 from provisioner.model.views import Change, Proposal, StatusView
-from provisioner.store import checkpoint, fsck, maintenance
-from provisioner.store.fast_import import FastImportSink
-from provisioner.store.group import Sink
-from provisioner.store.pack_sink import PackSink
-from provisioner.store.repo import GitRepo
-from provisioner.store.status_store import StatusStore
-from provisioner.store.status_writer import StatusWriter
+from provisioner.store.fsck import fsck
+from provisioner.store.status import checkpoint
+from provisioner.store.status.store import StatusStore
+from provisioner.store.upkeep import maintenance
+from provisioner.store.writer.pack_sink import PackSink
+from provisioner.store.writer.status_writer import StatusWriter
+from tests.store.fast_import import FastImportSink
 
 SINKS: dict[str, Callable[[GitRepo, str], Sink]] = {
     "journal": PackSink,

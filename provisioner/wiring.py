@@ -32,6 +32,7 @@ from typing import Protocol
 from provisioner import __version__
 from provisioner.config import ReadSettings, ServerSettings
 from provisioner.errors import Unavailable
+from provisioner.git.repo import GitRepo
 from provisioner.model.ids import WorkflowId
 from provisioner.model.views import DesiredState, Snapshot, StatusView
 from provisioner.services import metrics as metrics_service
@@ -54,14 +55,14 @@ from provisioner.services.stored_files import StoredFiles
 from provisioner.services.timeouts import Timeouts
 from provisioner.services.watcher import RefWatcher
 from provisioner.services.writing_side import WritingSide
-from provisioner.store import checkpoint, elapsed
-from provisioner.store.desired_store import DesiredStore
-from provisioner.store.memory import Memory
-from provisioner.store.repo import GitRepo
-from provisioner.store.retention import Retention
-from provisioner.store.status_store import StatusStore
-from provisioner.store.status_writer import StatusWriter
-from provisioner.store.upkeep import Upkeep
+from provisioner.store.desired.reading import DesiredStore
+from provisioner.store.guard.memory import Memory
+from provisioner.store.status import checkpoint
+from provisioner.store.status.store import StatusStore
+from provisioner.store.upkeep import elapsed
+from provisioner.store.upkeep.retention import Retention
+from provisioner.store.upkeep.upkeep import Upkeep
+from provisioner.store.writer.status_writer import StatusWriter
 
 # The writer lets go of the interpreter for each hash and each compression, and must wait
 # for it after; at Python's 5 ms 256 workers got a third to a half less through.

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.store import begin
-from provisioner.store.repo import GitRepo
+from provisioner.git.repo import GitRepo
+from provisioner.store.guard import begin
 
 # The fixtures `engine` and `image`: a private Docker engine for tests marked `docker`.
 pytest_plugins = ["engine.private_engine"]

@@ -21,6 +21,7 @@ LAYERS = (
     ("wiring",),
     ("services",),
     ("store",),
+    ("git",),
     ("planning",),
     ("documents",),
     ("render",),
@@ -30,12 +31,19 @@ LAYERS = (
 RANK = {name: -rank for rank, names in enumerate(LAYERS) for name in names}
 
 # The faces reach git only through services, and are wired from above.
-FORBIDDEN = {"faces": ("store", "wiring"), "model": ("config", "resources")}
+FORBIDDEN = {
+    "faces": ("store", "git", "wiring"),
+    "git": ("planning", "documents", "render", "config", "resources"),
+    "model": ("config", "resources"),
+}
+
+# The rooms of the store, from the bottom up: none imports one that stands after it.
+ROOMS = ("status", "journal", "fsck", "guard", "writer", "upkeep", "desired")
 
 # Each third party has one home; `None` means everywhere in that folder.
 HOMES = {
-    "git": ("provisioner/store/",),
-    "gitdb": ("provisioner/store/",),
+    "git": ("provisioner/git/",),
+    "gitdb": ("provisioner/git/",),
     "flask": ("provisioner/faces/",),
     "werkzeug": ("provisioner/faces/",),
     "uvicorn": ("provisioner/faces/", "provisioner/wiring.py"),
@@ -130,6 +138,21 @@ def breaches_of_layers(found: list[Import]) -> list[str]:
     return breaches
 
 
+def room(dotted: str) -> str | None:
+    parts = dotted.split(".")
+    return parts[2] if parts[:2] == ["provisioner", "store"] and len(parts) > 2 else None
+
+
+def breaches_of_rooms(found: list[Import]) -> list[str]:
+    breaches = []
+    for each in found:
+        mine = room(each.path.removesuffix(".py").replace("/", "."))
+        theirs = room(each.target)
+        if mine in ROOMS and theirs in ROOMS and ROOMS.index(theirs) > ROOMS.index(mine):
+            breaches.append(f"{each.place}: {mine} imports {theirs}")
+    return breaches
+
+
 def breaches_of_homes(found: list[Import]) -> list[str]:
     return [
         f"{each.place}: {package} is imported only in {', '.join(HOMES[package])}"
@@ -176,6 +199,23 @@ def test_every_module_belongs_to_a_layer():
 
 def test_a_module_imports_its_own_layer_and_lower_ones():
     assert not breaches_of_layers(all_imports("provisioner"))
+
+
+def test_every_file_of_the_store_is_in_a_room_and_no_room_imports_a_higher_one():
+    store = ROOT / "provisioner/store"
+    assert {path.relative_to(store).parts[0] for path in sources("provisioner/store")} == {
+        *ROOMS,
+        "__init__.py",
+    }
+    assert not breaches_of_rooms(all_imports("provisioner/store"))
+
+
+def test_git_knows_of_the_model_nothing_but_ids():
+    assert {
+        each.target.rpartition(".")[0]
+        for each in all_imports("provisioner/git")
+        if layer(each.target) == "model"
+    } == {"provisioner.model.ids"}
 
 
 def test_the_worker_imports_nothing_of_the_provisioner():
@@ -303,6 +343,13 @@ def checkout(tmp_path, monkeypatch):
 def test_an_upward_import_is_found(checkout, path, text):
     checkout(path, f"\n{text}\n")
     assert breaches_of_layers(all_imports("provisioner"))[0].startswith(f"{path}:2: ")
+
+
+def test_an_import_of_a_higher_room_is_found(checkout):
+    checkout("provisioner/store/status/x.py", "\nfrom provisioner.store.writer import lock\n")
+    assert breaches_of_rooms(all_imports("provisioner"))[0].startswith(
+        "provisioner/store/status/x.py:2: "
+    )
 
 
 def test_a_third_party_out_of_its_home_is_found(checkout):

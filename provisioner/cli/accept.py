@@ -14,10 +14,11 @@ from provisioner.model.state import FINAL
 from provisioner.services import validation
 from provisioner.services.remotes import DesiredTip
 from provisioner.services.validation import Verdict
-from provisioner.store import checkpoint, clone
-from provisioner.store.acceptance import Acceptance, descends
-from provisioner.store.desired_store import DesiredStore
-from provisioner.store.memory import Memory
+from provisioner.store.desired import clone
+from provisioner.store.desired.acceptance import Acceptance, descends
+from provisioner.store.desired.reading import DesiredStore
+from provisioner.store.guard.memory import Memory
+from provisioner.store.status import checkpoint
 
 _SHOWN = 20  # deletions, one by one
 

@@ -10,8 +10,8 @@ import click
 from provisioner.cli import options, printing
 from provisioner.cli.site import Site
 from provisioner.model.problem import Problem
-from provisioner.store import fsck as checking
-from provisioner.store import fsck_memory
+from provisioner.store.fsck import fsck as checking
+from provisioner.store.guard import losses
 
 
 @click.command
@@ -41,7 +41,7 @@ def fsck(ctx: click.Context, /, *, since: str | None, form: str) -> None:
                 tip=site.status_commit,
                 progress=progress,
             )
-        lost = tuple(fsck_memory.problems(site.repo, site.status_branch))
+        lost = tuple(losses.problems(site.repo, site.status_branch))
     report = replace(report, problems=(*lost, *report.problems))
     if report.commit is None and not lost:
         report = replace(report, problems=(_nothing(site),))

@@ -9,9 +9,10 @@ import click
 from provisioner import resources
 from provisioner.cli import options, printing
 from provisioner.errors import Conflict, UserError
-from provisioner.store import begin, protection
-from provisioner.store.desired_editor import DesiredEditor
-from provisioner.store.repo import GitRepo
+from provisioner.git.repo import GitRepo
+from provisioner.store.desired import protection
+from provisioner.store.desired.editing import DesiredEditor
+from provisioner.store.guard import begin
 
 SCHEMAS = ".schema"
 

@@ -15,7 +15,7 @@ from provisioner import config
 from provisioner.cli import options
 from provisioner.cli.site import Site
 from provisioner.config import ReadSettings, ServerSettings
-from provisioner.store import remote_url
+from provisioner.git import remote_url
 
 if TYPE_CHECKING:
     from provisioner.faces.http.server import HttpServer

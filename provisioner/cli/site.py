@@ -15,14 +15,16 @@ from pathlib import Path
 
 from provisioner.cli.options import Where
 from provisioner.errors import NotFound, UserError
+from provisioner.git import remote_url
+from provisioner.git.repo import GitRepo
 from provisioner.model import ids
 from provisioner.model.ids import CommitId, WorkflowId
 from provisioner.model.views import DesiredState, LiveWorkflow
-from provisioner.store import begin, layout, remote_url
-from provisioner.store.desired_editor import DesiredEditor
-from provisioner.store.desired_store import DesiredStore
-from provisioner.store.repo import GitRepo
-from provisioner.store.status_store import StatusStore
+from provisioner.store.desired.editing import DesiredEditor
+from provisioner.store.desired.reading import DesiredStore
+from provisioner.store.guard import begin
+from provisioner.store.status import layout
+from provisioner.store.status.store import StatusStore
 
 DEFAULT_BRANCH = "main"
 

@@ -12,10 +12,10 @@ import click
 from provisioner.cli import options, printing, table
 from provisioner.cli.site import Site
 from provisioner.errors import Conflict
-from provisioner.store.repo import GitRepo
+from provisioner.git.repo import GitRepo
 
 if TYPE_CHECKING:
-    from provisioner.store.recovery import Choice
+    from provisioner.store.guard.recovery import Choice
 
 
 @click.group("status-branch")
@@ -32,7 +32,7 @@ def begin() -> None:
     `tink init` does so too. Where a server served the site already, fetch or recover the
     branch that it wrote: with a new one everything would run again.
     """
-    from provisioner.store import begin as beginning
+    from provisioner.store.guard import begin as beginning
 
     where = options.where()
     with Site.opened(where) as site:
@@ -57,7 +57,7 @@ def recover(*, accept: str | None, dry_run: bool) -> None:
     Works beside a running server, which goes on within seconds, and while none runs. What is
     given up stays in the repository, under the name that is printed.
     """
-    from provisioner.store import recovery
+    from provisioner.store.guard import recovery
 
     with Site.opened(options.where()) as site:
         site.check_writable()
@@ -74,7 +74,7 @@ def recover(*, accept: str | None, dry_run: bool) -> None:
 
 
 def _recover(repo: GitRepo, choice: Choice, *, is_accepted: bool, dry_run: bool) -> None:
-    from provisioner.store import recovery
+    from provisioner.store.guard import recovery
 
     now = f"is at {choice.found[:12]}" if choice.found else "is gone"
     was = choice.ours[:12]
@@ -115,7 +115,7 @@ def protect() -> None:
 
     `tink init --bare` does so too. It also turns git's automatic gc off.
     """
-    from provisioner.store import protection
+    from provisioner.store.desired import protection
 
     with Site.opened(options.where()) as site:
         site.check_writable()
@@ -128,7 +128,8 @@ def protect() -> None:
 @options.output("table")
 def stats(*, form: str) -> None:
     """Print how much the branch holds, and what that takes on the disk."""
-    from provisioner.store import maintenance, protection
+    from provisioner.store.desired import protection
+    from provisioner.store.upkeep import maintenance
 
     with Site.opened(options.where()) as site:
         stats = maintenance.stats(site.repo, site.status_branch, tip=site.status_commit)
@@ -162,8 +163,9 @@ def _moment(at: object) -> str:
 @options.site()
 def archive(*, older_than: float) -> None:
     """Move finished workflows out of the tip of the branch; every command still finds them."""
-    from provisioner.store import layout, retention
-    from provisioner.store.status_writer import StatusWriter
+    from provisioner.store.status import layout
+    from provisioner.store.upkeep import retention
+    from provisioner.store.writer.status_writer import StatusWriter
 
     with Site.opened(options.where()) as site:
         site.check_writable()
@@ -194,8 +196,8 @@ def mend() -> None:
 
     Stop the server first. History is not rewritten: the command adds a commit.
     """
-    from provisioner.store import mending
-    from provisioner.store.status_writer import StatusWriter
+    from provisioner.store.guard import mending
+    from provisioner.store.writer.status_writer import StatusWriter
 
     with Site.opened(options.where()) as site:
         site.check_writable()

@@ -19,7 +19,7 @@ from provisioner.model.problem import Problem, Severity
 from provisioner.model.views import StatusView
 from provisioner.services import before_merge, validation
 from provisioner.services.before_merge import Place
-from provisioner.store.desired_store import DesiredStore
+from provisioner.store.desired.reading import DesiredStore
 
 
 @click.command

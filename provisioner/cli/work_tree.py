@@ -7,9 +7,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from provisioner.git.repo import GitRepo
 from provisioner.model.ids import CommitId
-from provisioner.store.desired_store import DesiredStore
-from provisioner.store.repo import GitRepo
+from provisioner.store.desired.reading import DesiredStore
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from provisioner.cli import options, printing, table
 from provisioner.cli.site import Site
 from provisioner.errors import Conflict, NotFound, UserError
 from provisioner.model.ephemeral import DataVersion
-from provisioner.store.status_store import StoredFile
+from provisioner.store.status.store import StoredFile
 
 CLASSIC_NAME = "data"  # the one file that classic tink shared
 FILE_COLUMNS = table.columns("Path", "Size", "Executable", numbers=("Size",))

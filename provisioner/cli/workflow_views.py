@@ -19,7 +19,7 @@ from provisioner.model.event import (
 from provisioner.model.state import CLASSIC_NUMBER, State
 from provisioner.model.views import WorkflowEntry
 from provisioner.model.workflow import Action
-from provisioner.store import status_codec
+from provisioner.store.status import codec
 
 LIST_COLUMNS = table.columns(
     "Workflow ID", "Template ID", "Hardware Device", "Created At", "Updated At"
@@ -190,7 +190,7 @@ def state_data(entry: WorkflowEntry) -> dict[str, object]:
 
 def event_data(event: WorkflowEvent) -> dict[str, object]:
     """One event as the status branch tells it; logs and files are elsewhere."""
-    told: dict[str, object] = json.loads(status_codec.encode_event(event))
+    told: dict[str, object] = json.loads(codec.encode_event(event))
     return told
 
 

@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from provisioner.git.repo import GitRepo
 from provisioner.model.ids import CommitId, WorkflowId
 from provisioner.model.problem import Problem, Severity
 from provisioner.model.state import FINAL
 from provisioner.planning import come_back, deletion_guard
 from provisioner.planning.desired import file_of
 from provisioner.services.validation import Verdict
-from provisioner.store.acceptance import TRAILER, descends
-from provisioner.store.repo import GitRepo
+from provisioner.store.desired.acceptance import TRAILER, descends
 
 ASKED_FIRST = (
     f"a server waits until it is accepted: tink accept COMMIT there, or a later commit with"

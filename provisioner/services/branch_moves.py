@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from provisioner.services.clock import Clock, timestamp
 from provisioner.services.conditions import Condition, Conditions
 from provisioner.services.metrics import Metrics
-from provisioner.store.branch_guard import Move
+from provisioner.store.guard.branch_guard import Move
 
 _RECENT = 10  # moves that are listed; the log has all
 

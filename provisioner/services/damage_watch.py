@@ -10,7 +10,7 @@ from provisioner.model.problem import Problem
 from provisioner.model.set_aside import HINT
 from provisioner.model.views import StatusView
 from provisioner.services.conditions import Condition, Conditions
-from provisioner.store.stored_workflow import WorkflowReader
+from provisioner.store.status.lazy_workflow import WorkflowReader
 
 NAME = "status-damaged"
 _NAMED = 3  # problems in a message; `tink fsck` shows all

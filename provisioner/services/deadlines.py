@@ -18,7 +18,7 @@ set nor a server that is away brings a deadline nearer.
 A report, data or a sign of life that comes at that moment or later is too late, also when
 the time-out is not written yet; one that came before counts, also when it is written later.
 
-After a restart all goes on from the note that the server before left (store/elapsed.py), or
+After a restart all goes on from the note that the server before left (store/upkeep/elapsed.py), or
 from the start if there is none.  The start itself counts as a sign of life of everybody, for
 nobody could be heard before.
 """

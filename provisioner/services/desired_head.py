@@ -13,10 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from provisioner.git.repo import GitRepo
 from provisioner.model.ids import CommitId
 from provisioner.services.conditions import Condition, Conditions
-from provisioner.store.acceptance import TRAILER, Acceptance, descends
-from provisioner.store.repo import GitRepo
+from provisioner.store.desired.acceptance import TRAILER, Acceptance, descends
 
 NOT_ACCEPTED = "desired-not-accepted"
 MISSING = "desired-missing"

@@ -15,7 +15,7 @@ from provisioner.model.ids import BlobId, CommitId
 from provisioner.model.views import DesiredState
 from provisioner.planning import desired as planning
 from provisioner.planning.desired import ChangedFile, Update
-from provisioner.store.desired_store import DesiredFile, DesiredStore
+from provisioner.store.desired.reading import DesiredFile, DesiredStore
 
 
 def load(

@@ -19,9 +19,9 @@ from provisioner.model.ids import TreeId
 from provisioner.model.views import DesiredState, Proposal, Receipt, ReconcileReport, StatusView
 from provisioner.services import desired_loader
 from provisioner.services.snapshots import Snapshots
-from provisioner.store.data_writer import NewFile, Stored
-from provisioner.store.desired_store import DesiredStore
-from provisioner.store.status_store import StatusStore
+from provisioner.store.desired.reading import DesiredStore
+from provisioner.store.status.store import StatusStore
+from provisioner.store.writer.data_writer import NewFile, Stored
 
 # No hints of the file system here: a busy writer moves the ref a hundred times a second,
 # and what a person reads may be this much older.

@@ -42,8 +42,8 @@ from provisioner.services import desired_loader
 from provisioner.services.clock import Clock, timestamp
 from provisioner.services.desired_head import Target
 from provisioner.services.snapshots import Snapshots
-from provisioner.store import bulk
-from provisioner.store.desired_store import DesiredStore
+from provisioner.store.desired.reading import DesiredStore
+from provisioner.store.status import gc_pause
 
 CHUNK = 200  # records in one commit: some 30 ms, between which reports get their turn
 IN_FLIGHT = 2  # chunks: one is built while the one before it is synced
@@ -127,7 +127,7 @@ class Reconciler:
         if target is None or (self._is_followed(target) and not self._postponed):
             return None
         # A sixth of the time of 10,000 new workflows went into looking for garbage among them.
-        with bulk.without_collections():
+        with gc_pause.without_collections():
             return self._follow(target)
 
     def _look_at_damage(self) -> None:

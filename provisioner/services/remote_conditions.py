@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from provisioner.git.remote import Remote
 from provisioner.model.ids import CommitId
 from provisioner.services.conditions import Condition
-from provisioner.store import recovery
-from provisioner.store.remote import Remote
-from provisioner.store.start_commit import Start
+from provisioner.store.guard import recovery
+from provisioner.store.guard.start_commit import Start
 
 NOT_REACHED = "remote-not-reached"
 NO_STATUS_BRANCH = "no-status-branch"

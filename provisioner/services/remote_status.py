@@ -14,16 +14,17 @@ import logging
 import threading
 
 from provisioner.errors import Conflict, TinkError, Unavailable
+from provisioner.git.ref_lock import RefMoved
+from provisioner.git.remote import Remote
 from provisioner.model.ids import CommitId
 from provisioner.services import remote_conditions
 from provisioner.services.conditions import Condition
 from provisioner.services.writing_side import WritingSide
-from provisioner.store import foreign, layout, recovery, start_commit
-from provisioner.store.foreign import Kind
-from provisioner.store.ref_lock import RefMoved
-from provisioner.store.remote import Remote
-from provisioner.store.start_commit import Claim, Start
-from provisioner.store.status_writer import StatusWriter
+from provisioner.store.guard import foreign, recovery, start_commit
+from provisioner.store.guard.foreign import Kind
+from provisioner.store.guard.start_commit import Claim, Start
+from provisioner.store.status import layout
+from provisioner.store.writer.status_writer import StatusWriter
 
 _RACES = 5  # lost races in a row, before a pause
 

@@ -11,14 +11,14 @@ import threading
 from collections.abc import Callable
 
 from provisioner.errors import TinkError
+from provisioner.git.command import GitFailed
+from provisioner.git.remote import Remote
 from provisioner.services import remote_conditions
 from provisioner.services.back_off import BackOff
 from provisioner.services.conditions import Conditions
 from provisioner.services.metrics import Metrics
 from provisioner.services.remote_status import RemoteStatus
-from provisioner.store.clone import Leftovers
-from provisioner.store.git_process import GitFailed
-from provisioner.store.remote import Remote
+from provisioner.store.desired.clone import Leftovers
 
 PUSH_PAUSE_SECONDS = 1.0  # between two pushes: a busy branch moves hundreds of times
 # A server whose branch it was goes on by memory when the remote does not answer for so long.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 
+from provisioner.git.repo import GitRepo
 from provisioner.model.ids import CommitId
-from provisioner.store.repo import GitRepo
 
 _LOG = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from provisioner.model.views import Proposal, Receipt, Snapshot, StatusView, Wor
 from provisioner.services.clock import Clock, timestamp
 from provisioner.services.queries import Queries
 from provisioner.services.snapshots import Snapshots
-from provisioner.store.data_writer import NewFile, Stored
+from provisioner.store.writer.data_writer import NewFile, Stored
 
 SECONDS_LIMIT = 2**31 - 1  # what every reader of an event can hold
 

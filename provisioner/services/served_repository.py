@@ -9,10 +9,11 @@ from pathlib import Path
 
 from provisioner.config import ServerSettings
 from provisioner.errors import UserError
-from provisioner.store import clone, protection, remote_url
-from provisioner.store.clone import Leftovers
-from provisioner.store.remote import Remote
-from provisioner.store.repo import GitRepo
+from provisioner.git import remote_url
+from provisioner.git.remote import Remote
+from provisioner.git.repo import GitRepo
+from provisioner.store.desired import clone, protection
+from provisioner.store.desired.clone import Leftovers
 
 DEFAULT_REMOTE = "origin"
 

@@ -11,8 +11,8 @@ from provisioner.model.problem import Problem
 from provisioner.model.summary import WorkflowSummary
 from provisioner.model.views import WorkflowEntry
 from provisioner.services.reports import File
-from provisioner.store import layout, summaries
-from provisioner.store.status_store import StatusStore
+from provisioner.store.status import layout, summaries
+from provisioner.store.status.store import StatusStore
 
 
 @dataclass(frozen=True, slots=True)

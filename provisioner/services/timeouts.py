@@ -28,7 +28,7 @@ from provisioner.services import deadlines
 from provisioner.services.clock import Clock, timestamp
 from provisioner.services.deadlines import GRACE_SECONDS, Expiry, Step
 from provisioner.services.heard_time import TICK_SECONDS
-from provisioner.store.elapsed import Elapsed
+from provisioner.store.upkeep.elapsed import Elapsed
 
 # Workflows that are read after a start: as many as stay decoded when they were only read.
 READ_AHEAD = 10_000

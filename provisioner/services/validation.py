@@ -21,7 +21,7 @@ from provisioner.planning.desired import ChangedFile
 from provisioner.planning.planner import Plan
 from provisioner.planning.template_cache import TemplateCache
 from provisioner.services import desired_loader
-from provisioner.store.desired_store import DesiredStore
+from provisioner.store.desired.reading import DesiredStore
 
 _NO_COMMIT = CommitId("0" * 40)
 _EPOCH = "1970-01-01T00:00:00.000000Z"

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.git.commit import FileChange
+from provisioner.git.repo import GitRepo
 from provisioner.model.ids import CommitId
 from provisioner.model.state import State
-from provisioner.store import layout, retention
-from provisioner.store.group import FileChange
-from provisioner.store.journal import Journal
-from provisioner.store.repo import GitRepo
-from provisioner.store.status_writer import StatusWriter
+from provisioner.store.journal.journal import Journal
+from provisioner.store.status import layout
+from provisioner.store.upkeep import retention
+from provisioner.store.writer.status_writer import StatusWriter
 from tests.cli.repository import git
 from tests.store import sites
 from tests.store.sites import create, report, result

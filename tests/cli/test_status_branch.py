@@ -8,9 +8,9 @@ from contextlib import closing
 import pytest
 
 from provisioner.errors import Unavailable
+from provisioner.git.repo import GitRepo
 from provisioner.model.state import State
-from provisioner.store.repo import GitRepo
-from provisioner.store.status_writer import StatusWriter
+from provisioner.store.writer.status_writer import StatusWriter
 from tests.cli.repository import git
 from tests.store import sites
 

@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 from provisioner.model.ids import WorkflowId
-from provisioner.store.status_writer import StatusWriter
+from provisioner.store.writer.status_writer import StatusWriter
 from tests.builders import MACS, ONE, TWO, record
 from tests.store import sites
 

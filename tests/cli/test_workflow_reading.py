@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.store import maintenance
-from provisioner.store.lock import WriterLock
-from provisioner.store.repo import GitRepo
+from provisioner.git.repo import GitRepo
+from provisioner.store.upkeep import maintenance
+from provisioner.store.writer.lock import WriterLock
 from tests.cli.repository import EXAMPLES, HELLO, N1, git
 from tests.e2e.site import Site
 from worker import wire

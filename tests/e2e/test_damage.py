@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from e2e.server import Server, tink
+from provisioner.git.commit import FileChange
+from provisioner.git.repo import GitRepo
 from provisioner.model.ids import WorkflowId
-from provisioner.store import layout
-from provisioner.store.group import FileChange
-from provisioner.store.repo import GitRepo
+from provisioner.store.status import layout
 from tests.store import sites
 from tests.upgrade.make_fixture import TEMPLATE, hardware, mac, request
 

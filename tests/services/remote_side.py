@@ -9,14 +9,15 @@ from pathlib import Path
 from builders import record
 
 from provisioner.errors import Unavailable
+from provisioner.git import remote_url
+from provisioner.git.remote import Remote
 from provisioner.model.ids import CommitId, WorkflowId
 from provisioner.model.views import WorkflowCreated
 from provisioner.services.conditions import Conditions
 from provisioner.services.remote_status import RemoteStatus
 from provisioner.services.writing_side import WritingSide
-from provisioner.store import clone, remote_url
-from provisioner.store.remote import Remote
-from provisioner.store.status_writer import StatusWriter
+from provisioner.store.desired import clone
+from provisioner.store.writer.status_writer import StatusWriter
 
 
 class RemoteSide:

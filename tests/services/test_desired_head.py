@@ -8,7 +8,7 @@ from builders import HELLO, MACS, ONE, TWO
 from provisioner.model.state import State
 from provisioner.services.conditions import Conditions
 from provisioner.services.desired_head import MISSING, NOT_ACCEPTED, DesiredHead
-from provisioner.store.acceptance import Acceptance
+from provisioner.store.desired.acceptance import Acceptance
 from services.parts import SITE, request_file
 from services.test_reconciler import A, B, C, Site
 

@@ -11,15 +11,16 @@ from builders import MACS, ONE
 from provisioner import wiring
 from provisioner.config import ServerSettings
 from provisioner.errors import Refused
+from provisioner.git.repo import GitRepo
 from provisioner.model.views import Reconciled, ReconcileReport
 from provisioner.services.follower import Follower, NoWriter
 from provisioner.services.queries import Queries
 from provisioner.services.snapshots import Snapshots
-from provisioner.store import begin, checkpoint
-from provisioner.store.desired_store import DesiredStore
-from provisioner.store.repo import GitRepo
-from provisioner.store.status_store import StatusStore
-from provisioner.store.status_writer import StatusWriter
+from provisioner.store.desired.reading import DesiredStore
+from provisioner.store.guard import begin
+from provisioner.store.status import checkpoint
+from provisioner.store.status.store import StatusStore
+from provisioner.store.writer.status_writer import StatusWriter
 from services.parts import SITE, request_file
 
 pytestmark = pytest.mark.waits

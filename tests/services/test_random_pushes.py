@@ -12,8 +12,10 @@ import random
 import pytest
 from builders import MACS, ONE, TWO
 
-from provisioner.store import checkpoint, fsck, retention
-from provisioner.store.acceptance import Acceptance
+from provisioner.store.desired.acceptance import Acceptance
+from provisioner.store.fsck import fsck
+from provisioner.store.status import checkpoint
+from provisioner.store.upkeep import retention
 from services.parts import SITE, request_file
 from services.test_desired_head import look, names, tip
 from services.test_reconciler import Site

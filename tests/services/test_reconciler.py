@@ -9,6 +9,7 @@ import pytest
 from builders import HELLO, MACS, ONE, TWO
 
 from provisioner.errors import Unavailable
+from provisioner.git.repo import GitRepo
 from provisioner.model.state import State
 from provisioner.model.views import DesiredState, Snapshot
 from provisioner.planning import render_costs
@@ -18,10 +19,10 @@ from provisioner.services.desired_head import DesiredHead
 from provisioner.services.queries import Queries
 from provisioner.services.reconciler import Reconciler
 from provisioner.services.snapshots import Snapshots
-from provisioner.store import fsck, retention
-from provisioner.store.desired_store import DesiredStore
-from provisioner.store.repo import GitRepo
-from provisioner.store.status_writer import StatusWriter
+from provisioner.store.desired.reading import DesiredStore
+from provisioner.store.fsck import fsck
+from provisioner.store.upkeep import retention
+from provisioner.store.writer.status_writer import StatusWriter
 from services.parts import SITE, HandClock, hardware_file, request_file
 
 A, B, C = "workflows/a.yaml", "workflows/b.yaml", "workflows/c.yaml"

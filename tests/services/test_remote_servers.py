@@ -16,8 +16,8 @@ from forge import Forge
 from provisioner import wiring
 from provisioner.config import ServerSettings
 from provisioner.errors import UserError
+from provisioner.git import command
 from provisioner.services import back_off, served_repository
-from provisioner.store import git_process
 from services.parts import SITE, request_file
 from services.running import conditions, eventually, git, is_well, start
 
@@ -62,7 +62,7 @@ def serving() -> Iterator[Serving]:
 @pytest.fixture
 def forge(site, tmp_path, monkeypatch) -> Iterator[Forge]:
     """The site behind HTTP; its silence is given up after a second, not a minute."""
-    monkeypatch.setattr(git_process, "NETWORK_IDLE_SECONDS", 1.0)
+    monkeypatch.setattr(command, "NETWORK_IDLE_SECONDS", 1.0)
     monkeypatch.setattr(back_off, "LONGEST_SECONDS", 2.0)
     commit(site, SITE | {A: request_file()})
     with closing(Forge(site.path.parent)) as forge:
@@ -134,7 +134,7 @@ def test_a_clone_with_its_memory_goes_on_while_the_forge_is_silent(forge, servin
 
 @pytest.mark.parametrize("mood", ["silent", "refusing"])
 def test_a_server_ends_soon_while_its_forge_hangs(forge, serving, tmp_path, monkeypatch, mood):
-    monkeypatch.setattr(git_process, "NETWORK_IDLE_SECONDS", 60.0)
+    monkeypatch.setattr(command, "NETWORK_IDLE_SECONDS", 60.0)
     server = start(forge.url("site/.git"), clone_into=tmp_path / "clone")
     eventually(lambda: is_well(server) and workflows(server))
     forge.mood = mood

@@ -10,12 +10,12 @@ from builders import record
 
 from provisioner.cli import main
 from provisioner.errors import Conflict, Unavailable
+from provisioner.git.command import GitFailed
+from provisioner.git.repo import GitRepo
 from provisioner.model.ids import WorkflowId
 from provisioner.model.views import WorkflowCreated
-from provisioner.store import begin
-from provisioner.store.git_process import GitFailed
-from provisioner.store.repo import GitRepo
-from provisioner.store.status_writer import StatusWriter
+from provisioner.store.guard import begin
+from provisioner.store.writer.status_writer import StatusWriter
 from services.parts import FIRST, SECOND
 from services.remote_side import RemoteSide, at_forge, git, subjects
 

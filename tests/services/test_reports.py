@@ -11,13 +11,13 @@ import pytest
 from builders import IPS, MACS, ONE, TWO, record
 
 from provisioner.errors import LimitExceeded, NotFound, Refused, UserError
+from provisioner.git.repo import GitRepo
 from provisioner.model.state import State
 from provisioner.model.views import DesiredState, Snapshot, WorkflowCreated
 from provisioner.services.reports import Push, Reports, Unpacked, check_begun
 from provisioner.services.snapshots import Snapshots
-from provisioner.store import fsck
-from provisioner.store.repo import GitRepo
-from provisioner.store.status_writer import StatusWriter
+from provisioner.store.fsck import fsck
+from provisioner.store.writer.status_writer import StatusWriter
 from services.parts import FIRST, SECOND, HandClock, told
 from tests.store import sites
 from worker import wire

@@ -8,7 +8,7 @@ import pytest
 
 from provisioner.errors import Conflict, Unavailable
 from provisioner.model.ids import WorkflowId
-from provisioner.store import fsck
+from provisioner.store.fsck import fsck
 from services.parts import FIRST, SECOND
 from services.remote_side import at_forge
 

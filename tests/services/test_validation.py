@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from builders import HELLO, MACS, ONE, TWO
 
+from provisioner.git.repo import GitRepo
 from provisioner.model.problem import Severity
 from provisioner.services import validation
-from provisioner.store.desired_store import DesiredStore
-from provisioner.store.repo import GitRepo
+from provisioner.store.desired.reading import DesiredStore
 from services.parts import SITE, hardware_file, request_file
 from services.test_reconciler import Site as ReconciledSite
 

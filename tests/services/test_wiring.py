@@ -15,9 +15,9 @@ from provisioner.cli import main
 from provisioner.config import ServerSettings
 from provisioner.errors import TinkError, UserError
 from provisioner.model.state import State
-from provisioner.store import upkeep
-from provisioner.store.begin import NoStatusBranch
-from provisioner.store.upkeep import Upkeep
+from provisioner.store.guard.begin import NoStatusBranch
+from provisioner.store.upkeep import upkeep
+from provisioner.store.upkeep.upkeep import Upkeep
 from services.parts import SITE, request_file, told
 
 pytestmark = pytest.mark.waits

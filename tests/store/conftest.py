@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.store.group import Sink
-from provisioner.store.repo import GitRepo
-from provisioner.store.status_writer import StatusWriter
+from provisioner.git.commit import Sink
+from provisioner.git.repo import GitRepo
+from provisioner.store.writer.status_writer import StatusWriter
 from tests.store import sites
 from tests.store.load import SINKS
 

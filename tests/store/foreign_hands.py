@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from provisioner.git.repo import GitRepo
 from provisioner.model.ids import CommitId
-from provisioner.store import layout
-from provisioner.store.repo import GitRepo
+from provisioner.store.status import layout
 from tests.store import sites
 from tests.store.sites import workflow_id
 

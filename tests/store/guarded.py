@@ -9,9 +9,9 @@ import pytest
 from provisioner.errors import Unavailable
 from provisioner.model.ids import CommitId
 from provisioner.model.state import State
-from provisioner.store import retention
-from provisioner.store.branch_guard import Move
-from provisioner.store.status_writer import StatusWriter
+from provisioner.store.guard.branch_guard import Move
+from provisioner.store.upkeep import retention
+from provisioner.store.writer.status_writer import StatusWriter
 from tests.store import sites
 from tests.store.sites import create, report, result, workflow_id
 

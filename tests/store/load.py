@@ -12,16 +12,16 @@ from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 
+from provisioner.git.repo import GitRepo
 from provisioner.model.ids import ReportId, WorkflowId
 from provisioner.model.state import State
 from provisioner.model.views import Proposal, Receipt, StatusView
-from provisioner.store.data_writer import NewFile
-from provisioner.store.fast_import import FastImportSink
-from provisioner.store.pack_sink import PackSink
-from provisioner.store.repo import GitRepo
-from provisioner.store.status_writer import StatusWriter
+from provisioner.store.writer.data_writer import NewFile
+from provisioner.store.writer.pack_sink import PackSink
+from provisioner.store.writer.status_writer import StatusWriter
 from tests import builders
 from tests.store import sites
+from tests.store.fast_import import FastImportSink
 
 SINKS = {
     "journal": PackSink,

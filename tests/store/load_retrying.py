@@ -18,13 +18,13 @@ from functools import partial
 from pathlib import Path
 
 from provisioner.errors import Unavailable
+from provisioner.git.repo import GitRepo
 from provisioner.model.ids import ReportId
 from provisioner.model.state import State
 from provisioner.model.views import Receipt
-from provisioner.store.data_writer import NewFile
-from provisioner.store.pack_sink import PackSink
-from provisioner.store.repo import GitRepo
-from provisioner.store.status_writer import StatusWriter
+from provisioner.store.writer.data_writer import NewFile
+from provisioner.store.writer.pack_sink import PackSink
+from provisioner.store.writer.status_writer import StatusWriter
 from tests import builders
 from tests.store import load, sites
 

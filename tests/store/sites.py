@@ -11,6 +11,8 @@ from contextlib import closing
 from dataclasses import fields, replace
 from pathlib import Path
 
+from provisioner.git.commit import FileChange
+from provisioner.git.repo import GitRepo
 from provisioner.model import state_machine
 from provisioner.model.ephemeral import DataFile
 from provisioner.model.ids import CommitId, HardwareId, TreeId, WorkflowId, new_workflow_id
@@ -26,10 +28,8 @@ from provisioner.model.views import (
     WorkflowEvent,
 )
 from provisioner.model.workflow import WorkflowRecord
-from provisioner.store import begin
-from provisioner.store.group import FileChange
-from provisioner.store.pack_sink import PackSink
-from provisioner.store.repo import GitRepo
+from provisioner.store.guard import begin
+from provisioner.store.writer.pack_sink import PackSink
 from tests import builders
 
 PATIENCE_SECONDS = 60

@@ -5,15 +5,17 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import replace
 
+from provisioner.git.commit import FileChange
+from provisioner.git.repo import GitRepo
 from provisioner.model.ids import WorkflowId
 from provisioner.model.state import State
 from provisioner.model.views import StatusView, WorkflowCreated
 from provisioner.model.workflow import WorkflowRecord
-from provisioner.store import checkpoint, fsck, layout, record_codec, retention
-from provisioner.store.group import FileChange
-from provisioner.store.repo import GitRepo
-from provisioner.store.status_store import StatusStore
-from provisioner.store.status_writer import StatusWriter
+from provisioner.store.fsck import fsck
+from provisioner.store.status import checkpoint, layout, record_codec
+from provisioner.store.status.store import StatusStore
+from provisioner.store.upkeep import retention
+from provisioner.store.writer.status_writer import StatusWriter
 from tests import builders
 from tests.store import sites
 from tests.store.sites import create, report, result, workflow_id

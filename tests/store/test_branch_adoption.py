@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 
 from provisioner.errors import Unavailable
+from provisioner.git.repo import GitRepo
 from provisioner.model.state import State
-from provisioner.store import layout, recovery, retention
-from provisioner.store.begin import NoStatusBranch
-from provisioner.store.branch_guard import Move
-from provisioner.store.memory import Memory
-from provisioner.store.repo import GitRepo
-from provisioner.store.status_writer import StatusWriter
+from provisioner.store.guard import recovery
+from provisioner.store.guard.begin import NoStatusBranch
+from provisioner.store.guard.branch_guard import Move
+from provisioner.store.guard.memory import Memory
+from provisioner.store.status import layout
+from provisioner.store.upkeep import retention
+from provisioner.store.writer.status_writer import StatusWriter
 from tests.store import foreign_hands as hands
 from tests.store import sites
 from tests.store.foreign_hands import STATUS

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.git.repo import GitRepo
 from provisioner.model.ids import CommitId
 from provisioner.model.state import State
-from provisioner.store import fsck, layout, recovery
-from provisioner.store.repo import GitRepo
-from provisioner.store.status_writer import StatusWriter
+from provisioner.store.fsck import fsck
+from provisioner.store.guard import recovery
+from provisioner.store.status import layout
+from provisioner.store.writer.status_writer import StatusWriter
 from tests.store import foreign_hands as hands
 from tests.store import sites
 from tests.store.foreign_hands import STATUS

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.git.repo import GitRepo
 from provisioner.model.event import RequestMoved, WorkflowDeleted
 from provisioner.model.state import State
-from provisioner.store import checkpoint
-from provisioner.store.repo import GitRepo
-from provisioner.store.status_store import StatusStore
-from provisioner.store.status_writer import StatusWriter
+from provisioner.store.status import checkpoint
+from provisioner.store.status.store import StatusStore
+from provisioner.store.writer.status_writer import StatusWriter
 from tests import builders
 from tests.store import sites
 from tests.store.sites import create, report, result, workflow_id

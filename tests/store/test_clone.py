@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from provisioner.errors import UserError
-from provisioner.store import clone, remote_url
-from provisioner.store.clone import Leftovers
-from provisioner.store.git_process import GitFailed, Network
-from provisioner.store.repo import GitRepo
+from provisioner.git import remote_url
+from provisioner.git.command import GitFailed, Network
+from provisioner.git.repo import GitRepo
+from provisioner.store.desired import clone
+from provisioner.store.desired.clone import Leftovers
 from tests.store import sites
 
 pytestmark = pytest.mark.waits

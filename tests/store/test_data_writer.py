@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from provisioner.errors import LimitExceeded, UserError
+from provisioner.git.repo import GitRepo
 from provisioner.model.ephemeral import LIMIT_BYTES, LIMIT_FILES
-from provisioner.store.data_writer import DataWriter, NewFile
-from provisioner.store.repo import GitRepo
-from provisioner.store.status_store import StatusStore
+from provisioner.store.status.store import StatusStore
+from provisioner.store.writer.data_writer import DataWriter, NewFile
 from tests.store import sites
 
 NAME = st.binary(min_size=1, max_size=20).map(

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from provisioner.errors import Conflict
+from provisioner.git.repo import GitRepo
 from provisioner.model.ids import CommitId
-from provisioner.store.desired_editor import DesiredEditor
-from provisioner.store.repo import GitRepo
+from provisioner.store.desired.editing import DesiredEditor
 from tests.store import sites
 
 

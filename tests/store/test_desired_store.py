@@ -8,11 +8,11 @@ from contextlib import closing
 import pytest
 
 from provisioner.errors import LimitExceeded
+from provisioner.git.repo import GitRepo
+from provisioner.git.tree import DEPTH_LIMIT
 from provisioner.model.ids import CommitId
-from provisioner.store import desired_store
-from provisioner.store.desired_store import LIMIT_BYTES, DesiredStore
-from provisioner.store.repo import GitRepo
-from provisioner.store.tree import DEPTH_LIMIT
+from provisioner.store.desired import reading
+from provisioner.store.desired.reading import LIMIT_BYTES, DesiredStore
 from tests.store import sites
 
 
@@ -130,7 +130,7 @@ def test_hundreds_of_folders_in_each_other_are_one_problem(repo):
 
 
 def test_a_tree_that_names_a_billion_files_is_refused_soon(repo, monkeypatch):
-    monkeypatch.setattr(desired_store, "LIMIT_FILES", 1000)
+    monkeypatch.setattr(reading, "LIMIT_FILES", 1000)
     blob = repo.write_blob(b"x")
     tree = make_tree(repo, *(("100644", blob, b"%d" % each) for each in range(10)))
     for _ in range(9):

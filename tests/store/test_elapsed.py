@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.store import elapsed
-from provisioner.store.elapsed import Elapsed
+from provisioner.store.upkeep import elapsed
+from provisioner.store.upkeep.elapsed import Elapsed
 from tests import builders
 
 NOTE = {

@@ -12,6 +12,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import pytest
 
+from provisioner.git.repo import GitRepo
 from provisioner.model.event import RequestMoved, WorkflowDeleted
 from provisioner.model.ids import BlobId
 from provisioner.model.shard_map import ShardMap
@@ -19,12 +20,11 @@ from provisioner.model.state import State
 from provisioner.model.summary import summary_of
 from provisioner.model.views import ReconcileReport, StatusView, WorkflowEntry, path_of
 from provisioner.model.workflow import Action, WorkflowRecord
-from provisioner.store import record_codec, status_columns, status_index, summaries
-from provisioner.store.repo import GitRepo
-from provisioner.store.status_index import Row, WorkerRow
-from provisioner.store.status_store import StatusStore
-from provisioner.store.status_writer import StatusWriter
-from provisioner.store.stored_workflow import is_final
+from provisioner.store.status import index, record_codec, row_columns, summaries
+from provisioner.store.status.index import Row, WorkerRow
+from provisioner.store.status.lazy_workflow import is_final
+from provisioner.store.status.store import StatusStore
+from provisioner.store.writer.status_writer import StatusWriter
 from tests import builders
 from tests.store import sites
 from tests.store.sites import create, report, result, workflow_id
@@ -96,10 +96,10 @@ def test_a_row_says_of_a_workflow_what_its_values_say(busy):
 def test_rows_come_back_from_columns_and_from_the_lists_of_the_archive(busy):
     store = StatusStore(busy)
     rows = sorted(store.read_rows(store.tip() or ""), key=lambda row: row.id)
-    columns, times = status_columns.columns_of(rows)
-    assert sorted(status_columns.rows_of(columns, times), key=lambda row: row.id) == rows
-    lines = b"".join(map(status_index.encode_archived, rows))
-    assert status_index.decode_archived(lines) == [each._replace(workers=()) for each in rows]
+    columns, times = row_columns.columns_of(rows)
+    assert sorted(row_columns.rows_of(columns, times), key=lambda row: row.id) == rows
+    lines = b"".join(map(index.encode_archived, rows))
+    assert index.decode_archived(lines) == [each._replace(workers=()) for each in rows]
 
 
 def test_a_list_shows_of_a_workflow_what_its_values_say(busy):

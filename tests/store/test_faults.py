@@ -20,11 +20,11 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.git.repo import GitRepo
 from provisioner.model.ids import ReportId
-from provisioner.store import fsck
-from provisioner.store.repo import GitRepo
-from provisioner.store.status_store import StatusStore
-from provisioner.store.status_writer import StatusWriter
+from provisioner.store.fsck import fsck
+from provisioner.store.status.store import StatusStore
+from provisioner.store.writer.status_writer import StatusWriter
 from tests.store import load, sites
 from tests.store.faults import ALL, ERRORS, Call, Fault, Faults, How
 

@@ -9,16 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.git.commit import FileChange
+from provisioner.git.repo import GitRepo
 from provisioner.model import state_machine
 from provisioner.model.event import WorkflowDeleted
 from provisioner.model.ids import BlobId, CommitId, TreeId
 from provisioner.model.state import State
-from provisioner.store import fsck, fsck_kept, layout, record_codec, recovery, status_codec
-from provisioner.store.data_writer import NewFile
-from provisioner.store.group import FileChange
-from provisioner.store.repo import GitRepo
-from provisioner.store.status_store import StatusStore
-from provisioner.store.status_writer import StatusWriter
+from provisioner.store.fsck import cached, fsck
+from provisioner.store.guard import recovery
+from provisioner.store.status import codec, layout, record_codec
+from provisioner.store.status.store import StatusStore
+from provisioner.store.writer.data_writer import NewFile
+from provisioner.store.writer.status_writer import StatusWriter
 from tests import builders
 from tests.store import sites
 from tests.store.sites import create, report, result, tamper, workflow_id
@@ -67,7 +69,7 @@ def test_an_honest_branch_has_no_problem_and_is_counted(repo):
 
 
 def test_what_was_let_go_of_is_read_again(repo, monkeypatch):
-    monkeypatch.setattr(fsck_kept, "KEPT_WORKFLOWS", 1)
+    monkeypatch.setattr(cached, "KEPT_WORKFLOWS", 1)
     with closing(StatusWriter(repo)) as writer:
         for number in (3, 2, 3):
             told = State.SUCCESS if number == 2 else State.RUNNING
@@ -148,9 +150,9 @@ def test_a_changed_event_is_found_even_when_it_is_changed_back(repo):
 def test_an_event_that_was_not_allowed_is_found(repo):
     entry = StatusStore(repo).read_workflow(workflow_id(1))
     late = builders.report(0, State.FAILED, workflow=workflow_id(1))
-    lines = [status_codec.encode_event(each) for each in (*entry.events, late)]
+    lines = [codec.encode_event(each) for each in (*entry.events, late)]
     context = state_machine.evolve(entry.context, late)
-    content = status_codec.encode_status(context, lines, entry.record_id)
+    content = codec.encode_status(context, lines, entry.record_id)
     tamper(repo, FileChange(path=layout.status(workflow_id(1)), content=content))
     assert codes(repo) == ["fsck.event"]
 
@@ -235,14 +237,14 @@ def test_a_merge_is_found(repo):
 @pytest.mark.parametrize("named", ["", "f" * 40])
 def test_a_status_file_that_names_another_record_or_none_is_found(repo, named):
     entry = StatusStore(repo).read_workflow(workflow_id(2))
-    lines = [status_codec.encode_event(each) for each in entry.events]
-    content = status_codec.encode_status(entry.context, lines, BlobId(named))
+    lines = [codec.encode_event(each) for each in entry.events]
+    content = codec.encode_status(entry.context, lines, BlobId(named))
     tamper(repo, FileChange(path=layout.status(workflow_id(2)), content=content))
     assert codes(repo) == ["status.record"]
 
 
 def test_a_format_that_goes_back_or_vanishes_is_found(repo):
-    for content in (status_codec.encode_format(1), status_codec.encode_format(), None):
+    for content in (codec.encode_format(1), codec.encode_format(), None):
         tamper(repo, FileChange(path=layout.FORMAT, content=content))
     assert codes(repo) == ["fsck.format", "fsck.format"]
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.git.commit import FileChange
+from provisioner.git.repo import GitRepo
 from provisioner.model import state_machine
 from provisioner.model.event import ActionReported, WorkflowDeleted, WorkflowEvent
 from provisioner.model.ids import BlobId, ReportId
@@ -17,12 +19,11 @@ from provisioner.model.problem import Problem
 from provisioner.model.state import State
 from provisioner.model.state_machine import WorkflowContext
 from provisioner.model.workflow import WorkflowRecord
-from provisioner.store import fsck, fsck_course, fsck_kept, layout, record_codec, status_codec
-from provisioner.store.fsck_shapes import Shapes
-from provisioner.store.group import FileChange
-from provisioner.store.pack_sink import PackSink
-from provisioner.store.repo import GitRepo
-from provisioner.store.status_writer import StatusWriter
+from provisioner.store.fsck import cached, course_check, fsck
+from provisioner.store.fsck.shapes import Shapes
+from provisioner.store.status import codec, layout, record_codec
+from provisioner.store.writer.pack_sink import PackSink
+from provisioner.store.writer.status_writer import StatusWriter
 from tests import builders
 from tests.builders import ONE, TWO
 from tests.store import sites
@@ -58,8 +59,8 @@ def status_file(repo: GitRepo, record: WorkflowRecord, *events: WorkflowEvent) -
     entry = repo.entry_at(repo.branch("status") or "", layout.record(record.id))
     assert entry is not None
     context = state_machine.replay(state_machine.begin(record.id, len(record.actions)), events)
-    lines = [status_codec.encode_event(each) for each in events]
-    content = status_codec.encode_status(context, lines, BlobId(entry.id))
+    lines = [codec.encode_event(each) for each in events]
+    content = codec.encode_status(context, lines, BlobId(entry.id))
     return FileChange(path=layout.status(record.id), content=content)
 
 
@@ -67,9 +68,9 @@ def problems(repo: GitRepo) -> tuple[Problem, ...]:
     """What fsck finds; without room for events, or without shortcuts, it must find the same."""
     found = fsck.check(repo, processes=1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fsck_kept, "HELD_BYTES", 0)
+        patch.setattr(cached, "HELD_BYTES", 0)
         assert fsck.check(repo, processes=1) == found
-        patch.setattr(fsck_course, "follow", lambda *_, **__: None)
+        patch.setattr(course_check, "follow", lambda *_, **__: None)
         patch.setattr(Shapes, "find", lambda *_: None)
         assert fsck.check(repo, processes=1) == found
     return found.problems
@@ -98,7 +99,7 @@ def test_reports_of_an_honest_branch_are_not_parsed_and_yet_counted(repo, monkey
             result(writer.propose(sites.tell(told(index, State.RUNNING))))
             done = told(index, State.SUCCESS, seconds=3, message='it said "no"\n', exit_code=-1)
             result(writer.propose(sites.tell(done)))
-    monkeypatch.setattr(status_codec, "decode_event", None)
+    monkeypatch.setattr(codec, "decode_event", None)
     found = fsck.check(repo)
     assert (found.problems, found.events) == ((), 6)
 
@@ -224,7 +225,7 @@ def test_an_old_event_that_was_changed_while_a_new_one_was_added_is_found(repo):
 
 def test_a_workflow_that_is_simple_no_more_is_left_to_the_full_check():
     now = state_machine.evolve(state_machine.begin(workflow_id(1), 2), told(0, State.RUNNING))
-    assert fsck_course.course_of(now)
+    assert course_check.course_of(now)
     for change in (
         {"is_deleted": True},
         {"moved_to": "workflows/x.yaml"},
@@ -236,13 +237,13 @@ def test_a_workflow_that_is_simple_no_more_is_left_to_the_full_check():
         {"told": ((ReportId("ü"), 1),)},
     ):
         changed: WorkflowContext = replace(now, **change)  # type: ignore[arg-type]  # by name
-        assert fsck_course.course_of(changed) is None
+        assert course_check.course_of(changed) is None
 
 
 def test_names_that_files_leave_out_or_escape_are_left_to_the_full_check(repo):
-    assert fsck_course.action_texts([("install", "Grüße"), ('"a"', "b\\c")])
+    assert course_check.action_texts([("install", "Grüße"), ('"a"', "b\\c")])
     for name in ("", "a\nb", "\ud800"):
-        assert fsck_course.action_texts([("install", name)]) == ()
+        assert course_check.action_texts([("install", name)]) == ()
     odd = tuple(
         replace(each, name=name)
         for each, name in zip(builders.actions(ONE, ONE), ("Grüße", '"\\'), strict=True)

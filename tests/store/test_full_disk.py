@@ -12,11 +12,11 @@ import pytest
 
 from provisioner.errors import Unavailable
 from provisioner.model.state import State
-from provisioner.store import fsck
-from provisioner.store.data_writer import NewFile
-from provisioner.store.pack_sink import PackSink
-from provisioner.store.status_store import StatusStore
-from provisioner.store.status_writer import StatusWriter
+from provisioner.store.fsck import fsck
+from provisioner.store.status.store import StatusStore
+from provisioner.store.writer.data_writer import NewFile
+from provisioner.store.writer.pack_sink import PackSink
+from provisioner.store.writer.status_writer import StatusWriter
 from tests.store import sites
 from tests.store.sites import create, report, result
 

@@ -15,15 +15,20 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.git import pack
+from provisioner.git.pack_files import Owner
+from provisioner.git.repo import GitRepo
 from provisioner.model.ids import ReportId
 from provisioner.model.state import State
-from provisioner.store import begin, desired_editor, fsck, journal, maintenance, pack, retention
-from provisioner.store.data_writer import NewFile
-from provisioner.store.journal_file import JournalFile
-from provisioner.store.pack_files import Owner
-from provisioner.store.repo import GitRepo
-from provisioner.store.status_store import StatusStore
-from provisioner.store.status_writer import StatusWriter
+from provisioner.store.desired import editing
+from provisioner.store.fsck import fsck
+from provisioner.store.guard import begin
+from provisioner.store.journal import journal
+from provisioner.store.journal.file import JournalFile
+from provisioner.store.status.store import StatusStore
+from provisioner.store.upkeep import maintenance, retention
+from provisioner.store.writer.data_writer import NewFile
+from provisioner.store.writer.status_writer import StatusWriter
 from tests.store import load, sites
 from tests.store.sites import create, report, result
 
@@ -93,7 +98,7 @@ def test_whatever_a_repack_may_delete_is_on_a_branch(repo, monkeypatch, sink):
         result(writer.propose(report(1, 0, State.SUCCESS)))
         retention.run(writer, ended_before="9999", at_seconds=1_795_000_000)
         result(writer.propose(report(2, 0, State.SUCCESS)))
-    editor = desired_editor.DesiredEditor(repo)
+    editor = editing.DesiredEditor(repo)
     editor.commit_files({"hardware/a.yaml": b"1"}, "one", author=("a", "a@b"))
     assert watch.faults == []
     assert watch.looks > 8
@@ -105,7 +110,7 @@ def test_a_group_that_fails_leaves_its_pack_to_gc(repo, monkeypatch):
         result(writer.propose(create(sites.record(1))))
         with monkeypatch.context() as patch:
             patch.setattr(
-                "provisioner.store.ref_lock.RefLock.move", lambda _: (_ for _ in ()).throw(OSError)
+                "provisioner.git.ref_lock.RefLock.move", lambda _: (_ for _ in ()).throw(OSError)
             )
             for _ in range(3):
                 with pytest.raises(Exception, match="can't be written"):

@@ -17,10 +17,12 @@ from pathlib import Path
 import pytest
 
 from provisioner.errors import Conflict
+from provisioner.git import disk
+from provisioner.git.repo import GitRepo
 from provisioner.model.state import State
-from provisioner.store import begin, durable, memory, recovery, retention
-from provisioner.store.repo import GitRepo
-from provisioner.store.status_writer import StatusWriter
+from provisioner.store.guard import begin, memory, recovery
+from provisioner.store.upkeep import retention
+from provisioner.store.writer.status_writer import StatusWriter
 from tests.store import foreign_hands as hands
 from tests.store import sites
 from tests.store.foreign_hands import STATUS
@@ -31,8 +33,8 @@ pytestmark = pytest.mark.kill
 STEPS_LIMIT = 60
 STEPS = (
     (GitRepo, "run"),
-    (durable, "write_file"),
-    (durable, "sync"),
+    (disk, "write_file"),
+    (disk, "sync"),
     (Path, "replace"),
     (Path, "unlink"),
 )

@@ -8,9 +8,9 @@ from contextlib import closing
 import pytest
 
 from provisioner.errors import Unavailable
+from provisioner.git.repo import GitRepo
 from provisioner.model.state import State
-from provisioner.store.repo import GitRepo
-from provisioner.store.status_writer import StatusWriter
+from provisioner.store.writer.status_writer import StatusWriter
 from tests.store import sites
 from tests.store.sites import create, report, result
 from tests.store.test_turns import Borrower

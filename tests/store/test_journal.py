@@ -15,11 +15,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provisioner.store import journal_file
-from provisioner.store.group import FileChange
-from provisioner.store.journal_file import JournalFile
-from provisioner.store.pack_sink import PackSink
-from provisioner.store.repo import GitRepo
+from provisioner.git.commit import FileChange
+from provisioner.git.repo import GitRepo
+from provisioner.store.journal import file
+from provisioner.store.journal.file import JournalFile
+from provisioner.store.writer.pack_sink import PackSink
 from tests.store import sites
 
 STATUS, STAGING = "refs/heads/status", "refs/heads/staging"
@@ -146,7 +146,7 @@ def a_site() -> Iterator[Site]:
 )
 @given(played=rounds())
 def test_any_rounds_recover_what_was_acknowledged(played, monkeypatch):
-    monkeypatch.setattr(journal_file, "SIZE_BYTES", SMALL_BYTES)
+    monkeypatch.setattr(file, "SIZE_BYTES", SMALL_BYTES)
     with a_site() as site:
         for each in played:
             site.play(each, monkeypatch)

@@ -11,22 +11,17 @@ from functools import partial
 
 import pytest
 
+from provisioner.git.repo import GitRepo
 from provisioner.model.ids import CommitId
-from provisioner.store import (
-    begin,
-    journal,
-    journal_record,
-    journal_recovery,
-    memory,
-    pack_sink,
-)
-from provisioner.store.begin import NoStatusBranch
-from provisioner.store.journal_file import JournalFailed, JournalFile
-from provisioner.store.journal_record import Record
-from provisioner.store.pack_sink import PackSink
-from provisioner.store.repo import GitRepo
-from provisioner.store.status_store import StatusStore
-from provisioner.store.status_writer import StatusWriter
+from provisioner.store.guard import begin, memory
+from provisioner.store.guard.begin import NoStatusBranch
+from provisioner.store.journal import journal, record_format, replay
+from provisioner.store.journal.file import JournalFailed, JournalFile
+from provisioner.store.journal.record_format import Record
+from provisioner.store.status.store import StatusStore
+from provisioner.store.writer import pack_sink
+from provisioner.store.writer.pack_sink import PackSink
+from provisioner.store.writer.status_writer import StatusWriter
 from tests.store import sites
 from tests.store.sites import create, result
 
@@ -54,7 +49,7 @@ def records(repo: GitRepo) -> list[Record]:
     found = []
     for path in sorted(repo.own_dir.glob("journal-*")):
         with path.open("rb") as file:
-            found += journal_record.read(file.fileno())
+            found += record_format.read(file.fileno())
     return found
 
 
@@ -169,14 +164,14 @@ def test_what_an_older_round_left_behind_in_the_first_versions_journal_is_no_ste
 
 def test_the_newest_record_names_the_tip_for_whoever_asks(repo):
     with closing(StatusWriter(repo)) as writer:
-        assert journal_recovery.newest_tip(repo.own_dir, STATUS) is None
+        assert replay.newest_tip(repo.own_dir, STATUS) is None
         tip = write(writer, 1, 2)
         before = [path.read_bytes() for path in journal.paths(repo.own_dir)]
-        assert journal_recovery.newest_tip(repo.own_dir, STATUS) == tip
-        assert journal_recovery.newest_tip(repo.own_dir, "refs/heads/staging") is None
+        assert replay.newest_tip(repo.own_dir, STATUS) == tip
+        assert replay.newest_tip(repo.own_dir, "refs/heads/staging") is None
         assert [path.read_bytes() for path in journal.paths(repo.own_dir)] == before
-        assert write(writer, 3) == journal_recovery.newest_tip(repo.own_dir, STATUS)
-    assert journal_recovery.newest_tip(repo.own_dir, STATUS) is None
+        assert write(writer, 3) == replay.newest_tip(repo.own_dir, STATUS)
+    assert replay.newest_tip(repo.own_dir, STATUS) is None
 
 
 def test_the_newest_record_names_the_tip_also_behind_somebody_elses_commit(repo):
@@ -186,17 +181,17 @@ def test_the_newest_record_names_the_tip_also_behind_somebody_elses_commit(repo)
         theirs = sites.git(repo.git_dir, "commit-tree", "-p", tip, "-m", "by hand", tree).strip()
         repo.move_ref(STATUS, expected=tip, new=CommitId(theirs))
         assert result(writer.refresh()).commit == theirs
-        assert journal_recovery.newest_tip(repo.own_dir, STATUS) in (tip, theirs)
+        assert replay.newest_tip(repo.own_dir, STATUS) in (tip, theirs)
         tip = write(writer, 3)
         assert repo.commit(tip).parents == (theirs,)
-        assert journal_recovery.newest_tip(repo.own_dir, STATUS) == tip
+        assert replay.newest_tip(repo.own_dir, STATUS) == tip
 
 
 def test_a_tip_is_remembered_elsewhere_before_the_journal_forgets_it(repo):
     kept: list[tuple[str, CommitId, CommitId | None]] = []
 
     def keep(ref: str, tip: CommitId) -> None:
-        kept.append((ref, tip, journal_recovery.newest_tip(repo.own_dir, ref)))
+        kept.append((ref, tip, replay.newest_tip(repo.own_dir, ref)))
 
     with killed_writer(repo) as writer:
         tip = write(writer, 1, 2)
@@ -220,13 +215,13 @@ def test_a_journal_that_failed_is_begun_anew_and_what_it_holds_is_written_again(
         lost = set((repo.objects_dir / "pack").glob("pack-*.pack")) - before
         monkeypatch.setattr(JournalFile, "append", fail)
         by_files = write(writer, 3)
-        assert journal_recovery.newest_tip(repo.own_dir, STATUS) != by_files
+        assert replay.newest_tip(repo.own_dir, STATUS) != by_files
         for path in lost:  # as a disk that refuses what the kernel then holds for written
             path.unlink()
             path.with_suffix(".idx").unlink()
         monkeypatch.setattr(JournalFile, "append", append)
         tip = write(writer, 4)
-        assert journal_recovery.newest_tip(repo.own_dir, STATUS) == tip
+        assert replay.newest_tip(repo.own_dir, STATUS) == tip
     sites.fsck(repo.git_dir)
 
 
@@ -236,9 +231,9 @@ def test_a_journal_that_nobody_could_remember_is_not_cleared(repo):
 
     with closing(StatusWriter(repo, make_sink=partial(PackSink, keep=keep))) as writer:
         tip = write(writer, 1, 2)
-    assert journal_recovery.newest_tip(repo.own_dir, STATUS) == tip
+    assert replay.newest_tip(repo.own_dir, STATUS) == tip
     StatusWriter(repo).close()
-    assert journal_recovery.newest_tip(repo.own_dir, STATUS) is None
+    assert replay.newest_tip(repo.own_dir, STATUS) is None
 
 
 def test_what_a_power_cut_left_torn_keeps_nobody_from_starting(repo):

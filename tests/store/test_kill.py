@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.git import pack_files
+from provisioner.git.pack_files import Owner
+from provisioner.git.repo import GitRepo
 from provisioner.model.ids import ReportId
-from provisioner.store import fsck, pack_files
-from provisioner.store.pack_files import Owner
-from provisioner.store.repo import GitRepo
-from provisioner.store.status_store import StatusStore
-from provisioner.store.status_writer import StatusWriter
+from provisioner.store.fsck import fsck
+from provisioner.store.status.store import StatusStore
+from provisioner.store.writer.status_writer import StatusWriter
 from tests.store import load, sites
 
 ROUNDS = 20
@@ -73,7 +74,7 @@ def test_a_lock_of_a_killed_writer_stands_in_nobodys_way(tmp_path):
     sites.bare(repo_path).close()
     code = (
         "import os, sys, pathlib\n"
-        "from provisioner.store import ref_lock\n"
+        "from provisioner.git import ref_lock\n"
         "from tests.store import load\n"
         "move = ref_lock.RefLock.move\n"
         "def die(self):\n"

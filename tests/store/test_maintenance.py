@@ -14,17 +14,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from provisioner.git import pack_joining
+from provisioner.git.command import GitFailed
+from provisioner.git.pack import PackBuilder
+from provisioner.git.pack_files import PackFiles
+from provisioner.git.repo import GitRepo
 from provisioner.model.state import State
-from provisioner.store import checkpoint, fsck, maintenance, pack_joining
-from provisioner.store import upkeep as upkeep_module
-from provisioner.store.git_process import GitFailed
-from provisioner.store.pack import PackBuilder
-from provisioner.store.pack_files import PackFiles
-from provisioner.store.repo import GitRepo
-from provisioner.store.retention import Archived
-from provisioner.store.status_store import StatusStore
-from provisioner.store.status_writer import StatusWriter
-from provisioner.store.upkeep import Upkeep
+from provisioner.store.fsck import fsck
+from provisioner.store.status import checkpoint
+from provisioner.store.status.store import StatusStore
+from provisioner.store.upkeep import maintenance
+from provisioner.store.upkeep import upkeep as upkeep_module
+from provisioner.store.upkeep.retention import Archived
+from provisioner.store.upkeep.upkeep import Upkeep
+from provisioner.store.writer.status_writer import StatusWriter
 from tests.store import sites
 from tests.store.sites import create, report, result, workflow_id
 

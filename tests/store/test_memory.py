@@ -8,11 +8,11 @@ from contextlib import closing
 import pytest
 
 from provisioner.errors import Unavailable
+from provisioner.git.repo import GitRepo
 from provisioner.model.ids import CommitId
-from provisioner.store import memory as memory_file
-from provisioner.store.memory import Memory
-from provisioner.store.repo import GitRepo
-from provisioner.store.status_writer import StatusWriter
+from provisioner.store.guard import memory as memory_file
+from provisioner.store.guard.memory import Memory
+from provisioner.store.writer.status_writer import StatusWriter
 from tests.store import sites
 from tests.store.sites import create, result
 

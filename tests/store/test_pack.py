@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provisioner.store import pack
-from provisioner.store.pack import PackBuilder
-from provisioner.store.pack_files import PackFiles
+from provisioner.git import pack
+from provisioner.git.pack import PackBuilder
+from provisioner.git.pack_files import PackFiles
 from tests.store import sites
 
 CONTENTS = [

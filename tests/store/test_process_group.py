@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.store import process_group
-from provisioner.store.process_group import Ended
+from provisioner.git import process_group
+from provisioner.git.process_group import Ended
 from tests.store.sites import PATIENCE_SECONDS
 
 SOON = 10.0  # far below the minute that the processes here would take

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from provisioner.errors import Conflict
+from provisioner.git.command import GitFailed
+from provisioner.git.repo import GitRepo
 from provisioner.model.state import State
-from provisioner.store import protection
-from provisioner.store.desired_editor import DesiredEditor
-from provisioner.store.git_process import GitFailed
-from provisioner.store.repo import GitRepo
-from provisioner.store.status_writer import StatusWriter
+from provisioner.store.desired import protection
+from provisioner.store.desired.editing import DesiredEditor
+from provisioner.store.writer.status_writer import StatusWriter
 from tests.store import sites
 from tests.store.sites import create, report, result
 

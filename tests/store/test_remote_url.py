@@ -12,9 +12,9 @@ import pytest
 from forge import Forge
 
 from provisioner.errors import UserError
-from provisioner.store import remote_url
-from provisioner.store.git_process import GitFailed, Network
-from provisioner.store.repo import GitRepo
+from provisioner.git import remote_url
+from provisioner.git.command import GitFailed, Network
+from provisioner.git.repo import GitRepo
 
 
 @pytest.mark.parametrize(

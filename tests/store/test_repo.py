@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from provisioner.errors import Conflict, NotFound, Unavailable, UserError
+from provisioner.git import command, stream
+from provisioner.git.command import GitFailed
+from provisioner.git.ref_lock import RefMoved
+from provisioner.git.repo import GitRepo
 from provisioner.model.ids import CommitId
-from provisioner.store import git_process, git_stream
-from provisioner.store.git_process import GitFailed
-from provisioner.store.ref_lock import RefMoved
-from provisioner.store.repo import GitRepo
 from tests.store import sites
 
 
@@ -70,7 +70,7 @@ def test_objects_are_read_by_many_threads_at_once(site):
             found = list(pool.map(repo.blob, list(blobs) * 4))
         assert found == list(blobs.values()) * 4
         assert [each.content for each in repo.objects(blobs)] == list(blobs.values())
-        streamed = git_stream.objects(repo.common_dir, blobs)
+        streamed = stream.objects(repo.common_dir, blobs)
         assert [each.content for each in streamed] == list(blobs.values())
 
 
@@ -84,7 +84,7 @@ def test_what_is_missing_is_not_found_and_the_next_question_is_answered(site):
         with pytest.raises(NotFound):
             repo.tree(blob)
         with pytest.raises(NotFound):
-            list(git_stream.objects(repo.common_dir, [blob, "0" * 40]))
+            list(stream.objects(repo.common_dir, [blob, "0" * 40]))
         with pytest.raises(NotFound):
             repo.find_commit("--upload-pack=touch x")
         assert repo.find_commit("main") == head(site)
@@ -141,7 +141,7 @@ def test_nothing_of_the_environment_gets_in(site, tmp_path, monkeypatch):
     with closing(GitRepo(site.path)) as repo:
         monkeypatch.undo()
         assert repo.resolve("HEAD") == head(site)
-    kept = git_process.environment(
+    kept = command.environment(
         {"GIT_SSH_COMMAND": "ssh -i key", "GIT_DIR": "x", "PATH": "/bin", "GIT_EXEC_PATH": "/x"}
     )
     assert kept["GIT_SSH_COMMAND"] == "ssh -i key" and kept["PATH"] == "/bin"
@@ -219,7 +219,7 @@ def test_moving_a_ref_is_compare_and_swap(site):
 
 def test_a_command_that_hangs_is_ended(site, monkeypatch):
     with closing(GitRepo(site.path)) as repo:
-        monkeypatch.setattr(git_process, "command_line", lambda *_: ["sleep", "60"])
+        monkeypatch.setattr(command, "command_line", lambda *_: ["sleep", "60"])
         with pytest.raises(GitFailed, match=r"no answer within 0\.2 s"):
             repo.run("log", timeout_seconds=0.2)
 

@@ -11,14 +11,16 @@ import jsonschema
 import pytest
 
 from provisioner import resources
+from provisioner.git.commit import FileChange
+from provisioner.git.repo import GitRepo
 from provisioner.model.event import WorkflowDeleted
 from provisioner.model.state import State
-from provisioner.store import checkpoint, fsck, layout, retention
-from provisioner.store.data_writer import NewFile
-from provisioner.store.group import FileChange
-from provisioner.store.repo import GitRepo
-from provisioner.store.status_store import StatusStore
-from provisioner.store.status_writer import StatusWriter
+from provisioner.store.fsck import fsck
+from provisioner.store.status import checkpoint, layout
+from provisioner.store.status.store import StatusStore
+from provisioner.store.upkeep import retention
+from provisioner.store.writer.data_writer import NewFile
+from provisioner.store.writer.status_writer import StatusWriter
 from tests import builders
 from tests.store import sites
 from tests.store.sites import create, result, tell, workflow_id

@@ -9,6 +9,8 @@ from dataclasses import replace
 
 import pytest
 
+from provisioner.git.commit import FileChange
+from provisioner.git.repo import GitRepo
 from provisioner.model import state_machine
 from provisioner.model.ids import BlobId
 from provisioner.model.set_aside import Damaged, SetAside
@@ -21,20 +23,13 @@ from provisioner.services.conditions import Conditions
 from provisioner.services.damage_watch import DamageWatch
 from provisioner.services.queries import Queries
 from provisioner.services.stored_files import StoredFiles
-from provisioner.store import (
-    checkpoint,
-    fsck,
-    layout,
-    mending,
-    record_codec,
-    retention,
-    status_codec,
-)
-from provisioner.store.data_writer import NewFile
-from provisioner.store.group import FileChange
-from provisioner.store.repo import GitRepo
-from provisioner.store.status_store import StatusStore
-from provisioner.store.status_writer import StatusWriter
+from provisioner.store.fsck import fsck
+from provisioner.store.guard import mending
+from provisioner.store.status import checkpoint, codec, layout, record_codec
+from provisioner.store.status.store import StatusStore
+from provisioner.store.upkeep import retention
+from provisioner.store.writer.data_writer import NewFile
+from provisioner.store.writer.status_writer import StatusWriter
 from tests import builders
 from tests.store import sites
 from tests.store.sites import create, report, result, tamper, workflow_id
@@ -251,7 +246,7 @@ def test_a_damaged_format_file_is_written_again_by_the_next_commit(busy, bad):
     with closing(StatusWriter(busy)) as writer:
         result(writer.propose(report(1, 0, State.SUCCESS)))
         assert writer.view.damage == ()
-    assert content(busy, layout.FORMAT) == status_codec.encode_format()
+    assert content(busy, layout.FORMAT) == codec.encode_format()
 
 
 @pytest.mark.parametrize(
@@ -297,7 +292,7 @@ def test_a_branch_with_damage_leaves_no_checkpoint_that_hides_it(busy):
 def test_a_record_of_version_1_that_was_changed_is_found_by_who_saw_it_before(busy):
     """Its status file does not name it, so a start can't tell."""
     old = replace(sites.record(9), arrival=None)
-    begun = status_codec.encode_status(state_machine.begin(old.id, 1), ())
+    begun = codec.encode_status(state_machine.begin(old.id, 1), ())
     tamper(
         busy,
         FileChange(path=layout.record(old.id), content=record_codec.encode_record(old)),

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.git import spare_files
+from provisioner.git.ref_lock import RefLock
+from provisioner.git.repo import GitRepo
 from provisioner.model.ids import CommitId
 from provisioner.model.state import State
-from provisioner.store import spare_files
-from provisioner.store.ref_lock import RefLock
-from provisioner.store.repo import GitRepo
-from provisioner.store.status_writer import StatusWriter
+from provisioner.store.writer.status_writer import StatusWriter
 from tests.store import sites
 from tests.store.sites import create, report, result
 

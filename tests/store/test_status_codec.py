@@ -25,7 +25,7 @@ from provisioner.model.problem import InvalidInput, Problem, Severity
 from provisioner.model.state import State
 from provisioner.model.views import ReconcileReport
 from provisioner.model.workflow import DEFAULT_MAX_ATTEMPTS, Action
-from provisioner.store import json_lines, record_codec, status_codec
+from provisioner.store.status import codec, json_lines, record_codec
 from tests import builders
 
 TEXT = st.text(max_size=40)  # lone surrogates too: JSON from a worker can hold them
@@ -86,8 +86,8 @@ def all_events() -> tuple[WorkflowEvent, ...]:
 def encode(events: tuple[WorkflowEvent, ...]) -> bytes:
     begun = state_machine.begin(builders.WORKFLOW, 1)
     context = state_machine.replay(begun, events)
-    lines = map(status_codec.encode_event, events)
-    return status_codec.encode_status(context, lines, RECORD_ID)
+    lines = map(codec.encode_event, events)
+    return codec.encode_status(context, lines, RECORD_ID)
 
 
 def test_a_record_comes_back_as_it_was():
@@ -161,7 +161,7 @@ def test_a_record_is_json_as_python_writes_it_one_key_a_line(changes, name):
 def test_a_status_file_comes_back_as_it_was(count):
     record, events = builders.record(), all_events()[:count]
     content = encode(events)
-    found = status_codec.decode_status(content, record, "x", RECORD_ID)
+    found = codec.decode_status(content, record, "x", RECORD_ID)
     assert found.events == events
     assert found.context == state_machine.replay(
         state_machine.begin(record.id, len(record.actions)), events
@@ -172,14 +172,14 @@ def test_a_status_file_comes_back_as_it_was(count):
 def test_a_status_file_is_of_one_record_and_of_no_other():
     plain, counted = builders.record(), builders.record(arrival=1)
     begun = state_machine.begin(builders.WORKFLOW, 1)
-    named = status_codec.encode_status(begun, (), RECORD_ID)
-    unnamed = status_codec.encode_status(begun, ())
-    assert status_codec.decode_status(named, plain, "x", RECORD_ID).record_id == RECORD_ID
+    named = codec.encode_status(begun, (), RECORD_ID)
+    unnamed = codec.encode_status(begun, ())
+    assert codec.decode_status(named, plain, "x", RECORD_ID).record_id == RECORD_ID
     # As version 1 wrote it; its records have no arrival.
-    assert status_codec.decode_status(unnamed, plain, "x", RECORD_ID).record_id == RECORD_ID
+    assert codec.decode_status(unnamed, plain, "x", RECORD_ID).record_id == RECORD_ID
     for content, record, found in ((named, plain, BlobId("e" * 40)), (unnamed, counted, RECORD_ID)):
         with pytest.raises(InvalidInput, match=r"is of record .* \[status\.record\]"):
-            status_codec.decode_status(content, record, "x", found)
+            codec.decode_status(content, record, "x", found)
 
 
 def test_each_event_is_one_line():
@@ -195,7 +195,7 @@ def test_whatever_a_worker_says_comes_back(message, name, exit_code):
     )
     content = encode((event,))
     content.decode()
-    found = status_codec.decode_status(content, builders.record(), "x", RECORD_ID)
+    found = codec.decode_status(content, builders.record(), "x", RECORD_ID)
     assert found.events == (event,)
 
 
@@ -208,26 +208,26 @@ def test_a_state_that_the_events_do_not_lead_to_is_refused():
     ):
         assert old in content
         with pytest.raises(InvalidInput, match="not what its events lead to"):
-            status_codec.decode_status(content.replace(old, new), builders.record(), "x")
+            codec.decode_status(content.replace(old, new), builders.record(), "x")
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"\xff", b'{"events": [{"kind": "no"}]}'])
 def test_what_is_no_status_file_is_refused_with_its_path(content):
     with pytest.raises(InvalidInput, match=r"status/x\.json: is not a status file"):
-        status_codec.decode_status(content, builders.record(), "status/x.json")
+        codec.decode_status(content, builders.record(), "status/x.json")
     with pytest.raises(InvalidInput, match="is not a workflow record"):
         record_codec.decode_record(content, "x")
 
 
 def test_a_newer_format_is_refused_and_not_guessed():
-    assert status_codec.read_format(status_codec.encode_format()) == 2
-    validate(status_codec.encode_format(), "format")
-    assert status_codec.read_format(status_codec.encode_format(1)) == 1
+    assert codec.read_format(codec.encode_format()) == 2
+    validate(codec.encode_format(), "format")
+    assert codec.read_format(codec.encode_format(1)) == 1
     with pytest.raises(InvalidInput, match="has format 3, this program knows 2"):
-        status_codec.read_format(status_codec.encode_format(3))
+        codec.read_format(codec.encode_format(3))
     for content in (None, b"", b"{}", b"[1]"):
         with pytest.raises(InvalidInput, match="is not the format file"):
-            status_codec.read_format(content)
+            codec.read_format(content)
 
 
 def test_a_reconcile_report_comes_back_sorted():
@@ -241,14 +241,14 @@ def test_a_reconcile_report_comes_back_sorted():
         problems=problems,
         in_force=(("b", BlobId("b" * 40)), ("a", BlobId("a" * 40))),
     )
-    content = status_codec.encode_reconcile(report)
-    found = status_codec.decode_reconcile(content)
+    content = codec.encode_reconcile(report)
+    found = codec.decode_reconcile(content)
     assert found.problems == tuple(sorted(problems))
     assert found.problems[0].hint == "write"
     assert found.in_force == tuple(sorted(report.in_force))
-    assert status_codec.encode_reconcile(found) == content
+    assert codec.encode_reconcile(found) == content
     validate(content, "reconcile")
-    validate(status_codec.encode_reconcile(ReconcileReport()), "reconcile")
+    validate(codec.encode_reconcile(ReconcileReport()), "reconcile")
 
 
 def test_one_value_is_read_without_the_rest():
@@ -260,11 +260,9 @@ def test_one_value_is_read_without_the_rest():
 
 def test_logs_and_files_of_data_are_not_in_the_events():
     event = replace(builders.report(0, State.RUNNING), log_tail=b"long", report_id=ReportId("r"))
-    line = status_codec.encode_event(event)
+    line = codec.encode_event(event)
     assert b"long" not in line and b"log_tail" not in line
-    assert isinstance(
-        status_codec.decode_event(json.loads(line), event.workflow_id), ActionReported
-    )
+    assert isinstance(codec.decode_event(json.loads(line), event.workflow_id), ActionReported)
 
 
 @given(name=TEXT, task=TEXT)
@@ -273,7 +271,7 @@ def test_the_context_is_json_as_python_writes_it(name, task):
     told = replace(builders.report(0, State.RUNNING), action_name=name, task_name=task)
     for events in ((), (told,), (told, *all_events())):
         context = state_machine.replay(state_machine.begin(builders.WORKFLOW, 3), events)
-        content = status_codec.encode_status(context, ())
+        content = codec.encode_status(context, ())
         line = content.partition(b'"context": ')[2].partition(b",\n")[0]
         is_ascii = any("\ud800" <= each <= "\udfff" for each in f"{name}{task}") and events
         plain = json.dumps(json.loads(line), ensure_ascii=bool(is_ascii))
@@ -308,4 +306,4 @@ def test_a_report_that_is_spelt_out_is_what_the_encoder_writes(name, message, co
         expected = text.encode()
     except UnicodeEncodeError:
         expected = json.dumps(raw).encode()
-    assert status_codec.encode_event(told) == expected
+    assert codec.encode_event(told) == expected

@@ -7,10 +7,10 @@ from contextlib import closing
 from provisioner.model.event import RequestMoved, WorkflowDeleted
 from provisioner.model.state import State
 from provisioner.model.summary import summary_of
-from provisioner.store import summaries
-from provisioner.store.status_store import StatusStore
-from provisioner.store.status_writer import StatusWriter
-from provisioner.store.stored_workflow import StoredWorkflow
+from provisioner.store.status import summaries
+from provisioner.store.status.lazy_workflow import StoredWorkflow
+from provisioner.store.status.store import StatusStore
+from provisioner.store.writer.status_writer import StatusWriter
 from tests import builders
 from tests.store import sites
 from tests.store.sites import create, report, result, workflow_id

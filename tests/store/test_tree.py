@@ -9,10 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provisioner.store import data_names, pack, tree
-from provisioner.store.object_reader import parse_tree
-from provisioner.store.repo import GitRepo
-from provisioner.store.tree import EMPTY_TREE, FILE_MODE, TreeEditor
+from provisioner.git import pack, tree
+from provisioner.git.object_reader import parse_tree
+from provisioner.git.repo import GitRepo
+from provisioner.git.tree import EMPTY_TREE, FILE_MODE, TreeEditor
+from provisioner.store.status import data_names
 from tests.store import sites
 
 NAMES = st.sampled_from(["a", "a.b", "a-b", "a0", "ab", "B", "ü", "z"])

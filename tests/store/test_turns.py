@@ -9,11 +9,11 @@ from contextlib import closing
 
 import pytest
 
+from provisioner.git.repo import GitRepo
 from provisioner.model.state import State
 from provisioner.model.views import Change, StatusView
-from provisioner.store.repo import GitRepo
-from provisioner.store.status_store import StatusStore
-from provisioner.store.status_writer import StatusWriter
+from provisioner.store.status.store import StatusStore
+from provisioner.store.writer.status_writer import StatusWriter
 from tests.store import sites
 from tests.store.sites import create, report, result
 

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from provisioner.errors import Conflict, Refused, Unavailable
+from provisioner.git import disk, ref_lock
+from provisioner.git.commit import Staged
+from provisioner.git.repo import GitRepo
 from provisioner.model.ids import CommitId
 from provisioner.model.state import State
-from provisioner.store import durable, ref_lock
-from provisioner.store.group import Staged
-from provisioner.store.pack_sink import PackSink
-from provisioner.store.repo import GitRepo
-from provisioner.store.status_store import StatusStore
-from provisioner.store.status_writer import StatusWriter
+from provisioner.store.status.store import StatusStore
+from provisioner.store.writer.pack_sink import PackSink
+from provisioner.store.writer.status_writer import StatusWriter
 from tests.store import sites
 from tests.store.sites import create, report, result
 
@@ -88,14 +88,14 @@ def test_nothing_is_half_done_when_the_disk_is_full_and_it_goes_on_after(repo, m
 def test_a_writer_that_failed_finds_out_by_itself_that_it_can_write_again(repo, monkeypatch):
     is_full = threading.Event()
     heard: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-    write = durable.write_file
+    write = disk.write_file
 
     def write_file(path: Path | str, content: bytes) -> None:
         if is_full.is_set():
             raise OSError(28, "No space left on device")
         write(path, content)
 
-    monkeypatch.setattr(durable, "write_file", write_file)
+    monkeypatch.setattr(disk, "write_file", write_file)
     sink = partial(PackSink, journal=False)
     with closing(StatusWriter(repo, make_sink=sink, on_failing=heard.put)) as writer:
         is_full.set()

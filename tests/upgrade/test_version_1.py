@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from e2e.server import Server, tink
 
-from provisioner.store import layout, status_codec
-from provisioner.store.group import FileChange
-from provisioner.store.repo import GitRepo
+from provisioner.git.commit import FileChange
+from provisioner.git.repo import GitRepo
+from provisioner.store.status import codec, layout
 from tests.store import sites
 
 pytestmark = pytest.mark.network
@@ -116,7 +116,7 @@ def test_a_new_workflow_waits_behind_those_that_were_never_counted(old):
 def test_a_newer_version_is_refused_by_name(old):
     repo = GitRepo(old)
     try:
-        newer = status_codec.encode_format(3)
+        newer = codec.encode_format(3)
         sites.tamper(repo, FileChange(path=layout.FORMAT, content=newer))
     finally:
         repo.close()
@@ -128,7 +128,5 @@ def test_a_newer_version_is_refused_by_name(old):
 
 def test_what_an_older_version_looks_at_says_no_to_it():
     """Version 1 was compared for equality: `version != FORMAT_VERSION`."""
-    assert json.loads(status_codec.encode_format())["version"] != 1
-    assert status_codec.encode_format(1) == (
-        b'{\n"format": "tinkgit status branch",\n"version": 1\n}\n'
-    )
+    assert json.loads(codec.encode_format())["version"] != 1
+    assert codec.encode_format(1) == (b'{\n"format": "tinkgit status branch",\n"version": 1\n}\n')

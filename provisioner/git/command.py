@@ -1,0 +1,165 @@
+"""How a git process is started, so that no repository and no environment can steer it.
+
+Hooks, fsmonitor, replace refs, automatic gc, prompts and the `ext::` transport are off;
+`GIT_*` of our own environment is not passed on.  GitPython's `execute` is not used for
+this: it can add environment variables but never take one away.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from provisioner.errors import Unavailable
+from provisioner.git import process_group
+
+TIMEOUT_SECONDS = 60  # local commands; the network has its own bounds
+NETWORK_TIMEOUT_SECONDS = 3_600  # the first fetch of a large repository on a slow line
+# git tells its progress every second; a forge that hangs is not waited for longer than this.
+NETWORK_IDLE_SECONDS = 60
+
+_CONFIG = Path(__file__).with_name("git.config")
+# What a repository's own configuration must not override.
+_PINNED = (
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "core.fsync=all",
+    "core.pager=cat",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "receive.autogc=false",
+    "protocol.ext.allow=never",
+)
+# How a person reaches a remote is theirs to say; nothing else of GIT_* is kept.
+_KEPT = frozenset({"GIT_SSH_COMMAND", "GIT_SSH", "GIT_ASKPASS", "GIT_SSL_CAINFO"})
+_LINE_ENDS = re.compile(r"[\r\n]+")
+# Of "Receiving objects:  50% (1/2)", "Total 3 (delta 0), …", "From /srv/site.git".
+_PROGRESS = re.compile(r"(remote: )?(([A-Z][a-z]+ )+(objects|deltas|connectivity):?|Total |From )")
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s]+@")  # up to the last @: passwords hold some
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """How a command that needs the network is run.
+
+    Without `stop` a person waits for it, whom ssh may ask for a password.  `inherited` are
+    handles that git and its helpers keep open while they live.
+    """
+
+    stop: threading.Event | None = None
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    inherited: Sequence[int] = ()
+
+
+class GitFailed(Unavailable):
+    """git said no; `status` is its exit code, `stderr` its words without credentials."""
+
+    def __init__(self, command: str, status: int, stderr: str) -> None:
+        self.status = status
+        self.stderr = without_credentials(_without_progress(stderr)).strip()
+        super().__init__(f"git {command} failed: {self.stderr or f'exit code {status}'}")
+
+
+def without_credentials(text: str) -> str:
+    """Return a text with the user names and passwords of its URLs left out."""
+    return _CREDENTIALS.sub("", text)
+
+
+def _without_progress(text: str) -> str:
+    lines = _LINE_ENDS.split(text)
+    return "\n".join(line for line in lines if line.strip() and not _PROGRESS.match(line))
+
+
+def environment(outside: Mapping[str, str] | None = None) -> dict[str, str]:
+    kept = {
+        name: value
+        for name, value in (os.environ if outside is None else outside).items()
+        if not name.startswith("GIT_") or name in _KEPT
+    }
+    return kept | {
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": str(_CONFIG),
+        "GIT_NO_REPLACE_OBJECTS": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_OPTIONAL_LOCKS": "0",
+        "LC_ALL": "C",
+    }
+
+
+def command_line(git_dir: Path, words: Sequence[str]) -> list[str]:
+    pins = [word for pin in _PINNED for word in ("-c", pin)]
+    return ["git", f"--git-dir={git_dir}", *pins, *words]
+
+
+def run(
+    git_dir: Path,
+    *words: str,
+    stdin: bytes = b"",
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    extra_environment: Mapping[str, str] | None = None,
+    directory: Path | None = None,
+    stop: threading.Event | None = None,
+    is_background: bool = False,
+    has_terminal: bool = False,
+    inherited: Sequence[int] = (),
+    idle_seconds: float = float("inf"),
+) -> bytes:
+    """Run git to its end and return what it printed.
+
+    `stop` ends it early, within `process_group.MERCY_SECONDS`; `is_background` gives it the
+    lowest priority; the rest is as `process_group.run` says.
+    """
+    try:
+        ended = process_group.run(
+            command_line(git_dir, words),
+            stdin=stdin,
+            environment=environment() | dict(extra_environment or {}),
+            timeout_seconds=timeout_seconds,
+            directory=directory,
+            stop=stop,
+            is_background=is_background,
+            has_terminal=has_terminal,
+            inherited=inherited,
+            idle_seconds=idle_seconds,
+        )
+    except FileNotFoundError:
+        raise Unavailable("git is not installed", hint="apt-get install git") from None
+    if ended.status or ended.cut_off:
+        reason = ended.cut_off or ended.stderr.decode(errors="replace")
+        command = next(word for word in words if not word.startswith("-"))
+        raise GitFailed(command, ended.status, reason)
+    return ended.stdout
+
+
+def run_on_network(git_dir: Path, *words: str, network: Network) -> bytes:
+    """Run a git command that talks to a remote and shows its progress."""
+    return run(
+        git_dir,
+        *words,
+        timeout_seconds=NETWORK_TIMEOUT_SECONDS,
+        idle_seconds=NETWORK_IDLE_SECONDS,
+        extra_environment=network.environment,
+        stop=network.stop,
+        has_terminal=network.stop is None,
+        inherited=network.inherited,
+    )
+
+
+def start(
+    git_dir: Path, *words: str, stderr: int = subprocess.DEVNULL, buffer_bytes: int = -1
+) -> subprocess.Popen[bytes]:
+    """Start git with pipes on both ends; the caller ends it."""
+    return subprocess.Popen(
+        command_line(git_dir, words),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        env=environment(),
+        bufsize=buffer_bytes,
+        start_new_session=True,  # Ctrl-C is for us; we end it when we no longer need it
+    )

@@ -1,0 +1,1 @@
+"""Reading the desired branch, and the command line's commits to it."""

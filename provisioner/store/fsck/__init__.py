@@ -1,0 +1,1 @@
+"""The proof of the status branch from its own history."""

@@ -1,0 +1,1 @@
+"""How the status branch is laid out, encoded and read."""

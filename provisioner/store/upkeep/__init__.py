@@ -1,0 +1,1 @@
+"""Joining packs, archiving, checkpoints."""
