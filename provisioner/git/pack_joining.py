@@ -12,16 +12,20 @@ from __future__ import annotations
 
 import struct
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 from provisioner.git import disk
 from provisioner.git.command import GitFailed
 from provisioner.git.repo import GitRepo
 
-AT_ONCE = 256  # packs: so that a server that often restarts comes to an end with something
+AT_ONCE = 1_024  # packs: so that a server that often restarts comes to an end with something
 _FACTOR = 2  # each pack has that many times the objects of the next smaller one
 _JOIN_SECONDS = 3600
+_LISTED_LIMIT = 1_000_000  # objects, whose ids are in memory meanwhile: 100 MB
+_INDEX_HEAD = b"\xfftOc\0\0\0\2"
+_IDS_AT = len(_INDEX_HEAD) + 256 * 4
 # Kept by somebody; objects that nothing leads to (newer gits); of a partial clone.
 _SPECIAL = (".keep", ".mtimes", ".promisor")
 
@@ -43,37 +47,107 @@ def object_count(index: Path) -> int:
 
 
 def join(repo: GitRepo, *, stop: threading.Event | None = None) -> int:
-    """Join some of those that should be joined; return how many."""
+    """Join some of those that should be joined; return how many.
+
+    Costs some 4 ms a pack, whatever the history holds (measured among 17,000 packs).
+    """
     plain = [
         each
         for each in packs(repo)
         if not any(each.with_suffix(suffix).exists() for suffix in _SPECIAL)
     ]
     counts = sorted((object_count(each), each) for each in plain)
-    number = choose([count for count, _ in counts])
-    old = [index for _, index in counts[: min(number, AT_ONCE)]]
+    number = min(choose([count for count, _ in counts]), AT_ONCE)
+    old = [index for _, index in counts[:number]]
     if len(old) < 2:
         return 0
+    joined = sum(count for count, _ in counts[:number])
+    others = sum(count for count, _ in counts[number:])
+    write = _write_listed if joined < min(others, _LISTED_LIMIT) else _write_walked
     folder = repo.objects_dir / "pack"
-    names = "".join(f"{each.with_suffix('.pack').name}\n" for each in old)
-    words = ("pack-objects", "--quiet", "--non-empty", "--delta-base-offset", "--stdin-packs")
     try:
-        out = repo.run(
-            *(*words, "--unpacked", str(folder / "pack")),
-            stdin=names.encode(),
-            timeout_seconds=_JOIN_SECONDS,
-            stop=stop,
-            is_background=True,
-        )
-    except GitFailed:
+        out = write(repo, old, stop)
+    except (GitFailed, FileNotFoundError):
         if all(each.exists() for each in old):
             raise
         return 0  # somebody else's repack was first
-    made = {f"pack-{name}" for name in out.decode().split()}
+    new = {f"pack-{name}" for name in out.decode().split()}
     disk.sync(folder)
-    remove(folder, [each.stem for each in old if each.stem not in made])
+    remove(folder, [each.stem for each in old if each.stem not in new])
     repo.run("prune-packed", "--quiet", stop=stop)
     return len(old)
+
+
+def _write_walked(repo: GitRepo, old: Sequence[Path], stop: threading.Event | None) -> bytes:
+    """Join packs that hold most of the history: git walks all of it for the objects' paths."""
+    names = "".join(f"{each.with_suffix('.pack').name}\n" for each in old)
+    return _write(repo, names.encode(), stop, "--stdin-packs", "--unpacked")
+
+
+def _write_listed(repo: GitRepo, old: Sequence[Path], stop: threading.Event | None) -> bytes:
+    """Join packs that hold a small part of the history, without a walk through the rest.
+
+    Among 17,000 packs such a walk took 40 s for 256 of them; this takes less than two.
+    """
+    # The newest first: so git finds each object in the pack that it looked at last, and stores
+    # the older version of a file as its difference from the newer.
+    newest_first = sorted(old, key=lambda index: index.stat().st_mtime_ns, reverse=True)
+    ids = [each for index in newest_first for each in _object_ids(index)]
+    ids += _loose_ids(repo)
+    paths = _paths(repo, ids, stop)
+    listing = "".join(f"{each} {paths.get(each, '')}\n" for each in ids)
+    return _write(repo, listing.encode(errors="surrogateescape"), stop)
+
+
+def _write(repo: GitRepo, stdin: bytes, stop: threading.Event | None, *flags: str) -> bytes:
+    words = ("pack-objects", "--quiet", "--non-empty", "--delta-base-offset", *flags)
+    return repo.run(
+        *(*words, str(repo.objects_dir / "pack" / "pack")),
+        stdin=stdin,
+        timeout_seconds=_JOIN_SECONDS,
+        stop=stop,
+        is_background=True,
+    )
+
+
+def _paths(repo: GitRepo, ids: Sequence[str], stop: threading.Event | None) -> dict[str, str]:
+    """Where objects stand in the tree, as far as their commits say it.
+
+    Only a hint: objects of one path are compared with each other, to be stored as differences.
+    """
+    run = partial(repo.run, timeout_seconds=_JOIN_SECONDS, stop=stop, is_background=True)
+    try:
+        kinds = run("cat-file", "--batch-check=%(objecttype)", stdin=_lines(ids)).splitlines()
+        commits = [each for each, kind in zip(ids, kinds, strict=True) if kind == b"commit"]
+        words = ("diff-tree", "--stdin", "-r", "-t", "-z", "--root", "--no-renames")
+        changes = run(*words, "--no-commit-id", stdin=_lines(commits))
+    except GitFailed:
+        if stop is not None and stop.is_set():
+            raise
+        return {}  # a shallow clone lacks parents, a damaged repository more
+    tokens = changes.decode("utf-8", "surrogateescape").split("\0")
+    pairs = zip(tokens[::2], tokens[1::2], strict=False)
+    # Of `:100644 100644 <old id> <new id> M`.  A path with a line's end would be two objects.
+    return {head[56:96]: path for head, path in pairs if "\n" not in path}
+
+
+def _object_ids(index: Path) -> list[str]:
+    """The ids in a pack's index, in their order there."""
+    content = index.read_bytes()
+    if not content.startswith(_INDEX_HEAD):
+        raise GitFailed("pack-objects", 1, f"{index.name} is of another version")
+    (count,) = struct.unpack_from(">L", content, len(_INDEX_HEAD) + 255 * 4)
+    text = content[_IDS_AT : _IDS_AT + 20 * count].hex()
+    return [text[at : at + 40] for at in range(0, len(text), 40)]
+
+
+def _loose_ids(repo: GitRepo) -> list[str]:
+    found = repo.objects_dir.glob("[0-9a-f][0-9a-f]/*")
+    return [path.parent.name + path.name for path in found if len(path.name) == 38]
+
+
+def _lines(words: Iterable[str]) -> bytes:
+    return "".join(f"{each}\n" for each in words).encode()
 
 
 def choose(counts: Sequence[int]) -> int:

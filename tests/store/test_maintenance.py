@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -157,6 +158,54 @@ def test_the_joined_pack_holds_what_a_larger_one_has_too(repo):
     (joined,) = set(pack_joining.packs(repo)) - {large}
     assert {line.split(" ")[1] for line in index_of(repo, joined)} == set(twice)
     sites.fsck(repo.git_dir)
+
+
+def test_new_packs_are_joined_without_a_walk_through_the_history(repo, monkeypatch):
+    monkeypatch.setattr(pack_joining, "_write_walked", unwanted)
+    with closing(StatusWriter(repo)) as writer:
+        write_many_packs(writer, 40)
+    sites.git(repo.git_dir, "repack", "-q", "-a", "-d")
+    large = set(pack_joining.packs(repo))
+    with closing(StatusWriter(repo)) as writer:
+        for number in range(4):
+            result(writer.propose(report(number, 0, State.SUCCESS)))
+    loose = sites.git(repo.git_dir, "hash-object", "-w", "-t", "blob", "/dev/null").strip()
+    with closing(PackFiles(repo.objects_dir)) as files:
+        builder = PackBuilder()
+        blob = builder.add("blob", b"in a folder of no name")
+        tree = builder.add("tree", b"100644 two\nlines\xff\0" + blob)
+        person = b"A <a@b> 1 +0000"
+        text = b"tree %s\nauthor %s\ncommitter %s\n\n" % (tree.hex().encode(), person, person)
+        commit = builder.add("commit", text).hex()
+        files.add(builder.build())
+    new = set(pack_joining.packs(repo)) - large
+    before = {line.split(" ")[1] for each in new for line in index_of(repo, each)}
+    assert pack_joining.join(repo) == len(new) == 5
+    (joined,) = set(pack_joining.packs(repo)) - large
+    assert {line.split(" ")[1] for line in index_of(repo, joined)} == {*before, loose}
+    assert commit in before
+    assert not (repo.objects_dir / loose[:2] / loose[2:]).exists()
+    sites.fsck(repo.git_dir)
+
+
+def test_old_and_new_versions_of_a_file_are_stored_as_differences(repo, monkeypatch):
+    with closing(StatusWriter(repo)) as writer:
+        write_many_packs(writer, 60)
+    packs = repo.objects_dir / "pack"
+    shutil.copytree(packs, other := packs.with_name("other"))
+    assert pack_joining.join(repo) > 60  # it is all there is: git walks
+    walked = sum(index.with_suffix(".pack").stat().st_size for index in pack_joining.packs(repo))
+    shutil.rmtree(packs)
+    other.rename(packs)
+    monkeypatch.setattr(pack_joining, "_write_walked", pack_joining._write_listed)
+    repo.release_packs()
+    assert pack_joining.join(repo) > 60
+    listed = sum(index.with_suffix(".pack").stat().st_size for index in pack_joining.packs(repo))
+    assert listed < 1.2 * walked
+
+
+def unwanted(*_: object) -> bytes:
+    raise AssertionError("git walks through the history")
 
 
 def test_no_index_over_all_packs_outlives_the_packs_that_it_names(repo):
