@@ -1,7 +1,7 @@
-"""What does one run of an action need, and how did it end?
+"""One run of an action: what it needs, and how it ended.
 
-Pure.  A container is found again after the worker's own crash by its labels, so everything
-that names a run is here.
+Pure.  After a crash of the worker its container is found again by labels, so everything that
+names a run is here.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class Cancelled(Exception):
 
 
 class Leaving(Exception):
-    """The worker was told to end; the container goes on, the next start finds it."""
+    """The worker is shutting down; the container keeps running, and the next start resumes it."""
 
 
 class Interrupted(Exception):

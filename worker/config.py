@@ -1,4 +1,4 @@
-"""What was this worker told: by flags, by the environment, by a file?
+"""The settings of a worker: from flags, the environment or a file.
 
 Classic tink-worker's names, in its order: an explicit flag, then the environment, then the
 file.  Nothing else in this package reads the environment.
@@ -170,50 +170,51 @@ def load(
     environment = os.environ if environment is None else environment
     flags = vars(parser().parse_args(words))
     filed = _read_file(flags["config"])
-    told: dict[str, str] = {}
+    values: dict[str, str] = {}
     for each in SETTINGS:
         candidates = [flags[each.name]]
         candidates += [environment.get(variable) for variable in each.variables]
         candidates += [filed.get(each.name), each.default]
-        told[each.name] = next((one for one in candidates if one), "")
-    return _build(told, environment, network)
+        values[each.name] = next((one for one in candidates if one), "")
+    return _build(values, environment, network)
 
 
-def _build(told: Mapping[str, str], environment: Mapping[str, str], network: Path) -> Config:
-    if not re.match(r"https?://[^/\s]+", told["server"]):
+def _build(values: Mapping[str, str], environment: Mapping[str, str], network: Path) -> Config:
+    if not re.match(r"https?://[^/\s]+", values["server"]):
         raise ConfigError(
-            f"--server is {told['server']!r}; it must be a URL such as http://192.168.1.1:42114"
+            f"--server is {values['server']!r}; it must be a URL such as http://192.168.1.1:42114"
         )
-    if told["log_format"] not in ("plain", "json"):
-        raise ConfigError(f"--log-format is {told['log_format']!r}; it is plain or json")
-    if told["registry_username"] and not told["docker_registry"]:
-        raise ConfigError("--registry-username needs --docker-registry: whose user is it?")
-    if told["timeout"]:
-        _seconds("timeout", told["timeout"])
-    ids = (told["id"],) if told["id"] else own_macs(network)
+    if values["log_format"] not in ("plain", "json"):
+        raise ConfigError(f"--log-format is {values['log_format']!r}; it is plain or json")
+    if values["registry_username"] and not values["docker_registry"]:
+        raise ConfigError("--registry-username needs --docker-registry")
+    if values["timeout"]:
+        _seconds("timeout", values["timeout"])
+    ids = (values["id"],) if values["id"] else own_macs(network)
     if not ids:
         raise ConfigError("this machine has no network card to name it by; give --id")
     return Config(
-        server=told["server"].rstrip("/"),
+        server=values["server"].rstrip("/"),
         ids=ids,
-        docker_registry=told["docker_registry"].rstrip("/"),
-        registry_username=told["registry_username"],
-        registry_password=told["registry_password"],
-        max_retry=max(1, _whole("max-retry", told["max_retry"])),
-        retry_interval_seconds=_seconds("retry-interval", told["retry_interval"]),
+        docker_registry=values["docker_registry"].rstrip("/"),
+        registry_username=values["registry_username"],
+        registry_password=values["registry_password"],
+        max_retry=max(1, _whole("max-retry", values["max_retry"])),
+        retry_interval_seconds=_seconds("retry-interval", values["retry_interval"]),
         max_file_size_bytes=min(
-            _whole("max-file-size", told["max_file_size"]), wire.DATA_LIMIT_BYTES
+            _whole("max-file-size", values["max_file_size"]), wire.DATA_LIMIT_BYTES
         ),
-        capture_action_logs=_switch("capture-action-logs", told["capture_action_logs"]),
+        capture_action_logs=_switch("capture-action-logs", values["capture_action_logs"]),
         allow_reduced_privileges=_switch(
-            "allow-reduced-privileges", told["allow_reduced_privileges"]
+            "allow-reduced-privileges", values["allow_reduced_privileges"]
         ),
-        workflow_dir=Path(told["workflow_dir"]).resolve(),
-        wait_seconds=min(_whole("wait", told["wait"]), wire.WAIT_LIMIT_SECONDS),
+        workflow_dir=Path(values["workflow_dir"]).resolve(),
+        wait_seconds=min(_whole("wait", values["wait"]), wire.WAIT_LIMIT_SECONDS),
         heartbeat_seconds=min(
-            _seconds("heartbeat-interval", told["heartbeat_interval"]), HEARTBEAT_LIMIT_SECONDS
+            _seconds("heartbeat-interval", values["heartbeat_interval"]),
+            HEARTBEAT_LIMIT_SECONDS,
         ),
-        log_format=told["log_format"],
+        log_format=values["log_format"],
         docker_environment={
             name: value for name, value in environment.items() if name.startswith("DOCKER_")
         },

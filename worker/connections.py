@@ -1,4 +1,4 @@
-"""How a call of the docker library is broken off by another thread.
+"""Aborts a call of the docker library from another thread.
 
 Neither it nor requests can do that while they wait for the first word of an answer.  But both
 get their connections from a pool, where those that they open can be noted and shut down.

@@ -1,8 +1,8 @@
-"""What is in `/workflow/<workflow_id>`, and how does it become what the server has?
+"""Reads and replaces the ephemeral data in `/workflow/<workflow_id>`.
 
 An action is root and may have left anything there, so nothing is opened by a path that could
 lead elsewhere: every step is relative to a folder that is held open, and no link is followed,
-neither in reading nor in writing.  What is not a plain file is told, never shared.
+neither in reading nor in writing.  What is not a plain file is reported, never shared.
 """
 
 from __future__ import annotations
@@ -99,13 +99,13 @@ def remove(folder: Path) -> None:
 
 def others(workflow_dir: Path, workflow_id: str) -> tuple[Path, ...]:
     """The folders of other workflows in `workflow_dir`."""
-    kept = workflow_id.lower()
+    current = workflow_id.lower()
     try:
         names = sorted(one.name for one in workflow_dir.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return ()
     return tuple(
-        workflow_dir / name for name in names if WORKFLOW_ID.fullmatch(name) and name != kept
+        workflow_dir / name for name in names if WORKFLOW_ID.fullmatch(name) and name != current
     )
 
 

@@ -1,6 +1,6 @@
-"""What does an engine's complaint mean for an action?
+"""What an error of the Docker engine means for an action.
 
-Docker tells classes of errors apart in its texts only.
+Docker distinguishes classes of errors by their texts only.
 """
 
 from __future__ import annotations

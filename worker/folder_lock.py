@@ -1,4 +1,4 @@
-"""How only one worker at a time uses a workflow folder.
+"""A lock, so that only one worker at a time uses a workflow folder.
 
 Each removes there what is not of its own workflow.  The kernel drops a `flock` when its holder
 dies, so nothing stale is left by `kill -9`.

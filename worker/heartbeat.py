@@ -1,4 +1,4 @@
-"""Is the run that is under way still wanted?
+"""Heartbeats: asks whether the current run is still wanted.
 
 A thread asks every few seconds while an action runs.  A server that is silent changes
 nothing: an installation must not die of a restarted server.
@@ -67,7 +67,7 @@ class HeartbeatThread:
                         is_silent = False
                 except ServerUnreachable as error:
                     if not is_silent:
-                        log.warning("%s: goes on without the server: %s", self._run, error)
+                        log.warning("%s: continues without the server: %s", self._run, error)
                         is_silent = True
                 except ServerRefused as error:
                     if error.status in UNWANTED_STATUSES:

@@ -1,4 +1,4 @@
-"""How an action's image comes into the engine, within the action's time.
+"""Pulls an action's image, within the action's timeout.
 
 A registry that takes the question and never answers keeps the engine, and with it a call of
 ours, waiting for ever.  So the call has a thread of its own, and is broken off when the time
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class Images:
-    """Pulls images for actions, from the registry that the worker is told to use."""
+    """Pulls images for actions, from the registry that the worker is configured to use."""
 
     def __init__(
         self, config: Config, engine: Engine, now: Callable[[], float] = time.monotonic
@@ -42,7 +42,7 @@ class Images:
         reason = ""
         for number in range(self._config.max_retry):
             if number:
-                log.warning("image %s: %s; will try again", image, reason)
+                log.warning("image %s: %s; trying again", image, reason)
                 watch.pause(min(self._config.retry_interval_seconds, max(0, until - self._now())))
             try:
                 self._pull_once(image, watch, until)
@@ -53,7 +53,7 @@ class Images:
                 break
         if not self._is_there(image):
             raise ActionFailed(f"image {image}: {reason}")
-        log.warning("image %s was not pulled, the local one is used: %s", image, reason)
+        log.warning("image %s was not pulled, using the local one: %s", image, reason)
 
     def _pull_once(self, image: str, watch: Watch, until: float) -> None:
         pull = self._engine.image_pull(image, credentials=self._credentials())

@@ -1,4 +1,4 @@
-"""How a container's output gets to our own, and its end into the report.
+"""Copies a container's output to ours, and its last lines into the report.
 
 A follower passes it on as it comes.  Output that comes faster than that is rotated away by the
 engine before it is read, so the end is always read from what the engine has when the
@@ -44,7 +44,7 @@ class LogPump:
         """`before` is what other containers of the run said."""
         self._read = read
         self._tail = tail
-        self._before = tail.kept if before is None else before
+        self._before = tail.content if before is None else before
         self._heard_bytes = skip_bytes
         self._lock = threading.Lock()  # guards the tail, and who passes on
         self._is_followed = True
@@ -108,7 +108,7 @@ class LogPump:
 
     def _missing(self, size: int, end: bytes) -> bytes:
         """What of the end was not passed on yet."""
-        heard = self._tail.kept[-_MATCH_BYTES:]
+        heard = self._tail.content[-_MATCH_BYTES:]
         if not self._heard_bytes or not heard:
             return end
         if size >= self._heard_bytes:  # all is there from the first byte, or much more has come
@@ -117,7 +117,9 @@ class LogPump:
             at = end.rfind(heard)
             missing = len(end) - at - len(heard) if at >= 0 else len(end) + 1
         if missing > len(end):
-            log.warning("output came too fast: some of it is passed over")
+            log.warning(
+                "the container prints faster than it can be read: part of its output is skipped"
+            )
         return end[-missing:] if missing else b""
 
     def _pass_on(self, chunk: bytes, *, last: bool = False) -> None:

@@ -1,7 +1,7 @@
-"""What were the last words of a container?
+"""The last lines of a container's output.
 
-Keeps the end of an output that may be endless, and cuts it into lines as it comes.  The end is
-kept as bytes and cut rarely, because output may come as a million short lines.
+Buffers the end of an output that may be endless, and splits it into lines as it comes.  The end
+is held as bytes and cut rarely, because output may come as a million short lines.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class LogTail:
         self._keep(f"{lead}{line}\n".encode())
 
     @property
-    def kept(self) -> bytes:
+    def content(self) -> bytes:
         """The last bytes of all that was fed."""
         return bytes(self._end[-self.KEPT_BYTES :])
 

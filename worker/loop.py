@@ -1,8 +1,8 @@
-"""What does a worker do, from its start to its end?
+"""The main loop of a worker, from its start to its end.
 
 Ask; bring the data in line; report RUNNING; run; push the data; report the end; ask again.
-All that must survive a crash is kept elsewhere: by the server (what was reported) and by the
-engine (what runs).  Reports carry ids that follow from the run, so telling twice counts once.
+Nothing that must survive a crash is stored here: the server knows what was reported, the engine
+what runs.  Reports carry ids that follow from the run, so a repeated one counts once.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ class Worker:
         self._known_as = config.ids[0] if len(config.ids) == 1 else ""
 
     def work(self) -> None:
-        """Work until told to leave."""
-        log.info("asks %s for work as %s", self._config.server, ", ".join(self._config.ids))
+        """Work until asked to shut down."""
+        log.info("requesting work from %s as %s", self._config.server, ", ".join(self._config.ids))
         failures = 0
         try:
             while not self._leaving.is_set():
@@ -69,12 +69,12 @@ class Worker:
                     failures = 0
                     continue
                 except ServerUnreachable as error:
-                    log.warning("the server does not answer, will ask again: %s", error)
+                    log.warning("the server does not answer, trying again: %s", error)
                     after_seconds = error.after_seconds
                 except ServerRefused as error:
-                    log.error("the server refuses to tell of work: %s", error)
+                    log.error("the server refuses to offer work: %s", error)
                 except Interrupted as error:
-                    log.warning("the engine can't be asked, will try again: %s", error)
+                    log.warning("the Docker engine is not available, trying again: %s", error)
                     self._may_have_leftovers = True
                 except Leaving:
                     raise
@@ -85,7 +85,7 @@ class Worker:
                 failures += 1
         except Leaving:
             pass
-        log.info("leaves; a container that runs goes on, and so does the next start with it")
+        log.info("shutting down; the running container continues and is resumed at the next start")
 
     def _work_once(self) -> None:
         if self._may_have_leftovers:
@@ -117,7 +117,7 @@ class Worker:
         try:
             folder = data.folder_of(self._config.workflow_dir, offer.workflow_id)
         except DataRefused as error:
-            log.error("an offer can't be taken: %s", error)
+            log.error("invalid offer: %s", error)
             self._api.pause(0)
             return
         self._remove_others(offer)
@@ -143,9 +143,9 @@ class Worker:
                 acknowledged = self._run_once(run, watch, is_held)
                 break
             except Interrupted as error:
-                log.warning("%s: broken off: %s", run, error)
+                log.warning("%s: interrupted: %s", run, error)
                 if interruptions == INTERRUPTION_LIMIT:
-                    reason = f"{action.FAILED_MESSAGE}: broken off {interruptions} times, {error}"
+                    reason = f"{action.FAILED_MESSAGE}: interrupted {interruptions} times, {error}"
                     failed = Outcome(action_status=action.FAILED, message=reason)
                     acknowledged = self._report_end(run, failed)
                     break
@@ -212,7 +212,7 @@ class Worker:
             if run.folder.is_dir() and wire.sha256(wire.pack(data.read(run.folder))) == wanted:
                 return wanted
         except (DataRefused, OSError, wire.WireError) as error:
-            log.info("%s: the folder is made anew: %s", run, error)
+            log.info("%s: replacing the workflow folder: %s", run, error)
         if not run.offer.data_version:
             data.mirror(run.folder, ())
             return wanted
@@ -257,7 +257,9 @@ class Worker:
         self._may_have_leftovers = False
         for held in self._runtime.held_runs(self._config.ids, watch):
             if not self._is_wanted(held):
-                log.warning("removes the container of workflow %s, which is over", held.workflow_id)
+                log.warning(
+                    "removing the container of workflow %s, which has ended", held.workflow_id
+                )
                 self._tidy(self._runtime.drop(held))
 
     def _tidy(self, is_all_gone: bool) -> None:

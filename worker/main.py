@@ -1,6 +1,6 @@
-"""Where does `tink-worker` start, and where does what it says go?
+"""The entry point of `tink-worker`, and its logging.
 
-Its own words go to stderr, the output of the actions to stdout.
+Its log goes to stderr, the output of the actions to stdout.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ EXIT_USAGE = 2
 
 class JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        told = {
+        entry = {
             "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
             "level": record.levelname.lower(),
             "source": record.name,
             "message": record.getMessage(),
         }
         if record.exc_info:
-            told["error"] = self.formatException(record.exc_info)
-        return json.dumps(told, ensure_ascii=False)
+            entry["error"] = self.formatException(record.exc_info)
+        return json.dumps(entry, ensure_ascii=False)
 
 
 def set_up_logs(log_format: str) -> None:

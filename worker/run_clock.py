@@ -1,4 +1,4 @@
-"""For how long has a container run, whatever any clock says?
+"""How long a container has been running, whatever any clock says.
 
 By the machine's monotonic clock, which all its processes share and nobody can set.  A label of
 the container holds when it began, and another the boot in which that means something; a

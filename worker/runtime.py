@@ -1,7 +1,7 @@
-"""How does an action become a container, and a container's end an outcome?
+"""Runs an action as a container, and turns the container's end into an outcome.
 
-Containers are found by their labels, so a worker that died and came back goes on where it was;
-nothing but the engine has to remember.  The container of a run is kept until `clean_up`, which
+Containers are found by their labels, so a restarted worker resumes where it was; only
+the engine has to remember.  The container of a run stays until `clean_up`, which
 comes after the last report: until then its end can be read again.
 """
 
@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 KILL_SECONDS = 10
 ENGINE_GONE_SECONDS = 60  # past an action's timeout, before we stop waiting for the engine
 ENGINE_STOP_SECONDS = 15  # from its first kill; dockerd itself gives containers 10
-# How a shell tells of a process that was killed, and docker of one whose end nobody saw.
+# How a shell reports a process that was killed, and docker of one whose end nobody saw.
 KILLED_CODES = frozenset({129, 130, 137, 143, 255})
 
 
@@ -74,7 +74,7 @@ class DockerRuntime:
         try:
             states = self._engine.find({action.LABEL_WORKER: ""})
         except (EngineSaidNo, EngineGone) as error:
-            raise Interrupted(f"the engine does not tell of its containers: {error}") from error
+            raise Interrupted(f"the Docker engine does not list its containers: {error}") from error
         held = (action.held_run(dict(state.labels)) for state in states)
         return tuple(dict.fromkeys(one for one in held if one and one.asked_as in asked_as))
 
@@ -89,11 +89,11 @@ class DockerRuntime:
         )
 
     def drop(self, held: HeldRun) -> bool:
-        """Remove every container of a run that is over; tells whether they are gone."""
+        """Remove every container of a run that is over; return whether they are gone."""
         return self._remove_all({action.LABEL_ATTEMPT: str(held.attempt)}, held)
 
     def clean_up(self, run: Run) -> bool:
-        """Remove every container of this action, of earlier attempts too; tells whether
+        """Remove every container of this action, of earlier attempts too; return whether
         they are gone."""
         held = HeldRun(
             workflow_id=run.offer.workflow_id,
@@ -132,7 +132,7 @@ class DockerRuntime:
         self._await_engine(watch, run.timeout_seconds)
         found = self._find(run, action.ROLE_ACTION)
         if found is not None and found.has_started:
-            log.info("%s: going on with its container %s", run, found.id[:12])
+            log.info("%s: resuming container %s", run, found.id[:12])
             return found
         self.clean_up(run)
         image = self._images.name(run.offer.image)
@@ -161,7 +161,7 @@ class DockerRuntime:
             if not self._config.allow_reduced_privileges:
                 raise ActionFailed(engine_errors.privileged_unavailable(missing)) from error
         except EngineGone as error:
-            raise Interrupted(f"the engine went away: {error}") from error
+            raise Interrupted(f"the Docker engine went away: {error}") from error
         named = tuple(one for one in missing if one not in engine_errors.TOO_NEW_TO_NAME)
         log.warning("%s: runs without --privileged, this machine lacks %s", run, ", ".join(missing))
         try:
@@ -169,7 +169,7 @@ class DockerRuntime:
         except EngineSaidNo as error:
             raise _DidNotStart(error.text) from error
         except EngineGone as error:
-            raise Interrupted(f"the engine went away: {error}") from error
+            raise Interrupted(f"the Docker engine went away: {error}") from error
 
     def _create_and_start(self, settings: ContainerSettings) -> ContainerState:
         container_id = self._engine.create(settings)
@@ -209,7 +209,7 @@ class DockerRuntime:
     def _follow(
         self, run: Run, begun: ContainerState, tail: LogTail, watch: Watch
     ) -> tuple[ContainerState, bool]:
-        """Wait for a container's end; tells too whether its time was over."""
+        """Wait for a container's end; return also whether it timed out."""
         deadline = self._clock.began(begun) + run.timeout_seconds
         pump = LogPump(lambda follow: self._output(begun.id, follow), tail)
         was_watched = not begun.has_ended
@@ -220,8 +220,8 @@ class DockerRuntime:
                 state = self._engine.state(begun.id)
                 if state is None:
                     if was_watched:
-                        raise ActionFailed("its container was removed by somebody")
-                    raise Interrupted("its container is gone with the engine's memory")
+                        raise ActionFailed("its container was removed by somebody else")
+                    raise Interrupted("the Docker engine lost its container")
                 if state.has_ended:
                     break
                 left = deadline - self._clock.now()
@@ -234,10 +234,10 @@ class DockerRuntime:
                     return state, True
                 self._engine.wait(begun.id, min(LOOK_SECONDS, left))
             except EngineSaidNo as error:
-                log.warning("%s: the engine says: %s", run, error)
+                log.warning("%s: the Docker engine says: %s", run, error)
                 watch.pause(LOOK_SECONDS)
             except EngineGone as error:
-                log.warning("%s: the engine went away: %s", run, error)
+                log.warning("%s: the Docker engine went away: %s", run, error)
                 was_cut_off |= was_watched
                 was_watched = False
                 left = max(0.0, deadline - self._clock.now())
@@ -245,14 +245,14 @@ class DockerRuntime:
                 pump = pump.resumed()
         pump.finish()
         if self._clock.is_timed_out(run, state) and state.exit_code in KILLED_CODES:
-            return state, True  # we killed it, and died before we could tell
+            return state, True  # we killed it, and died before we could report it
         if state.exit_code == 0 or state.out_of_memory:
             return state, False
         # What answers the engine's signal with a code of its own may end after the engine's last
         # word to us; whoever failed by itself meanwhile fails again.
         is_ended = was_cut_off or state.exit_code in KILLED_CODES
         if self._engine_ends(state, watch) if was_watched else is_ended:
-            raise Interrupted(f"the engine ended it with exit code {state.exit_code}")
+            raise Interrupted(f"the Docker engine stopped it with exit code {state.exit_code}")
         return state, False
 
     def _engine_ends(self, state: ContainerState, watch: Watch) -> bool:
@@ -285,14 +285,14 @@ class DockerRuntime:
             if state is None or not state.has_started:
                 state = self._started(run, role, command, watch)
             ended, timed_out = self._follow(run, state, tail, watch)
-            told = "timed out" if timed_out else f"exit code {ended.exit_code}"
+            ending = "timed out" if timed_out else f"exit code {ended.exit_code}"
         except (ActionFailed, Interrupted, EngineGone, EngineSaidNo) as error:
-            told = str(error)
+            ending = str(error)
         except Cancelled:
             self._clean_up_quietly(run)
             raise
-        tail.note(f"--- {role}: {told}")
-        log.info("%s: %s: %s", run, role, told)
+        tail.note(f"--- {role}: {ending}")
+        log.info("%s: %s: %s", run, role, ending)
 
     def _output(self, container_id: str, follow: bool) -> Iterator[bytes]:
         """A container's output until now or its end, or its engine's."""
@@ -317,7 +317,7 @@ class DockerRuntime:
         try:
             found = self._engine.find(labels)
         except (EngineSaidNo, EngineGone) as error:
-            raise Interrupted(f"the engine does not tell of its containers: {error}") from error
+            raise Interrupted(f"the Docker engine does not list its containers: {error}") from error
         return found[0] if found else None
 
     def _remove_all(self, labels: dict[str, str], held: HeldRun) -> bool:
@@ -342,13 +342,13 @@ class DockerRuntime:
     def _await_engine(self, watch: Watch, limit_seconds: float | None) -> None:
         """Wait until the engine answers; for ever without a limit, the log says why."""
         began = time.monotonic()
-        told = False
+        is_logged = False
         while not self._engine.answers():
             if limit_seconds is not None and time.monotonic() - began > limit_seconds:
                 raise ActionFailed("the Docker engine does not answer")
-            if not told:
+            if not is_logged:
                 log.warning("the Docker engine does not answer; waiting for it")
-                told = True
+                is_logged = True
             watch.pause(LOOK_SECONDS)
 
 

@@ -1,7 +1,7 @@
-"""What do we ask of a Docker engine, and what are its ways to fail?
+"""The calls to a Docker engine, and their ways to fail.
 
 The only module that knows the docker library.  Every call ends in one of three ways: an
-answer, `EngineGone` (nobody there: wait), or `EngineSaidNo` (the engine's own words).
+answer, `EngineGone` (not reachable: wait), or `EngineSaidNo` (with the engine's message).
 """
 
 from __future__ import annotations
@@ -193,10 +193,10 @@ class Engine:
     def state(self, container_id: str) -> ContainerState | None:
         with _engine_errors():
             try:
-                told = self._connected().api.inspect_container(container_id)
+                found = self._connected().api.inspect_container(container_id)
             except NotFound:
                 return None
-        return _state(told)
+        return _state(found)
 
     def find(self, labels: Mapping[str, str]) -> tuple[ContainerState, ...]:
         """Every container, ended or not, that has all these labels."""
@@ -278,14 +278,14 @@ def _own_client(environment: Mapping[str, str], seconds: int) -> Iterator[docker
         client.close()
 
 
-def _state(told: Mapping[str, Any]) -> ContainerState:
-    state = told["State"]
+def _state(found: Mapping[str, Any]) -> ContainerState:
+    state = found["State"]
     started_at = _time(state.get("StartedAt", ""))
     status = str(state.get("Status", ""))
     return ContainerState(
-        id=str(told["Id"]),
-        name=str(told.get("Name", "")).lstrip("/"),
-        labels=dict(told["Config"].get("Labels") or {}),
+        id=str(found["Id"]),
+        name=str(found.get("Name", "")).lstrip("/"),
+        labels=dict(found["Config"].get("Labels") or {}),
         has_started=started_at is not None,
         has_ended=status in ("exited", "dead", "removing"),
         exit_code=int(state.get("ExitCode") or 0),

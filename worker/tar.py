@@ -71,7 +71,7 @@ def entries(archive: bytes | bytearray, *, header_limit: int) -> Iterator[Entry]
     at = headers = records = 0
     long_name: bytes | None = None
     pax: Mapping[bytes, bytes] = {}
-    is_announced = False  # an extension tells of the header that follows
+    is_announced = False  # an extension describes the header that follows
     while True:
         block = bytes(archive[at : at + BLOCK])
         if block == _EMPTY and not is_announced:

@@ -1,4 +1,4 @@
-"""How do the server's answers become values, and its silence patience?
+"""The HTTP client of the worker.
 
 Every call of `wire` once.  An answer is one of three: done; refused, so that repeating it
 is useless; or try again.  What must arrive is repeated for ever: a machine in the middle of an
@@ -103,10 +103,10 @@ class ServerApi:
         path = f"/v1/workflows/{quote(workflow_id, safe='')}/reports"
         body = wire.encode(report)
 
-        def tell() -> Acknowledgement:
+        def send() -> Acknowledgement:
             return _decoded(Acknowledgement, self._ask("POST", path, body=body))
 
-        return self._until_answered(f"report {report.report_id}", tell)
+        return self._until_answered(f"report {report.report_id}", send)
 
     def heartbeat(self, workflow_id: str, heartbeat: Heartbeat) -> HeartbeatAnswer:
         """Ask once whether a run is still wanted."""
@@ -127,9 +127,9 @@ class ServerApi:
             if answer.status == 204:
                 return None
             sha256 = wire.sha256(answer.body)
-            told = answer.headers.get(wire.HEADER_DATA_SHA256, sha256)
-            if told != sha256:
-                raise ServerUnreachable(f"the data arrived damaged: {sha256} instead of {told}")
+            expected = answer.headers.get(wire.HEADER_DATA_SHA256, sha256)
+            if expected != sha256:
+                raise ServerUnreachable(f"the data arrived damaged: {sha256} instead of {expected}")
             version = answer.headers.get(wire.HEADER_DATA_VERSION, "")
             return Archive(
                 content=answer.body,
@@ -161,7 +161,7 @@ class ServerApi:
         return self._until_answered(f"data {report_id}", push)
 
     def pause(self, failures: int, *, at_least_seconds: float = 0.0) -> None:
-        """Wait a while that grows with the failures; raise Leaving when told to end.
+        """Wait a while that grows with the failures; raise Leaving when asked to shut down.
 
         Jitter over the whole span: a hall of machines must not return in step.
         """
@@ -180,7 +180,7 @@ class ServerApi:
                 done = call()
             except ServerUnreachable as error:
                 waited = int(time.monotonic() - since)
-                log.warning("%s not delivered for %d s, will try again: %s", what, waited, error)
+                log.warning("%s not delivered for %d s, trying again: %s", what, waited, error)
                 self.pause(failures, at_least_seconds=error.after_seconds)
                 failures += 1
                 continue
@@ -245,7 +245,7 @@ def _decoded(kind: type[T], answer: _Answer) -> T:
         return wire.decode(kind, answer.body)
     except wire.WireError as error:
         # A proxy's page, or a server in the middle of an upgrade.
-        raise ServerUnreachable(f"not an answer of the contract: {error}") from error
+        raise ServerUnreachable(f"unexpected answer: {error}") from error
 
 
 def _error_of(status: int, body: bytes) -> tuple[str, str]:
@@ -258,8 +258,8 @@ def _error_of(status: int, body: bytes) -> tuple[str, str]:
 
 
 def _retry_after(headers: dict[str, str]) -> float:
-    told = next((value for name, value in headers.items() if name.lower() == "retry-after"), "")
-    return min(float(told), PAUSE_LIMIT_SECONDS) if told.isdecimal() else 0.0
+    value = next((value for name, value in headers.items() if name.lower() == "retry-after"), "")
+    return min(float(value), PAUSE_LIMIT_SECONDS) if value.isdecimal() else 0.0
 
 
 def _plain_reason(error: requests.RequestException) -> str:

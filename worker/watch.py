@@ -1,4 +1,4 @@
-"""How does the loop speak into a run that is under way?"""
+"""How the loop signals a run that is in progress."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What worker and server say to each other, byte for byte.
+"""The wire format between worker and server, byte for byte.
 
 Standard library only, and pure, so that both sides use this one file.  Schemas for other
 programs are in `schema/wire/v1`.
@@ -145,20 +145,22 @@ def _fields_of(kind: type) -> tuple[tuple[str, str], ...]:
 
 def encode(message: object) -> bytes:
     # The messages are flat: `asdict`, which copies deeply, takes five times as long.
-    told = {name: getattr(message, name) for name, _ in _fields_of(type(message))}  # type: ignore[arg-type]  # mypy hashes the instance
-    return _as_text(told).encode("utf-8", "replace")  # a file name may have brought what is no text
+    values = {name: getattr(message, name) for name, _ in _fields_of(type(message))}  # type: ignore[arg-type]  # mypy hashes the instance
+    return _as_text(values).encode(
+        "utf-8", "replace"
+    )  # a file name may have brought what is no text
 
 
 def decode(kind: type[T], body: bytes | bytearray) -> T:
     """Read one message; fields that this version does not know are passed over."""
     try:
-        told = json.loads(str(body, "utf-8"))
+        values = json.loads(str(body, "utf-8"))
     except (ValueError, RecursionError) as error:
         raise WireError(f"the body is not JSON: {error}") from None
-    if not isinstance(told, dict):
+    if not isinstance(values, dict):
         raise WireError("the body is not a JSON object")
     # Only an escape can spell half a character in a body that is UTF-8.
-    return from_mapping(kind, told, is_text=b"\\u" not in body)
+    return from_mapping(kind, values, is_text=b"\\u" not in body)
 
 
 _KINDS: Mapping[str, tuple[type, ...]] = {
@@ -169,13 +171,13 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
 }
 
 
-def from_mapping(kind: type[T], told: Mapping[str, object], *, is_text: bool = False) -> T:
+def from_mapping(kind: type[T], values: Mapping[str, object], *, is_text: bool = False) -> T:
     """Make a message; `is_text` says that all strings are known to be whole."""
     known: dict[str, Any] = {}
     for name, type_name in _fields_of(kind):  # type: ignore[arg-type]  # mypy hashes the instance
-        if name not in told:
+        if name not in values:
             continue
-        value = told[name]
+        value = values[name]
         if type_name == "tuple[str, ...]":
             if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
                 raise WireError(f"{name} is not a list of strings")

@@ -218,7 +218,7 @@ def test_a_run_broken_off_is_tried_three_times_and_then_failed(server, machine):
         ("weak", "STATE_RUNNING", 3),
         ("weak", "STATE_FAILED", 3),
     ]
-    assert workflow.events[-1].message == "Action Failed: broken off 3 times, no engine"
+    assert workflow.events[-1].message == "Action Failed: interrupted 3 times, no engine"
 
 
 def test_a_cancelled_run_is_told_and_not_reported(server, machine):

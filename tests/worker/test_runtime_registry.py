@@ -123,7 +123,7 @@ def test_a_registry_that_is_away_is_tried_as_often_as_told(perform, engine, capl
         hello("nosuch:1"), docker_registry="127.0.0.1:1", max_retry=3, retry_interval_seconds=0.01
     )
     assert outcome.action_status == "STATE_FAILED"
-    assert caplog.text.count("will try again") == 2
+    assert caplog.text.count("trying again") == 2
 
 
 def test_without_a_registry_the_image_is_used_as_written(perform, registry, engine):

@@ -117,7 +117,7 @@ def test_an_answer_that_is_no_message_means_try_again(server, api, monkeypatch):
     monkeypatch.setattr(
         server, "due", lambda worker: Heartbeat(worker="w", action_index=0, attempt=0)
     )
-    with pytest.raises(ServerUnreachable, match="not an answer of the contract"):
+    with pytest.raises(ServerUnreachable, match="unexpected answer"):
         api.poll(WORKER, 0)
 
 

@@ -61,7 +61,7 @@ def test_a_worker_whose_clock_is_set_while_it_is_away_and_while_it_runs_goes_on_
     machine.stop(signal.SIGKILL)
     clock = FakeClock(tmp_path / "clock", offset)
     machine.start(**clock.environment)
-    eventually(lambda: "going on with its container" in machine.log, "the same container")
+    eventually(lambda: "resuming container" in machine.log, "the same container")
     clock.set("+0")
     assert server.wait_for_end(workflow) == "STATE_SUCCESS"
     assert [one.attempt for one in workflow.events] == [1] * 4
@@ -183,7 +183,7 @@ def test_a_killed_worker_goes_on_with_the_container_it_left(
     eventually(lambda: any("running" in one for one in containers(engine)), "a container")
     machine.stop(signal.SIGKILL)
     machine.start()
-    eventually(lambda: "going on with its container" in machine.log, "the container found")
+    eventually(lambda: "resuming container" in machine.log, "the container found")
     (Path(go) / "now").touch()
     assert server.wait_for_end(workflow) == "STATE_SUCCESS"
     assert workflow.story() == [("action", "STATE_RUNNING", 1), ("action", "STATE_SUCCESS", 1)]
