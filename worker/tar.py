@@ -93,7 +93,7 @@ def entries(archive: bytes | bytearray, *, header_limit: int) -> Iterator[Entry]
                     pax = found
                 elif found:
                     raise NotTar(f"a pax header at byte {at} gives all files one name or size")
-            is_announced = header.kind != _PAX_OF_ALL or is_announced
+            is_announced = True
             size = header.size
         else:
             size = _decimal(pax[b"size"], at) if b"size" in pax else header.size

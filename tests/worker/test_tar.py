@@ -137,6 +137,16 @@ def test_a_damaged_archive_is_refused_or_read_as_the_standard_library_reads_it(d
     assert [each.content for each in ours] == [content for _, content in theirs]
 
 
+def test_an_archive_that_ends_behind_an_announcement_is_refused():
+    info = tarfile.TarInfo("pax_global_header")
+    info.type = tarfile.XGLTYPE
+    archive = info.tobuf(tarfile.USTAR_FORMAT) + bytes(1024)
+    with pytest.raises(tar.NotTar):
+        read(archive)
+    with pytest.raises(tarfile.ReadError), tarfile.open(fileobj=io.BytesIO(archive)) as theirs:
+        theirs.getmembers()
+
+
 @pytest.mark.parametrize("form", ["v7", "oldgnu", "gnu", "ustar", "posix"])
 def test_what_gnu_tar_writes_is_read_in_each_of_its_formats(tmp_path, form):
     (tmp_path / "folder" / "empty").mkdir(parents=True)
