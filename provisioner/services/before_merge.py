@@ -1,7 +1,7 @@
-"""What is wrong with files that are to be merged, and what will the merge stop or delete?
+"""Checks files before they are merged: their problems, and what the merge stops or deletes.
 
 The files of a branch that is behind lack what came to the desired branch meanwhile, and have
-what was deleted there; a merge changes neither, and so neither is told.
+what was deleted there; a merge changes neither, and so neither is reported.
 """
 
 from __future__ import annotations

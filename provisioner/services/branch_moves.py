@@ -1,4 +1,4 @@
-"""Who hears that somebody else moved the status branch, and what was done about it?
+"""Reports moves of the status branch by somebody else, and what was done about them.
 
 The metrics count it and `/readyz` lists the last ones; where a person must decide, it is a
 condition as well.

@@ -1,4 +1,4 @@
-"""What time is it, and how much time has passed?  Two questions, two hands of one clock.
+"""The time of day, and the time that has passed: two clocks.
 
 `now` is what people read in events; NTP, an operator or a resumed machine may set it to
 anything at any moment, so no duration ever comes from it.  `monotonic` only goes on, and

@@ -1,4 +1,4 @@
-"""When does a workflow run out of time?  The rules, without a clock.
+"""The rules of when a workflow times out, without a clock.
 
 All times here are seconds that the server listened (heard_time.py).  Neither a clock that is
 set nor a server that is away brings a deadline nearer.
@@ -70,7 +70,7 @@ def expiry(
 ) -> Expiry | None:
     """The first moment at which a workflow is out of time, as things are.
 
-    `heard_of` tells when the step's machine was last heard of.
+    `heard_of` returns when the step's machine was last heard of.
     """
     found = (_of_action(entry, step, heard_of, grace), _of_workflow(entry, step))
     known = (each for each in found if each is not None)

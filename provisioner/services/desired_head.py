@@ -1,4 +1,4 @@
-"""Which commit of the desired branch is obeyed, and which one waits for a person?
+"""Which commit of the desired branch is in force, and which one waits for a person.
 
 The last one that was obeyed is remembered outside the branches.  What comes after it is
 obeyed; a head that does not descend from it, and one that deletes too much at once

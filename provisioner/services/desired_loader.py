@@ -1,4 +1,4 @@
-"""How do the files of a commit become a desired state?
+"""Turns the files of a commit into a desired state.
 
 Only files that differ are read and decoded.  After a restart the last good versions of bad
 files come from the blobs that `reconcile.json` names.
@@ -80,11 +80,11 @@ def _decoded(store: DesiredStore, files: Mapping[str, DesiredFile]) -> dict[str,
 def _read_kept(store: DesiredStore, versions: Mapping[str, BlobId]) -> dict[str, ChangedFile]:
     """The last good versions; one that a gc took away is as one that never was."""
     known = store.repo.sizes(versions.values()) if versions else {}
-    kept = {path: blob for path, blob in versions.items() if blob in known}
-    contents = store.read_all(kept.values())
+    known_paths = {path: blob for path, blob in versions.items() if blob in known}
+    contents = store.read_all(known_paths.values())
     return {
         path: ChangedFile(
             blob_id=blob, decoded=decode_file(path=path, blob_id=blob, content=content)
         )
-        for (path, blob), content in zip(kept.items(), contents, strict=True)
+        for (path, blob), content in zip(known_paths.items(), contents, strict=True)
     }

@@ -1,4 +1,4 @@
-"""How does a process that only reads keep up with the one that writes?
+"""Keeps a reading process up to date with the writing one.
 
 It looks at the status ref a few times a second and reads what changed since.  Of the
 desired branch it shows the commit that the writer has taken in (`reconcile.json` names
@@ -92,7 +92,7 @@ class Follower:
             return self._status.load()
 
     def _taken_in(self, state: DesiredState, report: ReconcileReport) -> DesiredState:
-        """The desired state that the writer told of."""
+        """The desired state that the writer published."""
         commit = report.desired_commit
         assert commit is not None
         if state.commit is not None:

@@ -1,4 +1,4 @@
-"""For how long has this server listened to its machines?
+"""For how long this server has listened to its machines.
 
 Silence only means something while somebody listens.  So time-outs count these seconds, and
 not those in which the process was stopped, its virtual machine paused, or writing halted.

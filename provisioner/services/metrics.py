@@ -1,4 +1,4 @@
-"""What does an operator want to see in a graph?"""
+"""The Prometheus metrics."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def build(
         requests=Counter(
             "tink_http_requests", "Requests answered.", ["route", "status"], registry=registry
         ),
-        created=Counter("tink_workflows_created", "Workflows made.", registry=registry),
+        created=Counter("tink_workflows_created", "Workflows created.", registry=registry),
         pushes=Counter(
             "tink_status_pushes", "Pushes of the status branch.", ["outcome"], registry=registry
         ),

@@ -1,4 +1,4 @@
-"""What does a running server consist of, as its faces see it?"""
+"""The parts of a running server, as its faces see them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from provisioner.services.snapshots import Snapshots
 
 
 class StoredFiles(Protocol):
-    """What is not kept in memory (store.status_store)."""
+    """What is not held in memory (store.status_store)."""
 
     def read_summaries(self, entries: Iterable[WorkflowEntry]) -> Iterator[WorkflowSummary]: ...
     def read_rendered(self, workflow: WorkflowId) -> str: ...

@@ -1,4 +1,4 @@
-"""What does everybody want to know of a snapshot?
+"""Read-only queries on a snapshot.
 
 Every face reads through here; each answer is a few dictionary look-ups.
 """
@@ -77,7 +77,7 @@ class Queries:
         return _found(found, "workflow", workflow_id)
 
     def all_workflows(self) -> Iterator[WorkflowEntry]:
-        """In the order of their ids, deleted ones too: to tell them apart is to read them."""
+        """In the order of their ids, deleted ones too: to distinguish them is to read them."""
         for _, entry in sorted(self.snapshot.status.workflows.items()):
             yield entry
 
@@ -223,7 +223,7 @@ def _due_action(entry: WorkflowEntry) -> Action | None:
 
 
 _LONGEST_LINE = 50  # workflows that are followed to say for whom the last one waits
-_LONGEST_NAME = 64  # of a machine; longer text is no name and is not kept
+_LONGEST_NAME = 64  # of a machine; longer text is no name
 
 
 def _spelt(worker: str) -> tuple[str, str]:

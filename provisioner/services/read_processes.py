@@ -1,4 +1,4 @@
-"""Who starts the processes that only read, and again when one has died?
+"""Starts the processes that only read, and restarts those that died.
 
 One thread owns them all.  A process ends when its standard input does, so none outlives
 this one, whatever becomes of it.

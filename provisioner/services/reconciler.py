@@ -1,8 +1,8 @@
-"""How does a commit on the desired branch become workflows on the status branch?
+"""Turns a commit on the desired branch into workflows on the status branch.
 
 One pass reads what changed, plans, and has the writer write it: in bounded chunks, so that
 10,000 new workflows don't keep a report waiting.  Whatever breaks off in the middle is
-done again, from the states as they are then; nothing is made twice.  Which commit that
+done again, from the states as they are then; nothing is created twice.  Which commit that
 is, is for `desired_head` to say.
 """
 
@@ -242,8 +242,12 @@ class Reconciler:
         """Tell of a text that is no template also before a request uses it."""
         files = [update.state.files.get(path) for path in update.changed]
         texts = [each for file in files if file is not None for each in file.templates]
-        kept = {path: told for path, told in self._unparsable.items() if path not in update.changed}
-        self._unparsable = kept | template_cache.unparsable(texts, self._cache)
+        unchanged = {
+            path: problems
+            for path, problems in self._unparsable.items()
+            if path not in update.changed
+        }
+        self._unparsable = unchanged | template_cache.unparsable(texts, self._cache)
 
     def _carry_out(self, planning: Planning) -> Outcome:
         """Have the first workflows written while the next are rendered."""

@@ -1,4 +1,4 @@
-"""What can be the matter with a remote, as conditions that say what to do."""
+"""The conditions that concern a remote, each with what to do about it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def no_status_branch(remote: Remote, branch: str) -> Condition:
 def another_server(
     remote: Remote, branch: str, other: Start, *, ours: CommitId, theirs: CommitId
 ) -> Condition:
-    """Of two servers on one remote; what only this one has is kept by a ref."""
+    """Of two servers on one remote; what only this one has is saved under a ref."""
     message = f"another server ({other.who}, since {other.at}) writes {branch!r} of {remote.url}"
     if remote.repo.is_ancestor(ours, theirs):
         hint = "stop one of the two; to go on with this one, start it again"
@@ -56,7 +56,7 @@ def another_server(
 
 
 def diverged(remote: Remote, branch: str, *, ours: CommitId, theirs: CommitId) -> Condition:
-    """Of two histories; what only this clone has is kept by a ref."""
+    """Of two histories; what only this clone has is saved under a ref."""
     message = (
         f"{branch!r} of {remote.url} is at {theirs[:12]}, which does not go on by the rules from"
         f" {ours[:12]}, where this server left it"
@@ -78,6 +78,6 @@ def _kept(remote: Remote, branch: str, message: str, ours: CommitId) -> tuple[st
     where = remote.repo.work_tree or remote.repo.common_dir
     # Without the remote's commit, which moves: each change is logged.
     return (
-        f"{message}; what was acknowledged here is kept as {ref}",
+        f"{message}; what was acknowledged here is saved as {ref}",
         f"see both, and decide: tink --repo {where} status-branch recover --dry-run",
     )

@@ -5,7 +5,7 @@ compare-and-swap (store.start_commit); a clone whose last one is the newest that
 there may go on while the remote is away.  Whoever finds the start commit of another server
 stops.  A branch that is missing or behind at the remote is pushed again; somebody's commits
 on top of ours are taken up, and the writer checks them; of two histories that diverged a
-person says which one is true, and what was acknowledged here is kept by a ref.
+person says which one is true, and what was acknowledged here is saved under a ref.
 """
 
 from __future__ import annotations
@@ -216,7 +216,7 @@ class RemoteStatus:
         except RefMoved:
             return  # our writer was faster; the next look finds that they diverged
         _LOG.warning(
-            "somebody else wrote on %s of %s, up to %s; it keeps the rules, and is taken up",
+            "somebody else wrote on %s of %s, up to %s; it keeps the rules and is accepted",
             *(branch, self._remote.url, theirs),
         )
         if branch == self._branch and self._claim is not None:

@@ -28,7 +28,7 @@ class DesiredTip:
             is_ahead = self._repo.is_ancestor(theirs, ours)
             if not is_ahead and not self._repo.is_ancestor(ours, theirs):
                 _LOG.warning(
-                    "branch %s has parted from its remote; the remote's is followed", self._branch
+                    "branch %s has diverged from its remote; following the remote's", self._branch
                 )
             self._last = (ours, theirs, ours if is_ahead else theirs)
         return self._last[2]

@@ -1,4 +1,4 @@
-"""How does what a worker tells become part of a workflow's history?
+"""Turns a worker's reports into events of a workflow.
 
 Nothing is decided here: the state machine decides, on the newest view, in the writer's
 thread.  A report is answered when it is durable.
@@ -122,7 +122,7 @@ class Reports:
         contact: Callable[[HardwareId], None] = lambda _: None,
         deadlines: Deadlines | None = None,
     ) -> None:
-        """`contact` is told of every sign of life."""
+        """`contact` is called for every sign of life."""
         self._deadlines = deadlines or NoDeadlines()
         self._writer = writer
         self._snapshots = snapshots
@@ -130,18 +130,18 @@ class Reports:
         self._contact = contact
         self._threads = threads
 
-    def report(self, workflow_id: str, told: Report) -> Future[Receipt]:
+    def report(self, workflow_id: str, received: Report) -> Future[Receipt]:
         """Propose a report.  The future raises `Refused` or `NotFound`."""
         workflow = WorkflowId(workflow_id.lower())
         try:
-            status = State(told.action_status)
+            status = State(received.action_status)
         except ValueError:
-            raise UserError(f"{told.action_status[:40]!r} is not a state") from None
-        report_id = ids.parse_report_id(told.report_id)
-        workers = Queries(self._snapshots.current).worker_ids(told.worker)
+            raise UserError(f"{received.action_status[:40]!r} is not a state") from None
+        report_id = ids.parse_report_id(received.report_id)
+        workers = Queries(self._snapshots.current).worker_ids(received.worker)
         at, arrival = timestamp(self._clock.now()), self._deadlines.arrival()
-        message = cleaned(told.message)
-        log_tail = told.log_tail.encode("utf-8", "replace")[-LOG_TAIL_BYTES:]
+        message = cleaned(received.message)
+        log_tail = received.log_tail.encode("utf-8", "replace")[-LOG_TAIL_BYTES:]
 
         def propose(view: StatusView) -> tuple[ActionReported, ...]:
             entry = _entry(view, workflow)
@@ -149,15 +149,15 @@ class Reports:
                 workflow_id=workflow,
                 at=at,
                 report_id=report_id,
-                worker_id=_teller(entry, told.action_index, workers),
-                task_name=told.task_name,
-                action_name=told.action_name,
-                action_index=told.action_index,
-                attempt=told.attempt,
+                worker_id=_reporting_worker(entry, received.action_index, workers),
+                task_name=received.task_name,
+                action_name=received.action_name,
+                action_index=received.action_index,
+                attempt=received.attempt,
                 action_status=status,
-                seconds=min(max(told.seconds, 0), SECONDS_LIMIT),
+                seconds=min(max(received.seconds, 0), SECONDS_LIMIT),
                 message=message,
-                exit_code=_bounded(told.exit_code),
+                exit_code=_bounded(received.exit_code),
                 log_tail=log_tail,
             )
             if not state_machine.decide(entry.context, entry.record.actions, report):
@@ -291,7 +291,9 @@ def _entry(view: StatusView, workflow: WorkflowId) -> WorkflowEntry:
     return entry
 
 
-def _teller(entry: WorkflowEntry, action_index: int, workers: tuple[HardwareId, ...]) -> HardwareId:
+def _reporting_worker(
+    entry: WorkflowEntry, action_index: int, workers: tuple[HardwareId, ...]
+) -> HardwareId:
     """Of the machines that the worker's text may mean, the action's own if it is one."""
     actions = entry.record.actions
     if 0 <= action_index < len(actions) and actions[action_index].worker_id in workers:
@@ -334,7 +336,7 @@ def _pushed(
         attempt=push.attempt,
         version=DataVersion(
             version=last.version + 1 if last else 1,
-            worker_id=_teller(entry, index, workers),
+            worker_id=_reporting_worker(entry, index, workers),
             task_name=action.task_name if action else "",
             action_name=action.name if action else "",
             at=at,

@@ -1,4 +1,4 @@
-"""What is the newest state, and who waits for it to change?
+"""The newest snapshot, and those who wait for it to change.
 
 Readers take one reference and never wait.  A machine that waits for work leaves a
 callback under its names; a change of a workflow wakes only the machines that take part.
@@ -58,14 +58,14 @@ class Snapshots:
         Ask again after this call: what changed before it wakes nobody.  Returns how to
         stop waiting.
         """
-        kept = tuple(names)
+        waited_for = tuple(names)
         with self._lock:
             is_closed = self._is_closed
-            for name in kept:
+            for name in waited_for:
                 self._waiting.setdefault(name, set()).add(wake)
         if is_closed:
             wake()
-        return lambda: self._forget(kept, wake)
+        return lambda: self._forget(waited_for, wake)
 
     @property
     def is_closed(self) -> bool:

@@ -274,7 +274,7 @@ class Timeouts:
                 self._note(elapsed)
                 self._is_noted = not elapsed
             except OSError as error:
-                _LOG.warning("what time has elapsed can't be noted: %s", error)
+                _LOG.warning("the elapsed time can't be stored: %s", error)
         pause = max(NOTE_SECONDS, (time.monotonic() - began) * _NOTE_SHARE)
         self._note_at = self._heard.now() + pause
 
@@ -314,7 +314,7 @@ class Timeouts:
 
     @staticmethod
     def _key(view: StatusView, entry: WorkflowEntry) -> tuple[int, int, bool]:
-        """What tells one step of a workflow that has not ended from another."""
+        """What distinguishes one step of a workflow that has not ended from another."""
         context = entry.context
         index = context.current_action_index + (context.current_action_state is State.SUCCESS)
         attempt = context.attempt if context.current_action_state is State.RUNNING else 0
@@ -347,7 +347,7 @@ class Timeouts:
         error = future.exception()
         if error is None:
             return
-        _LOG.warning("workflow %s is out of time, but that can't be written: %s", workflow, error)
+        _LOG.warning("workflow %s has timed out, but that can't be written: %s", workflow, error)
         with self._condition:
             if not self._is_closed:
                 now = self._heard.now()

@@ -1,7 +1,7 @@
-"""Is everything in a repository right?  The server's own checks, with no server.
+"""Validates a repository: the server's own checks, without a server.
 
 Requests that became workflows already are judged as the server judges them, when the
-status branch is there to tell; without it every request is rendered.
+status branch is there to say so; without it every request is rendered.
 """
 
 from __future__ import annotations

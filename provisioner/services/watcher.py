@@ -1,12 +1,12 @@
-"""Has somebody perhaps moved a branch?
+"""Notices that a branch may have moved.
 
-watchdog tells at once that something happened to the files of the refs; that is a hint
-only (reading a ref emits events too, and some file systems tell nothing), so the one who
+watchdog reports at once that something happened to the files of the refs; that is a hint
+only (reading a ref emits events too, and some file systems report nothing), so the one who
 waits looks at the commit ids, and looks every few seconds anyway.
 
 The status branch lies in the same folder.  While that moves, the folder is looked at as
 well: watchdog holds every event back for half a second behind a file that left the folder.
-And where it moves often the folder is not watched at all, since to be told of a move costs
+And where it moves often the folder is not watched at all, since each notification costs
 more than to make it (1.5 ms of processor time).
 """
 
@@ -58,7 +58,9 @@ class RefWatcher(FileSystemEventHandler):
                 self._watch = self._watched(observer, folder)
             observer.start()
         except OSError as error:
-            _LOG.warning("no hints of the file system (%s); the branch is polled", error)
+            _LOG.warning(
+                "file system notifications are not available (%s); polling the branch", error
+            )
         else:
             self._observer = observer
 
