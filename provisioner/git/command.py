@@ -1,4 +1,4 @@
-"""How a git process is started, so that no repository and no environment can steer it.
+"""Runs git so that no repository and no environment can steer it.
 
 Hooks, fsmonitor, replace refs, automatic gc, prompts and the `ext::` transport are off;
 `GIT_*` of our own environment is not passed on.  GitPython's `execute` is not used for
@@ -20,7 +20,7 @@ from provisioner.git import process_group
 
 TIMEOUT_SECONDS = 60  # local commands; the network has its own bounds
 NETWORK_TIMEOUT_SECONDS = 3_600  # the first fetch of a large repository on a slow line
-# git tells its progress every second; a forge that hangs is not waited for longer than this.
+# git reports its progress every second; a forge that hangs is not waited for longer than this.
 NETWORK_IDLE_SECONDS = 60
 
 _CONFIG = Path(__file__).with_name("git.config")
@@ -35,8 +35,8 @@ _PINNED = (
     "receive.autogc=false",
     "protocol.ext.allow=never",
 )
-# How a person reaches a remote is theirs to say; nothing else of GIT_* is kept.
-_KEPT = frozenset({"GIT_SSH_COMMAND", "GIT_SSH", "GIT_ASKPASS", "GIT_SSL_CAINFO"})
+# How a person reaches a remote is theirs to say; nothing else of GIT_* is passed on.
+_PASSED_ON = frozenset({"GIT_SSH_COMMAND", "GIT_SSH", "GIT_ASKPASS", "GIT_SSL_CAINFO"})
 _LINE_ENDS = re.compile(r"[\r\n]+")
 # Of "Receiving objects:  50% (1/2)", "Total 3 (delta 0), …", "From /srv/site.git".
 _PROGRESS = re.compile(r"(remote: )?(([A-Z][a-z]+ )+(objects|deltas|connectivity):?|Total |From )")
@@ -76,12 +76,12 @@ def _without_progress(text: str) -> str:
 
 
 def environment(outside: Mapping[str, str] | None = None) -> dict[str, str]:
-    kept = {
+    passed_on = {
         name: value
         for name, value in (os.environ if outside is None else outside).items()
-        if not name.startswith("GIT_") or name in _KEPT
+        if not name.startswith("GIT_") or name in _PASSED_ON
     }
-    return kept | {
+    return passed_on | {
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": str(_CONFIG),
         "GIT_NO_REPLACE_OBJECTS": "1",

@@ -1,4 +1,4 @@
-"""What one commit of the status branch is made of, whoever writes it.
+"""The content of one commit of a branch that we write.
 
 A `Sink` turns groups into commits in steps, of which only `sync` waits for the disk: so the
 next group is built while this one becomes durable, and a thread that has others to answer
@@ -21,7 +21,7 @@ class FileChange:
     """A file's new content, a folder's new tree, all files of a folder, or a removal.
 
     `files` holds names and contents: a folder that is written once and never touched again
-    need not be opened, found in its parent and kept in memory for that.
+    need not be opened, found in its parent and held in memory for that.
     """
 
     path: str

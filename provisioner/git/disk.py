@@ -1,4 +1,4 @@
-"""How bytes get onto the disk, files and directory entries, before somebody is told so.
+"""Writes files and directory entries durably.
 
 git syncs its files and never their directories, and so loses acknowledged commits in a
 power cut (measured on ext4, xfs and btrfs).

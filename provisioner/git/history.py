@@ -1,4 +1,4 @@
-"""Which paths did each commit of a linear branch change, oldest first?"""
+"""The paths that each commit of a linear branch changed, oldest first."""
 
 from __future__ import annotations
 

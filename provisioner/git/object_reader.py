@@ -1,4 +1,4 @@
-"""How git objects are read: one `git cat-file --batch` that stays, shared by all threads.
+"""Reads git objects through one `git cat-file --batch`, shared by all threads.
 
 A read costs one round trip through a pipe (some 50 µs).  git itself finds objects that
 arrive later, and packs that a repack replaced.

@@ -1,4 +1,4 @@
-"""How objects become one pack and its index, in memory.
+"""Builds a pack and its index from objects, in memory.
 
 Made here because starting git costs five times the work itself: 100 changed files are a
 pack in 5 ms, and in 25 to 280 ms by way of git's own programs.  Objects are whole (no
@@ -17,7 +17,7 @@ _KINDS = {"commit": 1, "tree": 2, "blob": 3}
 _SPELT = {kind: kind.encode() for kind in _KINDS}
 _NAMES = {number: kind for kind, number in _KINDS.items()}
 LARGE_OFFSET = 0x80000000
-# zlib makes and clears a state for each object; with a small window that is half of the time
+# zlib allocates and clears a state for each object; with a small window that is half of the time
 # for a status file, with the same result to the byte or nearly.
 _SMALL_BYTES = 16_384
 _SMALL_WINDOW = 12
@@ -42,7 +42,7 @@ def object_id(kind: str, content: bytes) -> bytes:
 
 
 class PackBuilder:
-    """Takes objects, gives a `Pack`.  An object that comes twice is kept once."""
+    """Takes objects, gives a `Pack`.  An object that comes twice is stored once."""
 
     def __init__(self) -> None:
         self._chunks: list[bytes] = []
@@ -64,7 +64,7 @@ class PackBuilder:
         return key
 
     def build(self, name: str = "") -> Pack:
-        """Make the pack; it is named by its content, unless told otherwise."""
+        """Build the pack; it is named by its content, unless `name` says otherwise."""
         body = b"".join((b"PACK", struct.pack(">LL", 2, len(self._places)), *self._chunks))
         checksum = sha1(body).digest()
         return Pack(
@@ -81,7 +81,7 @@ def name_of(content: bytes) -> str:
 
 
 def reindex(content: bytes) -> Pack:
-    """Make the index again of a pack that `PackBuilder` made; raise ValueError if it can't be."""
+    """Rebuild the index of a pack that `PackBuilder` built; raise ValueError if it can't be."""
     checksum = content[-20:]
     if content[:4] != b"PACK" or sha1(content[:-20]).digest() != checksum:
         raise ValueError("not a whole pack")

@@ -1,4 +1,4 @@
-"""How packs are put where git finds them, and where its gc leaves them alone.
+"""Puts packs where git finds them, protected from its gc until a ref leads to them.
 
 `git gc` and `git repack` first list the packs that they will delete, without those that
 have a `.keep` file beside them, and then walk the refs for what they copy.  So a pack has
@@ -50,7 +50,7 @@ class PackFiles:
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="store-sync")
 
     def close(self) -> None:
-        """Nobody needs what was kept any more: it is on a branch, or was given up."""
+        """Remove all keep files: what they protect is on a branch, or was given up."""
         for keep in (*self._keeps.values(), *self._idle):
             Path(keep).unlink(missing_ok=True)
         self._pool.shutdown()
@@ -125,7 +125,7 @@ class PackFiles:
         self._remove(self.directory / f"pack-{pack.name}.pack")
 
     def let_go_all(self) -> None:
-        """Let go of what killed processes kept, after refs were put where they belong."""
+        """Let go of what killed processes protected, after refs were put where they belong."""
         for keep in kept_by(self.directory, self._owner):
             if str(keep) not in self._keeps.values():
                 keep.unlink(missing_ok=True)

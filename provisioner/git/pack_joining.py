@@ -1,4 +1,4 @@
-"""How small packs become one, now and then, and large ones rarely.
+"""Joins small packs into larger ones, as a geometric repack does.
 
 As `git repack --geometric=2` does it, but for one thing: the new pack holds all that the old
 ones held.  git's leaves out what a larger pack has as well and then deletes the small one;
@@ -170,6 +170,6 @@ def remove(folder: Path, names: Sequence[str]) -> None:
     (folder / "multi-pack-index").unlink(missing_ok=True)
     for name in names:
         if (folder / f"{name}.keep").exists():
-            continue  # a person's, made meanwhile
+            continue  # a person's, created meanwhile
         for suffix in (".idx", ".rev", ".bitmap", ".pack"):  # without its index nobody sees it
             (folder / f"{name}{suffix}").unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""How a process runs to its end, bounded, together with everything that it starts.
+"""Runs a process, within limits, together with everything that it starts.
 
 It gets a session of its own: a hung `git fetch` waits for an ssh, a killed `git repack`
 leaves a pack-objects, and each of them keeps our pipes open.  So the whole group is ended,
@@ -25,7 +25,7 @@ MERCY_SECONDS = 1.0
 _LOWEST_PRIORITY = 19
 _CHUNK_BYTES = 1 << 16  # what a pipe holds
 _LOOK_SECONDS = 0.1  # how late a stop event is seen
-_SHORT_LOOK_SECONDS = 0.02  # where the kernel can't tell us that a process ended
+_SHORT_LOOK_SECONDS = 0.02  # where the kernel can't report that a process ended
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

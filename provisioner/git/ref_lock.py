@@ -1,7 +1,7 @@
-"""How a ref is read, and moved by compare-and-swap under git's own lock protocol.
+"""Reads refs, and moves them by compare-and-swap under git's own lock protocol.
 
 Our `<ref>.lock` carries the sticky bit, which means nothing for a file.  So the lock that a
-killed writer or a power cut left behind can be told from that of a git process at work,
+killed writer or a power cut left behind can be distinguished from that of a git process at work,
 and only ours is ever removed.  (A hard link to a file of our own was tried: btrfs kept one
 of the two names in a power cut.)
 """
@@ -49,7 +49,7 @@ def read_ref(common_dir: Path, ref: str) -> CommitId | None:
                 f"{common_dir / ref} is not a ref",
                 hint="after a power cut, `tink serve` repairs it when it starts; else: git fsck",
             )
-    raise Unavailable(f"{ref} leads in a circle")
+    raise Unavailable(f"symbolic ref loop at {ref}")
 
 
 def list_refs(common_dir: Path, prefix: str) -> dict[str, CommitId]:
@@ -140,7 +140,7 @@ class RefLock:
         return True
 
     def move(self) -> None:
-        """Let the ref point to what `take` was told."""
+        """Let the ref point to the commit that `take` was given."""
         if self._spares is None or not self._spares.exchange(self.path, self._path):
             self.path.rename(self._path)
 

@@ -1,4 +1,4 @@
-"""What a remote's URL holds besides the place: the user name and password of HTTP.
+"""Splits the user name and password off a remote's URL.
 
 They stand in no configuration file and in no command line, which `ps` shows to everybody
 (git hands the URL to a helper of its own): git asks for them, and the environment answers.

@@ -1,4 +1,4 @@
-"""What the rest of the store needs of a git repository.
+"""A git repository: refs, objects, and git commands run in it.
 
 Bare or not, in a linked work tree or not; owned by whomever.  GitPython opens it (one
 `Repo` per thread: it is not thread-safe) and never leaves this folder.
@@ -69,7 +69,7 @@ class GitRepo:
 
     @property
     def own_dir(self) -> Path:
-        """Where we keep files of our own beside git's; made when asked for."""
+        """The folder of our own files beside git's; created when asked for."""
         path = self.common_dir / OWN_DIR
         path.mkdir(exist_ok=True)
         return path

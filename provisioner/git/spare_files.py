@@ -1,8 +1,8 @@
-"""How a file takes another's place again and again without ever being made or deleted.
+"""Replaces a file again and again without creating or deleting one.
 
 Each new file that replaces one leaves a deleted inode behind, and ext4 looks at every
-inode that was deleted in the last minutes before it makes a new one: a thousand moves of
-a ref in a minute made each of them, and each new pack, take 0.3 ms longer.  So a few files
+inode that was deleted in the last minutes before it creates a new one: after a thousand
+moves of a ref in a minute, every move and every new pack took 0.3 ms longer.  So a few files
 take turns.  One comes back only after all others did, so that nobody who has opened it,
 and is about to read it, finds it rewritten.
 """

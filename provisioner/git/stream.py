@@ -1,4 +1,4 @@
-"""How much is read from git at once: one process, fed by a thread while we read.
+"""Reads many objects from one git process, which a thread feeds meanwhile.
 
 A hundred thousand objects come at 10 µs each, where single questions cost 50 µs.
 """

@@ -1,4 +1,4 @@
-"""How a commit touches only the changed paths: the trees of the tip, kept in memory.
+"""Edits the trees of a commit, reading and writing only the changed paths.
 
 A folder is loaded when somebody first needs it.  Changing a file patches 20 bytes in each
 folder above it, so a report costs the same at 1,000 and at 100,000 workflows.
@@ -16,7 +16,7 @@ FILE_MODE = 0o100644
 EXECUTABLE_MODE = 0o100755
 DEPTH_LIMIT = 64  # folders in folders; ours are 6 deep, a hostile tree can be thousands
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
-_LOADED_LIMIT = 4096  # folders kept in memory; a day of reports touches some 260
+_LOADED_LIMIT = 4096  # folders held in memory; a day of reports touches some 260
 
 ReadTree = Callable[[str], bytes]  # the content of a tree, by id
 WriteTree = Callable[[bytes], bytes]  # takes a tree's content, returns its id (20 bytes)

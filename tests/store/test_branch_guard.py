@@ -131,7 +131,7 @@ def test_what_nobody_has_thought_of_is_not_believed_and_the_work_goes_on(
     site.notice(how)
     monkeypatch.undo()
     assert site.kinds == ["set-aside"] and site.tip == ours
-    assert "can't be judged" in caplog.text
+    assert "can't be checked" in caplog.text
     assert result(site.writer.propose(report(2, 0, State.SUCCESS))).changes
     sites.fsck(site.repo.git_dir)
 

@@ -55,7 +55,7 @@ def test_a_damaged_note_counts_for_nothing_and_is_logged(tmp_path, caplog, conte
     (tmp_path / elapsed.FILE).write_bytes(content)
     with caplog.at_level(logging.WARNING):
         assert elapsed.read(tmp_path) == {}
-    assert "time-outs count from now" in caplog.text
+    assert "timeouts count from now" in caplog.text
 
 
 def test_a_folder_that_takes_no_note_keeps_the_last_one(tmp_path, monkeypatch) -> None:

@@ -1,4 +1,4 @@
-"""Which commits of the desired branch did a person accept although the server hesitates?
+"""The commits of the desired branch that a person accepted although the server had stopped there.
 
 Two ways say so: a ref that `tink accept` writes in the server's repository, which pushes
 don't reach, and the trailer `Tink-Accept: <full id>` in a later commit of the branch.  A
@@ -46,7 +46,7 @@ class Acceptance:
         found = self._repo.resolve(self._ref)
         if found is None or descends(self._repo, tip, found):
             return found
-        _LOG.warning("%s was accepted, and the branch has left it: it is not obeyed", found)
+        _LOG.warning("%s was accepted, but the branch has moved on from it: not applied", found)
         self._forget(found)
         return None
 

@@ -1,4 +1,4 @@
-"""The server's own clone of a remote: how it is made, found again, and freed of leftovers.
+"""The server's own clone of a remote: created, found again, and freed of leftovers.
 
 Nobody else works in it.  So what a killed git left there (locks, half a pack) can be
 removed, and every step of making it is one that can be repeated after `kill -9`.
@@ -22,7 +22,7 @@ from provisioner.store.desired import protection
 
 # git holds a lock for milliseconds; one that did not change for so long has nobody.
 PATIENCE_SECONDS = 3.0
-_MAKING_SECONDS = 10.0  # for another server that makes the same clone just now
+_MAKING_SECONDS = 10.0  # for another server that creates the same clone just now
 _LOOK_SECONDS = 0.05
 _MARK = "tink.clone"  # in the configuration of what we cloned, once that is whole
 _OF_GIT = frozenset(
@@ -40,7 +40,7 @@ def open_clone(
 ) -> GitRepo:
     """Open the clone of a remote, without asking that; make it where there is none.
 
-    A URL that differs from the one it was made from is taken up.
+    A URL that differs from the one it was cloned from replaces that.
     """
     _check_folder(folder)
     own = folder / OWN_DIR
@@ -209,7 +209,7 @@ def _locked(path: Path, folder: Path) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if time.monotonic() > end:
-                    raise Conflict(f"another process makes the clone in {folder}") from None
+                    raise Conflict(f"another process is creating the clone in {folder}") from None
                 time.sleep(_LOOK_SECONDS)
         yield
     finally:

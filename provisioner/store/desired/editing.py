@@ -1,6 +1,6 @@
-"""How the command line writes the desired branch: one commit for one thing a person did.
+"""The command line's commits to the desired branch: one for each thing that a person did.
 
-The commit is made from objects, whatever the work tree looks like.  When the branch is
+The commit is built from objects, whatever the work tree looks like.  When the branch is
 checked out, exactly the files of the commit are then brought in line there, and a person's
 own uncommitted changes to them are never overwritten.
 """

@@ -1,4 +1,4 @@
-"""How a repository of ours is set up, so that no push takes from it what a server relies on.
+"""Sets a repository up so that no push can remove what a server relies on.
 
 For those that `tink init --bare` and `--clone-into` make, and where a person asks for it.
 Cheap to repeat: two git processes where nothing is to be done.

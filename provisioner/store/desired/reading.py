@@ -1,4 +1,4 @@
-"""Which files does the desired branch hold at a commit, and which differ from another one?
+"""Reads the files of the desired branch at a commit, and their differences from another one.
 
 Read straight from git objects: nothing is ever checked out, so a symlink is only a blob
 that says so.  What can't be a document (links, submodules, odd names, large files) comes

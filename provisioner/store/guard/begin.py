@@ -1,6 +1,6 @@
-"""How a status branch begins: with a root commit that holds format.json alone.
+"""Begins a status branch: with a root commit that holds format.json alone.
 
-Nothing else makes the branch.  A server that made it where it finds none would take a branch
+Nothing else creates the branch.  A server that created it where it finds none would take a branch
 that was deleted, or one that it never fetched, for a site on which nothing has run yet, and
 would run everything again.
 """

@@ -1,4 +1,4 @@
-"""A branch that only we write stays where we left it, whoever moves it.
+"""Keeps a branch that only we write where we left it, whoever moves it.
 
 What went missing is put back at once.  What somebody wrote on top of ours is taken up when it
 keeps the rules; else it is set aside under a ref of its own, and the branch put back, since
@@ -37,18 +37,20 @@ _LOG = logging.getLogger(__name__)
 class Diverged(Unavailable):
     """Nothing may be written before a person has decided."""
 
-    def __init__(self, branch: str, ours: CommitId, found: CommitId | None, told: Verdict) -> None:
-        self.branch, self.ours, self.found, self.kind = branch, ours, found, told.kind
+    def __init__(
+        self, branch: str, ours: CommitId, found: CommitId | None, verdict: Verdict
+    ) -> None:
+        self.branch, self.ours, self.found, self.kind = branch, ours, found, verdict.kind
         was, now = ours[:12], found[:12] if found else "nothing"
         what = {
             Kind.LOST: f"commit {was}, where this server left branch {branch}, is not in the"
             f" repository any more; the branch is at {now}",
         }.get(
-            told.kind,
+            verdict.kind,
             f"branch {branch} was moved to {now}, which does not go on from {was}, where this"
             " server left it",
         )
-        first = f": {told.problems[0]}" if told.problems else ""
+        first = f": {verdict.problems[0]}" if verdict.problems else ""
         super().__init__(f"{what}{first}", hint="tink status-branch recover")
 
 
@@ -121,7 +123,7 @@ class BranchGuard:
             self._memory.note(self.ref, new)
 
     def give_up(self, *, expected: CommitId, new: CommitId) -> None:
-        """Go on from another history, as a person asked; the one given up is kept by a ref."""
+        """Go on from another history, as a person asked; the one given up is saved under a ref."""
         with self._lock:
             recovery.set_aside(self._repo, self.branch, expected)
             self._memory.give_up(self.ref, new)
@@ -183,7 +185,7 @@ class BranchGuard:
         try:
             return self._repo.resolve(self.ref)
         except Unavailable as error:
-            _LOG.warning("%s; it is taken for missing", error)
+            _LOG.warning("%s; treating it as missing", error)
             (self._repo.common_dir / self.ref).unlink(missing_ok=True)
             return self._repo.resolve(self.ref)
 
@@ -210,13 +212,13 @@ class BranchGuard:
         return True
 
     def _set_aside(self, ours: CommitId, found: CommitId | None, verdict: Verdict) -> bool:
-        kept = recovery.set_aside(self._repo, self.branch, found)
+        saved_as = recovery.set_aside(self._repo, self.branch, found)
         if not self._move_back(ours, found):
             return False
         _LOG.error(
             "what somebody else wrote on branch %s breaks its rules: %s; the branch is put back"
-            " to %s, where this server left it, and %s is kept as %s",
-            *(self.branch, verdict.problems[0], ours, found, kept),
+            " to %s, where this server left it, and %s is saved as %s",
+            *(self.branch, verdict.problems[0], ours, found, saved_as),
         )
         self._report(Move(kind="set-aside", branch=self.branch, found=found))
         self._recovered()
@@ -242,12 +244,12 @@ class BranchGuard:
     def _is_accepted(self, ours: CommitId, found: CommitId) -> bool:
         if not recovery.is_requested(self._repo, self.branch, ours=ours, found=found):
             return False
-        kept = recovery.set_aside(self._repo, self.branch, ours)
+        saved_as = recovery.set_aside(self._repo, self.branch, ours)
         self._memory.give_up(self.ref, found)
         recovery.forget_request(self._repo, self.branch)
         _LOG.warning(
-            "branch %s goes on from %s, as a person asked; %s is kept as %s",
-            *(self.branch, found, ours, kept or "nothing"),
+            "branch %s goes on from %s, as a person asked; %s is saved as %s",
+            *(self.branch, found, ours, saved_as or "nothing"),
         )
         self._report(Move(kind="accepted", branch=self.branch))
         self._recovered()

@@ -1,4 +1,4 @@
-"""Somebody else moved a branch that only we write: may what is there be believed?
+"""Judges what somebody else put on a branch that only we write.
 
 A tip that is missing or behind ours lost something.  One that goes on from ours is checked by
 the rules of `tink fsck`: records never change, events are only added and each was allowed, a
@@ -73,7 +73,7 @@ def judge(repo: GitRepo, branch: str, *, ours: CommitId, found: CommitId | None)
         problems = (Problem(path=branch, code="status.format", message=str(error)),)
     except Exception as error:
         # Whoever may push must not stop the server with what nobody has thought of.
-        _LOG.exception("%s of branch %s can't be judged, and is not believed", found, branch)
+        _LOG.exception("%s of branch %s can't be checked, and is rejected", found, branch)
         problems = (Problem(path=branch, code="status.format", message=repr(error)),)
     if problems:
         return Verdict(kind=Kind.BROKEN, problems=problems[:_PROBLEM_LIMIT])

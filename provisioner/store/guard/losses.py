@@ -1,4 +1,4 @@
-"""What did a status branch lose?  Its own history can't tell, but a server remembers elsewhere.
+"""What a status branch lost: its own history can't show it, but a server remembers elsewhere.
 
 Compared are the last tips that are remembered (memory.py) and the newest record of the journal
 with what is there now; a branch that goes on from them has lost nothing.

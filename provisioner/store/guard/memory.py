@@ -1,4 +1,4 @@
-"""What a server remembers outside of the branches: where it left them, and what it obeyed last.
+"""What a server remembers outside the branches: where it left them, and what was in force.
 
 A branch can be moved by whoever may push.  So the last tips of the status branch and of its
 archive, the last desired commit that was accepted, and whether a remote's status branch ever
@@ -205,10 +205,10 @@ def _read(path: Path) -> _Remembered | None:
         return None
     try:
         head, _, body = content.partition(b"\n")
-        told: dict[str, Any] = json.loads(head)
-        if told["version"] > _VERSION:
+        head_values: dict[str, Any] = json.loads(head)
+        if head_values["version"] > _VERSION:
             raise Unavailable(f"{path} was written by a newer version", hint="use that version")
-        if told["sha256"] != hashlib.sha256(body).hexdigest():
+        if head_values["sha256"] != hashlib.sha256(body).hexdigest():
             raise ValueError("the checksum is wrong")
         return _Remembered(**json.loads(body))
     except (ValueError, TypeError, KeyError) as error:

@@ -1,4 +1,4 @@
-"""How damaged files of the status branch are put back as they were known last.
+"""Restores damaged files of the status branch to what was known last.
 
 A commit like any other: history is not rewritten, and goes on showing what happened.  Where
 the disk lost what was written last, nothing older is put back: it stays set aside.

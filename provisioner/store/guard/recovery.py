@@ -1,4 +1,4 @@
-"""How a person decides between what a server left on a branch and what somebody put there.
+"""The choice of a person between what a server left on a branch and what somebody put there.
 
 Safe beside a running server, and while none runs.  Putting back is a move of the ref, which
 the server then finds where it left it.  Accepting is a request in a file: the server, or the
@@ -99,13 +99,15 @@ def name_at(remote: str, branch: str) -> str:
     return f"{remote}/{branch}"
 
 
-def loss(repo: GitRepo, kept: CommitId | None, given_up: CommitId | None) -> Loss | None:
+def loss(repo: GitRepo, remaining: CommitId | None, given_up: CommitId | None) -> Loss | None:
     """Say what one commit has and the other has not; None when that can't be said."""
     if given_up is None:
         return Loss(commits=0, subjects=())
     if not foreign.is_commit(repo, given_up):
         return None
-    without = (f"^{kept}",) if kept is not None and foreign.is_commit(repo, kept) else ()
+    without = (
+        (f"^{remaining}",) if remaining is not None and foreign.is_commit(repo, remaining) else ()
+    )
     words = ("--first-parent", "--end-of-options", given_up, *without)
     count = int(repo.run("rev-list", "--count", *words))
     subjects = repo.run("log", f"--max-count={_SUBJECTS}", "--format=%h %s", *words).decode()
@@ -120,10 +122,10 @@ def put_back(repo: GitRepo, choice: Choice) -> str:
             hint="fetch it from a clone or a back-up; or: tink status-branch recover --accept"
             f" {choice.found or 'COMMIT'}",
         )
-    kept = set_aside(repo, choice.branch, choice.found)
+    remaining = set_aside(repo, choice.branch, choice.found)
     repo.move_ref(choice.ref, expected=choice.found, new=choice.ours)
     disk.sync((repo.common_dir / choice.ref).parent)
-    return kept
+    return remaining
 
 
 def set_aside(repo: GitRepo, branch: str, commit: CommitId | None) -> str:

@@ -1,4 +1,4 @@
-"""Which server writes the status branch of a remote: the one whose start commit is the newest.
+"""Decides which server writes the status branch of a remote: that of the newest start commit.
 
 A start commit changes no file and carries a number that is drawn for it.  It reaches the
 remote by compare-and-swap before its server acknowledges anything; whoever finds another's
@@ -37,7 +37,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """Who started (`tinkgit on build7`), when, and the number that tells it from all others."""
+    """Who started (`tinkgit on build7`), when, and a number that no other start has."""
 
     commit: CommitId
     who: str
@@ -50,7 +50,7 @@ class Claim:
     """What this clone knows of its last start commit that the remote took.
 
     `seen` is the newest commit of the remote's branch up to which no other server started;
-    `place` tells this folder from a copy of it.
+    `place` distinguishes this folder from a copy of it.
     """
 
     url: str

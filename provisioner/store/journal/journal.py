@@ -1,10 +1,10 @@
-"""Why one sync is enough for an acknowledgement: the group is in a journal first.
+"""A journal, which makes one sync enough for an acknowledgement.
 
 A record holds a group's pack and the ref's old and new value.  One sync of blocks that the
 file has already takes 0.10 ms, the whole sequence pack, directory, ref, directory 0.8 ms.
 The repository's files are written unsynced; when a journal file is full the file system is
 synced behind the writer's back and the other file goes on.  After a power cut
-`replay` makes the files again from the records.
+`replay` restores the files from the records.
 
 The newest record always names the commit where the writer left the ref.
 """
@@ -49,7 +49,7 @@ def paths(own_dir: Path) -> list[Path]:
 
 
 class Journal:
-    """Two files that take turns: one is written, the other is made free again."""
+    """Two files that take turns: one is written, the other is cleared."""
 
     def __init__(self, own_dir: Path, ref: str, keep: Keep = keep_nothing) -> None:
         """Start a round: what the files hold must have been recovered before."""
@@ -108,7 +108,7 @@ class Journal:
             for each in reversed(self._files):  # the older one first, so that what is left is new
                 each.clear()
         except (OSError, TinkError) as failure:
-            _LOG.warning("the journal is left for the next start: %s", failure)
+            _LOG.warning("leaving the journal for the next start: %s", failure)
         self.abandon()
 
     def abandon(self) -> None:

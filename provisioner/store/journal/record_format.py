@@ -1,4 +1,4 @@
-"""What a record of the journal looks like, and which record follows which.
+"""The format of a record of the journal, and which record follows which.
 
 A record names the ref, the random epoch of its round (one start of the writer) and the
 checksum of the record before it.  So a record that an older round left behind is never

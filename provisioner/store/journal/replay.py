@@ -1,4 +1,4 @@
-"""How what the journal says was acknowledged is made again, after a kill or a power cut.
+"""Restores what the journal says was acknowledged, after a kill or a power cut.
 
 Each chain of records names its ref: a start with another status branch recovers the one
 that was written before.  A ref only ever moves forward here; where somebody else put it, it

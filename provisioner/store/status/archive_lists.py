@@ -1,4 +1,4 @@
-"""What the lists on the tip say of the workflows whose files are in the archive branch.
+"""The lists on the tip of the workflows whose files are in the archive branch.
 
 A line that is lost would let a request run again, so of a list that is damaged or gone the
 archive branch itself is read: it had the files before the list had the line.

@@ -1,4 +1,4 @@
-"""Which files of a status branch belong to which workflow, and which are out of place?
+"""Assigns the files of a status branch to workflows, and finds those out of place.
 
 A workflow has a record and a status file, or a line in the lists of the archive; one that has
 half of that is damaged, and to take it for one that never was would run its request again.

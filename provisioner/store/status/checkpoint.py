@@ -1,10 +1,10 @@
-"""How a server with 100,000 workflows starts in a second: the rows of the last time.
+"""The rows of the last start, so that a server with 100,000 workflows starts in a second.
 
-The file names the commit it was made of and a checksum of itself; what the branch has
+The file names the commit it was written for and a checksum of itself; what the branch has
 besides is read from the difference of the two trees.  A file that does not fit is thrown
 away, and everything is read from the branch as if there had been none.
 
-It is three parts, each a line: a head, the columns that a view is made of, and the times,
+It is three parts, each a line: a head, the columns of a view, and the times,
 which only the next checkpoint needs and a start does not decode.
 """
 

@@ -1,6 +1,6 @@
-"""How workflows become files of the status branch, and are read back.
+"""Encodes workflows as files of the status branch, and decodes them.
 
-The same value always gives the same bytes.  What can be derived (who was told what, the
+The same value always gives the same bytes.  What can be derived (who was sent what, the
 newest data version's details) is left out: reading replays the events, and a file whose
 state is not what its events lead to is refused.
 
@@ -55,7 +55,7 @@ _NAMES: Mapping[type, tuple[str, ...]] = {
     kind: tuple(field.name for field in fields(kind))
     for kind in (WorkflowContext, DataVersion, Problem)
 }
-# Who was told what and how a workflow ended follow from the events.
+# Which reports were received and how a workflow ended follow from the events.
 _SUMMARY_NAMES = tuple(
     name
     for name in _NAMES[WorkflowContext]

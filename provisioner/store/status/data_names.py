@@ -1,4 +1,4 @@
-"""Which name a file of ephemeral data has in a git tree.
+"""The name of a file of ephemeral data in a git tree.
 
 A worker may name files as it likes, git may not: it refuses `.git` in any disguise,
 `..`, and names that are that on some file system.  Such names, and bytes that are no
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-# `%` so that reading back is exact; `\` parts folders on Windows; `~` makes `git~1` there.
+# `%` so that reading back is exact; `\` separates folders on Windows; `~` makes `git~1` there.
 _ALWAYS = frozenset('%\\~:*?"<>|')
 
 

@@ -1,4 +1,4 @@
-"""How a hundred thousand objects are made without looking for garbage among them."""
+"""Pauses the cyclic GC while a hundred thousand objects are created."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must be known of every workflow at once, to look one up: one row each.
+"""One row for each workflow: what must be in memory to look it up.
 
 A `StatusView` is made from the rows (see row_columns.py); they are what the checkpoint
 file holds, so that a start reads one file and not 200,000 objects.

@@ -1,4 +1,4 @@
-"""What was known last of a workflow of which a file is damaged?
+"""What was known last of a workflow of which a file is damaged.
 
 The history has it: its record as it was written once, and the newest status file that is true.
 """

@@ -1,4 +1,4 @@
-"""Where things stand on the status branch; every path follows from a workflow's id."""
+"""The paths of the status branch; each follows from a workflow's id."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def archived(workflow: WorkflowId) -> str:
 
 
 def day_of(workflow: WorkflowId) -> str:
-    """The day of creation that an id tells (`2026-11-23`); empty when it tells none."""
+    """The day of creation in an id (`2026-11-23`); empty when it has none."""
     day = shard(workflow).rpartition("/")[0]
     return day.replace("/", "-") if workflow[14] == "7" else ""
 
@@ -79,5 +79,5 @@ def is_log_of(name: str, *, action_index: int, attempt: int) -> bool:
 
 
 def short(workflow: WorkflowId) -> str:
-    """Enough of an id to tell it apart: of a UUIDv7, all of its time in milliseconds."""
+    """Enough of an id to be unique in practice: of a UUIDv7, all of its time in milliseconds."""
     return workflow[:13] if workflow[14] == "7" else workflow[:8]

@@ -1,4 +1,4 @@
-"""How a workflow is held in memory without its contents: two object ids and its state.
+"""A workflow held in memory without its contents: two object ids and its state.
 
 100,000 workflows as values would be a gigabyte.  A `StoredWorkflow` is a `WorkflowEntry`
 that reads and decodes itself when somebody asks; those asked for lately stay decoded.
@@ -142,7 +142,7 @@ class WorkflowReader:
 
 
 class StoredWorkflow(NamedTuple):
-    """A tuple: 100,000 of them are made in 30 ms, objects of a class of ours in 150 ms."""
+    """A tuple: 100,000 of them are created in 30 ms, objects of a class of ours in 150 ms."""
 
     reader: WorkflowReader
     id: WorkflowId

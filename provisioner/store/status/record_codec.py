@@ -1,4 +1,4 @@
-"""How a workflow's record becomes `record.json`, and is read back.
+"""Encodes a workflow's record as `record.json`, and decodes it.
 
 Written once and never changed, so a file that an older version wrote must keep its bytes:
 fields that were added later are left out while they hold their default.

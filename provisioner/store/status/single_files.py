@@ -1,4 +1,4 @@
-"""What do `format.json` and `reconcile.json` say, also when one of them is damaged?
+"""Reads `format.json` and `reconcile.json`, also when one of them is damaged.
 
 Both are written again by the next commit, so what the history holds will do until then.
 """

@@ -1,4 +1,4 @@
-"""What the status branch says, read as values.
+"""Reads the status branch as values.
 
 `load` and `catch_up` give a server the whole view; `read_*` give a command line one
 workflow by its path, without looking at any other.
@@ -240,7 +240,7 @@ class StatusStore:
         attempt: int,
         commit: CommitId | None = None,
     ) -> bytes | None:
-        """Return the kept end of an action's output, or None when it had none."""
+        """Return the stored end of an action's output, or None when it had none."""
         entry = self._find(self._commit(commit, workflow), layout.logs(workflow))
         for each in self.repo.tree(entry.id) if entry else ():
             name = each.name.decode("utf-8", "surrogateescape")

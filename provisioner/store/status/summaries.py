@@ -1,4 +1,4 @@
-"""How are all workflows listed without decoding all of them?
+"""Lists all workflows without decoding all of them.
 
 The few values that a list shows are single lines of two files; those are read in one stream
 and the rest, actions and events, is not parsed.

@@ -1,6 +1,6 @@
-"""For how long was each workflow under way when the server ended?
+"""How long each workflow had been running when the server ended.
 
-No clock that a person can set tells that, so the server notes it every few seconds, in one
+No clock that a person can set shows that, so the server notes it every few seconds, in one
 small file beside the repository.  It is not synced: what a lost note costs is that a few
 seconds, or after a power cut some more, count again.
 """
@@ -35,23 +35,23 @@ class Elapsed(NamedTuple):
 def read(folder: Path) -> dict[WorkflowId, Elapsed]:
     """What was noted last; nothing when that can't be read, for then all counts anew."""
     try:
-        told = json.loads((folder / FILE).read_bytes())
-        if told["version"] != _VERSION:
+        stored = json.loads((folder / FILE).read_bytes())
+        if stored["version"] != _VERSION:
             raise ValueError("it is of another version")
-        return {WorkflowId(each): _elapsed(*found) for each, found in told["workflows"].items()}
+        return {WorkflowId(each): _elapsed(*found) for each, found in stored["workflows"].items()}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        _LOG.warning("%s can't be read, time-outs count from now: %s", folder / FILE, error)
+        _LOG.warning("%s can't be read, timeouts count from now: %s", folder / FILE, error)
         return {}
 
 
 def write(folder: Path, elapsed: Mapping[WorkflowId, Elapsed]) -> None:
     """Replace the note; one of 10,000 workflows takes some 20 ms."""
-    told = {"version": _VERSION, "workflows": elapsed}
+    stored = {"version": _VERSION, "workflows": elapsed}
     new = folder / f"{FILE}.new"
     try:
-        new.write_text(json.dumps(told))
+        new.write_text(json.dumps(stored))
         new.replace(folder / FILE)
     except OSError:
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""How the repository stays small and quick to read while it is being written.
+"""Keeps the repository small and quick to read while it is being written.
 
 Each group is a pack of its own.  They are joined now and then (pack_joining.py), and a
 commit graph keeps walks quick.  Somebody else's `git gc` at the same time does no harm, but
@@ -156,7 +156,7 @@ def _count_events(repo: GitRepo, tip: CommitId | None) -> tuple[int, int]:
     blobs = [line[12:52] for line in listing.split("\0") if line]
     counts = []
     for content in stream.found_although_damaged(repo.common_dir, blobs):
-        with suppress(InvalidInput, ValueError, TypeError, KeyError):  # fsck tells of it
+        with suppress(InvalidInput, ValueError, TypeError, KeyError):  # fsck reports it
             counts.append(int(json_lines.line_of(content or b"", "context")["event_count"]))
     return len(counts), sum(counts)
 
@@ -169,7 +169,7 @@ def _write_graph(repo: GitRepo, stop: threading.Event | None) -> None:
         if ".lock" not in failed.stderr:
             raise
         # Somebody else writes it; or one was killed, and its lock is removed a day later.
-        _LOG.info("the commit graph is not renewed now: %s", failed)
+        _LOG.info("the commit graph was not updated: %s", failed)
 
 
 def _size(indexes: list[Path]) -> int:
@@ -184,7 +184,7 @@ def _size(indexes: list[Path]) -> int:
 
 
 def _remove_stale(repo: GitRepo, now: float) -> int:
-    """Remove what nobody is going to finish: temporary files, locks, and what was kept."""
+    """Remove what nobody is going to finish: temporary files, locks, keep files."""
     stale = [path for pattern in _STALE for path in repo.objects_dir.glob(pattern)]
     for keep in pack_files.kept_by(repo.objects_dir / "pack", Owner.COMMAND):
         stale += [keep] if keep.with_suffix(".idx").exists() else [keep.with_suffix(".pack"), keep]

@@ -1,4 +1,4 @@
-"""How the tip of the status branch stays small for years.
+"""Archives finished workflows, so that the tip of the status branch stays small for years.
 
 The files of workflows that ended long ago move to the branch `<status>-archive`, and one
 line of each stays in a list on the tip: enough to find it, and to know that its request
@@ -38,7 +38,7 @@ class Archived:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
-    """What a server is told: archive what ended so long ago, whenever it is asked to."""
+    """A server's setting: archive what ended so long ago, whenever it is asked to."""
 
     writer: StatusWriter
     clock: Callable[[], float]

@@ -1,4 +1,4 @@
-"""When maintenance and retention run and the checkpoint is written: in a thread, seldom.
+"""Runs maintenance, retention and the checkpoint now and then, in a thread.
 
 How long ago it was, the files say: a server that never lives for a minute does it too.
 """
