@@ -17,12 +17,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from benchmarks.create import commit
+from gotemplate import template as go_template
 from provisioner.documents import schema_check, workflow_text, yaml_reader
 from provisioner.documents.decode import decode_file
 from provisioner.documents.hardware_view import hardware_view
 from provisioner.git.repo import GitRepo
 from provisioner.model.ids import CommitId
-from provisioner.render import template as go_template
 from provisioner.services import desired_loader
 from provisioner.store.desired.reading import DesiredStore
 

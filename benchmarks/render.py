@@ -11,9 +11,9 @@ import statistics
 import time
 from collections.abc import Callable
 
-from provisioner.render.limits import DEFAULT_LIMITS
-from provisioner.render.template import parse
-from provisioner.render.values import copy_data
+from gotemplate.limits import DEFAULT_LIMITS
+from gotemplate.template import parse
+from gotemplate.values import copy_data
 
 ACTION = """      - name: "{name}"
         image: {{{{ .registry }}}}/actions/{name}:{{{{ .version }}}}

@@ -14,6 +14,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
+PACKAGES = ("provisioner", "gotemplate", "worker")
+
 # From the top down: a module imports its own layer and lower ones.
 LAYERS = (
     ("cli", "demo"),
@@ -24,7 +26,6 @@ LAYERS = (
     ("git",),
     ("planning",),
     ("documents",),
-    ("render",),
     ("model",),
     ("config", "resources", "errors"),
 )
@@ -33,7 +34,7 @@ RANK = {name: -rank for rank, names in enumerate(LAYERS) for name in names}
 # The faces reach git only through services, and are wired from above.
 FORBIDDEN = {
     "faces": ("store", "git", "wiring"),
-    "git": ("planning", "documents", "render", "config", "resources"),
+    "git": ("planning", "documents", "config", "resources"),
     "model": ("config", "resources"),
 }
 
@@ -61,7 +62,7 @@ HOMES = {
 
 PURE = (
     "provisioner/model/",
-    "provisioner/render/",
+    "gotemplate/",
     "provisioner/planning/",
     "worker/tar.py",
     "worker/wire.py",
@@ -218,11 +219,19 @@ def test_git_knows_of_the_model_nothing_but_ids():
     } == {"provisioner.model.ids"}
 
 
+def test_the_template_engine_imports_nothing_of_ours():
+    assert not [
+        f"{each.place}: {each.target}"
+        for each in all_imports("gotemplate")
+        if each.target.split(".")[0] in {"provisioner", "worker"}
+    ]
+
+
 def test_the_worker_imports_nothing_of_the_provisioner():
     assert not [
         f"{each.place}: {each.target}"
         for each in all_imports("worker")
-        if each.target.split(".")[0] == "provisioner"
+        if each.target.split(".")[0] in {"provisioner", "gotemplate"}
     ]
 
 
@@ -239,13 +248,13 @@ def test_the_provisioner_imports_only_the_wire_of_the_worker_and_only_in_faces()
 
 
 def test_each_third_party_has_one_home():
-    assert not breaches_of_homes(all_imports("provisioner", "worker"))
+    assert not breaches_of_homes(all_imports(*PACKAGES))
 
 
 def test_pure_code_has_no_clock_environment_files_or_logging():
     assert not [
         breach
-        for path in sources("provisioner", "worker")
+        for path in sources(*PACKAGES)
         if is_pure(path)
         for breach in breaches_of_purity(path)
     ]
@@ -253,7 +262,7 @@ def test_pure_code_has_no_clock_environment_files_or_logging():
 
 def test_only_main_exits():
     exits = []
-    for path in sources("provisioner", "worker"):
+    for path in sources(*PACKAGES):
         if path.name == "main.py" or path.name == "__main__.py":
             continue
         for node in ast.walk(ast.parse(path.read_bytes())):
@@ -273,7 +282,7 @@ def test_only_main_exits():
 def test_a_file_is_one_noun_or_one_verb():
     assert not [
         relative(path)
-        for path in sources("provisioner", "worker")
+        for path in sources(*PACKAGES)
         if BANNED_NAMES & set(path.stem.split("_")) or path.parent.name in BANNED_NAMES
     ]
 
@@ -281,7 +290,7 @@ def test_a_file_is_one_noun_or_one_verb():
 def test_no_file_is_longer_than_a_reader_bears():
     assert not {
         relative(path): lines
-        for path in sources("provisioner", "worker", "tests")
+        for path in sources(*PACKAGES, "tests")
         if (lines := len(path.read_bytes().splitlines())) > LINE_LIMIT
     }
 
@@ -289,7 +298,7 @@ def test_no_file_is_longer_than_a_reader_bears():
 def test_every_module_opens_with_the_question_that_it_answers():
     assert not [
         relative(path)
-        for path in sources("provisioner", "worker", "tests", "benchmarks")
+        for path in sources(*PACKAGES, "tests", "benchmarks")
         if path.read_bytes().strip()
         if ast.get_docstring(ast.parse(path.read_bytes())) is None
     ]
@@ -297,7 +306,7 @@ def test_every_module_opens_with_the_question_that_it_answers():
 
 def test_values_of_pure_code_do_not_change():
     soft = []
-    for path in filter(is_pure, sources("provisioner", "worker")):
+    for path in filter(is_pure, sources(*PACKAGES)):
         for node in ast.walk(ast.parse(path.read_bytes())):
             if not isinstance(node, ast.ClassDef) or node.name.startswith("_"):
                 continue

@@ -11,6 +11,7 @@ import sysconfig
 import tempfile
 import tomllib
 import zipfile
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ import pytest
 import provisioner
 
 ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("provisioner", "gotemplate", "worker")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
@@ -74,8 +76,8 @@ def test_the_wheel_carries_schemas_layout_and_examples(wheel):
 
 def test_the_wheel_carries_every_module_and_no_test(wheel):
     packed = set(zipfile.ZipFile(wheel).namelist())
-    modules = files_below("provisioner") | files_below("worker")
-    assert modules <= packed
+    for each in PACKAGES:
+        assert files_below(each) <= packed
     assert not [name for name in packed if name.startswith(("tests/", "benchmarks/", "docs/"))]
 
 
@@ -133,13 +135,13 @@ PART_OF_ANOTHER = {"gitdb", "urllib3", "werkzeug"}  # of gitpython, requests, fl
 
 def test_what_is_imported_is_what_we_depend_on():
     imported = set()
-    for path in (*ROOT.glob("provisioner/**/*.py"), *ROOT.glob("worker/**/*.py")):
+    for path in chain.from_iterable(ROOT.glob(f"{each}/**/*.py") for each in PACKAGES):
         for node in ast.walk(ast.parse(path.read_bytes())):
             if isinstance(node, ast.Import):
                 imported |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:
                 imported.add(node.module.split(".")[0])
-    foreign = imported - set(sys.stdlib_module_names) - {"provisioner", "worker"}
+    foreign = imported - set(sys.stdlib_module_names) - {*PACKAGES}
     named = {normalised(each) for each in PROJECT["dependencies"]} - LOADED_BY_NAME
     assert foreign - PART_OF_ANOTHER == {IMPORTED_AS.get(each, each) for each in named}
 

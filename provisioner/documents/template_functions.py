@@ -1,19 +1,20 @@
-"""Which functions do templates have here?  The renderer's, with our reader behind `fromYaml`."""
+"""The functions of templates: those of `gotemplate`, with our YAML reader behind `fromYaml`."""
 
 from __future__ import annotations
 
+from gotemplate.errors import UnreadableText
+from gotemplate.functions.default import DEFAULT_FUNCTIONS
+from gotemplate.functions.yaml_text import with_yaml_reader
 from provisioner.documents import yaml_reader
-from provisioner.model.problem import InvalidInput, Severity
-from provisioner.render.functions.default import DEFAULT_FUNCTIONS
-from provisioner.render.functions.yaml_text import with_yaml_reader
+from provisioner.model.problem import Severity
 
 
 def read_yaml(text: str) -> object:
-    """Read the first document of a text, or raise `InvalidInput`."""
+    """Read the first document of a text, or raise `UnreadableText`."""
     reading = yaml_reader.read(text, path="fromYaml")
     errors = [each for each in reading.problems if each.severity is Severity.ERROR]
     if errors:
-        raise InvalidInput(errors[:1])
+        raise UnreadableText(str(errors[0]))
     return reading.documents[0].data if reading.documents else None
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
+import gotemplate
+from gotemplate import InvalidTemplate
 from provisioner.documents import workflow_text
 from provisioner.documents.template_functions import TEMPLATE_FUNCTIONS
 from provisioner.documents.workflow_text import ParsedWorkflow
@@ -17,7 +18,6 @@ from provisioner.model.problem import InvalidInput, Problem
 from provisioner.model.template import Template
 from provisioner.planning import text_shape
 from provisioner.planning.text_shape import Made, Outline, Shape
-from provisioner.render import template as go_template
 
 TEMPLATES_LIMIT = 256  # parsed templates kept
 SHAPES_LIMIT = 1_024  # read texts kept; one template with `if` makes several
@@ -27,14 +27,14 @@ class TemplateCache:
     """Used by the reconciler's thread only."""
 
     def __init__(self) -> None:
-        self._templates: OrderedDict[tuple[str, str], go_template.Template] = OrderedDict()
+        self._templates: OrderedDict[tuple[str, str], gotemplate.Template] = OrderedDict()
         self._shapes: OrderedDict[tuple[str, str, str], Shape | None] = OrderedDict()
 
     def make(self, template: Template, data: Mapping[str, object]) -> Made:
         """Render and read, or raise `InvalidInput` with places in the template's file."""
         try:
             text = self._parsed(template).render(data)
-        except InvalidInput as invalid:
+        except InvalidTemplate as invalid:
             raise _placed(invalid, template) from None
         outline = text_shape.outline_of(text, data)
         shape = self._shape(template, outline, data) if outline is not None else None
@@ -46,14 +46,14 @@ class TemplateCache:
         """Raise `InvalidInput` when the text is no Go template."""
         try:
             self._parsed(template)
-        except InvalidInput as invalid:
+        except InvalidTemplate as invalid:
             raise _placed(invalid, template) from None
 
-    def _parsed(self, template: Template) -> go_template.Template:
+    def _parsed(self, template: Template) -> gotemplate.Template:
         key = (template.source.path, template.text)
         known = self._templates.get(key)
         if known is None:
-            known = go_template.parse(
+            known = gotemplate.parse(
                 template.text, name=template.source.path, functions=TEMPLATE_FUNCTIONS
             )
             _keep(self._templates, key, known, TEMPLATES_LIMIT)
@@ -106,13 +106,16 @@ def _keep(cache: OrderedDict, key: object, value: object, limit: int) -> None:  
         cache.popitem(last=False)
 
 
-def _placed(invalid: InvalidInput, template: Template) -> InvalidInput:
+def _placed(invalid: InvalidTemplate, template: Template) -> InvalidInput:
     """Point into the file: the text of a Kubernetes-era template starts further down."""
     return InvalidInput(
-        replace(
-            each,
+        Problem(
+            path=each.path,
             line=each.line + template.first_line - 1 if each.line else template.first_line,
             column=each.column + template.indent if each.column else 0,
+            code=each.code,
+            message=each.message,
+            hint=each.hint,
         )
         for each in invalid.problems
     )

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from gotemplate import template as go_template
 from provisioner.documents import device_map, workflow_text
 from provisioner.documents.decode import Decoded, decode_file
 from provisioner.model.ids import InvalidId, parse_uuid
 from provisioner.model.problem import InvalidInput, Severity
 from provisioner.model.template import Template
-from provisioner.render import template as go_template
 
 MAC = "08:00:27:00:00:01"
 _OK = "OK"

@@ -6,8 +6,8 @@ from document_reading import decode
 from test_hardware_documents import MACHINE
 from test_kubernetes_documents import HARDWARE
 
+from gotemplate import template
 from provisioner.documents.hardware_view import hardware_view
-from provisioner.render import template
 
 
 def rendered(text, source):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from gotemplate import template
+from gotemplate.errors import InvalidTemplate
 from provisioner.documents.template_functions import TEMPLATE_FUNCTIONS
-from provisioner.model.problem import InvalidInput
-from provisioner.render import template
 
 
 def rendered(text, **data):
@@ -21,6 +21,6 @@ def test_a_field_of_a_yaml_text_is_reached():
 
 @pytest.mark.parametrize("config", ["a: 1\na: 2\n", "[" * 100, "a: !!python/x y"])
 def test_what_is_no_yaml_of_ours_is_a_problem_of_the_template(config):
-    with pytest.raises(InvalidInput) as caught:
+    with pytest.raises(InvalidTemplate) as caught:
         rendered("\n{{ (fromYaml .config).a }}", config=config)
     assert caught.value.problems[0].line == 2

@@ -10,9 +10,9 @@ from document_reading import decode, shown
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gotemplate import template
 from provisioner.documents.template_text import static_name
 from provisioner.model.ids import template_id
-from provisioner.render import template
 
 HELLO = """\
 version: "0.1"

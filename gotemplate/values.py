@@ -1,0 +1,219 @@
+"""What values does a template work with, and what would Go call them?
+
+Data are JSON-shaped: None, bool, int, float, str, list, dict.  They are copied when a rendering
+starts, so that `set` can't reach the caller's data, and only exact types get in: nothing that a
+template touches has an attribute or a method that it could reach.
+
+Numbers: a JSON number without a fraction is an int, whatever its spelling (1000000, 1e6, 2.0), and
+prints as its digits; Go would make it a float64 and print 1e+06, which no URL or size survives.
+A number with a fraction is a float64 and prints as Go prints it.  Where Go keeps ints and floats
+apart (eq, lt, printf verbs) ours meet by value, so that a template written for float64 data
+(`printf "%.0f" .n`, `eq .n 3.0`) works as well.
+
+Text is str; a byte that is no UTF-8 (b64dec, or a cut through a character) is held as a lone
+surrogate, as Python's own surrogateescape does it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from gotemplate.errors import LimitExceeded
+from gotemplate.limits import CHARACTERS_PER_STEP, Budget, Limits
+
+_INT64_END = 2**63  # beyond, a whole float stays a float
+
+
+class NoValue:
+    """What a missing key is, where missing keys are allowed; Go prints `<no value>`."""
+
+    __slots__ = ()
+
+
+NO_VALUE: Final = NoValue()
+
+
+class Int64(int):
+    """What sprig's arithmetic returns.  Only `typeOf`, `kindOf` and `%T` tell it from an int."""
+
+    __slots__ = ()
+
+
+class Uint8(int):
+    """A byte of a text, by index."""
+
+    __slots__ = ()
+
+
+class StringList(list[object]):
+    """[]string"""
+
+    __slots__ = ()
+
+
+class IntList(list[object]):
+    """[]int"""
+
+    __slots__ = ()
+
+
+class ListList(list[object]):
+    """[][]interface {}"""
+
+    __slots__ = ()
+
+
+class StringMap(dict[str, object]):
+    """map[string]string"""
+
+    __slots__ = ()
+
+
+class Version(dict[str, object]):
+    """What `semver` gives; prints as its String."""
+
+    __slots__ = ()
+
+
+_TYPE_NAMES: dict[type, str] = {
+    type(None): "<nil>",
+    NoValue: "<nil>",
+    bool: "bool",
+    int: "int",
+    Int64: "int64",
+    Uint8: "uint8",
+    float: "float64",
+    str: "string",
+    list: "[]interface {}",
+    dict: "map[string]interface {}",
+    StringList: "[]string",
+    IntList: "[]int",
+    ListList: "[][]interface {}",
+    StringMap: "map[string]string",
+    Version: "*semver.Version",
+}
+_KIND_NAMES: dict[type, str] = {
+    type(None): "invalid",
+    NoValue: "invalid",
+    list: "slice",
+    StringList: "slice",
+    IntList: "slice",
+    ListList: "slice",
+    dict: "map",
+    StringMap: "map",
+    Version: "ptr",
+}
+# What to say to a person.
+_PLAIN_NAMES: dict[str, str] = {
+    "bool": "true or false",
+    "int": "a number",
+    "int64": "a number",
+    "uint8": "a number",
+    "float64": "a number",
+    "string": "a text",
+    "slice": "a list",
+    "map": "a map",
+    "invalid": "nothing",
+}
+
+
+def type_name(value: object) -> str:
+    """As Go's %T."""
+    return _TYPE_NAMES.get(type(value), type(value).__name__)
+
+
+def kind_name(value: object) -> str:
+    return _KIND_NAMES.get(type(value)) or type_name(value)
+
+
+def plain_name(value: object) -> str:
+    """For messages: a list, a number, nothing."""
+    return _PLAIN_NAMES.get(kind_name(value), kind_name(value))
+
+
+def is_true(value: object) -> bool:
+    """As `if` sees it."""
+    return value is not NO_VALUE and bool(value)
+
+
+def copy_data(data: Mapping[str, object], limits: Limits) -> dict[str, object]:
+    """The data as a template may see them."""
+    copied = copy_value(data, limits)
+    assert isinstance(copied, dict)
+    return copied
+
+
+def copy_value(value: object, limits: Limits) -> object:
+    return _copy(value, limits.value_depth, limits.made_items)[0]
+
+
+def _copy(value: object, depth: int, room: int) -> tuple[object, int]:
+    """A copy, and how many more values may follow."""
+    kind = type(value)
+    if kind is str:
+        return _text(value), room - 1  # type: ignore[arg-type]  # its type was just compared
+    if kind is int or kind is bool or value is None:
+        return value, room - 1
+    if isinstance(value, float):
+        is_whole = value.is_integer() and -_INT64_END <= value < _INT64_END
+        return (int(value) if is_whole else float(value)), room - 1
+    if depth < 0 or room < _entry_count(value):
+        raise LimitExceeded("the data for the template are too deep or too large")
+    if isinstance(value, Mapping):
+        entries: dict[str, object] = {}
+        for key in value:
+            if not isinstance(key, str):
+                raise TypeError(f"template data have texts as keys, not {key!r}")
+            entries[_text(key)], room = _copy(value[key], depth - 1, room)
+        return entries, room - 1
+    if isinstance(value, str):
+        return _text(str(value)), room - 1
+    if isinstance(value, int):
+        return int(value), room - 1
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
+        items: list[object] = []
+        for item in value:
+            copied, room = _copy(item, depth - 1, room)
+            items.append(copied)
+        return items, room - 1
+    raise TypeError(f"template data are JSON-shaped; {type(value).__name__} is not")
+
+
+def _entry_count(value: object) -> int:
+    return len(value) if isinstance(value, Mapping | Sequence) else 0
+
+
+def _text(value: str) -> str:
+    if value.isascii():
+        return value
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # half a surrogate pair: Go's JSON reader replaces it as well
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return value
+
+
+def weigh(value: object, budget: Budget) -> None:
+    """Spend for a walk through the whole value; refuse one that is too deep or holds itself."""
+    if not isinstance(value, list | dict):
+        return
+    depth = 0
+    level: list[object] = [value]
+    while level:
+        depth += 1
+        if depth > budget.limits.value_depth:
+            raise LimitExceeded(
+                f"a list or map is nested deeper than {budget.limits.value_depth} levels"
+            )
+        following: list[object] = []
+        for container in level:
+            children = container.values() if isinstance(container, dict) else container
+            assert isinstance(children, Sequence) or hasattr(children, "__iter__")
+            budget.spend(1 + len(container))  # type: ignore[arg-type]  # a list or a dict
+            for child in children:
+                if isinstance(child, str):
+                    budget.spend(len(child) // CHARACTERS_PER_STEP)
+                elif isinstance(child, list | dict):
+                    following.append(child)
+        level = following

@@ -1,0 +1,117 @@
+"""Where we differ from Go on purpose, one test for each decision.
+
+The first group lets templates work that Go refuses; the second refuses what Go writes in silence.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from gotemplate.errors import InvalidTemplate
+from gotemplate.functions.default import CLASSIC_FUNCTIONS, DEFAULT_FUNCTIONS
+from gotemplate.functions.yaml_text import with_yaml_reader
+from gotemplate.template import parse
+
+
+def render(text, data=None, functions=DEFAULT_FUNCTIONS):
+    return parse(text, functions=functions).render(data or {})
+
+
+@pytest.mark.parametrize(
+    ("text", "output"),
+    [
+        # A JSON number is an int when it is whole; templates for float64 data work with it.
+        ('{{printf "%.0f %6.2f %g %e" .n .n .n .n}}', "3   3.00 3 3.000000e+00"),
+        (
+            "{{eq .n 3.0}} {{eq 3.0 .n}} {{lt .n 3.5}} {{ge .n 3.0}} {{ne .n 2.5}}",
+            "true " * 4 + "true",
+        ),
+        (
+            "{{has 3.0 .l}} {{deepEqual .n 3.0}} {{without .l 3.0}} {{round 3.7 0 1}}",
+            "true true [1] 3",
+        ),
+        # int64, which sprig's arithmetic gives, is good where an int is wanted.
+        (
+            '{{repeat (add 1 1) "ab"}} {{until (int64 2)}} {{indent (mul 1 2) "x"}}',
+            "abab [0 1]   x",
+        ),
+        ('{{formatPartition "/dev/sda" (add1 0)}}', "/dev/sda1"),
+        # Go's own slice works on texts; sprig's, which hides it, does not.
+        ('{{slice "hello" 1 3}} {{slice "hello" 2}}', "el llo"),
+        # Maps have an order.
+        ("{{keys .m}} {{values .m}}", "[a b c] [2 1 3]"),
+        # Characters are letters, not bytes.
+        ('{{initials "Élan Vital"}} {{nospace "é à"}}', "ÉV éà"),
+        ('{{sha512sum "" | trunc 8}}', "cf83e135"),
+    ],
+)
+def test_what_go_refuses_and_we_do(text, output):
+    assert render(text, {"n": 3, "l": [1, 3], "m": {"b": 1, "a": 2, "c": 3}}) == output
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{{netmaskToPrefixLength "255.0.255.0"}}', "is no netmask"),  # Tinkerbell: 0
+        ('{{b64dec "/w=="}}', "not UTF-8 text"),
+        ("{{chunk -1 (list 1)}}", "can't be cut"),
+        ('{{printf "%x" 1.5}}', "not supported"),
+        ("{{1+2i}}", "not a number"),
+    ],
+)
+def test_what_go_lets_through_and_we_refuse(text, words):
+    with pytest.raises(InvalidTemplate, match=words):
+        render(text)
+
+
+def test_classic_functions_take_the_text_first_and_know_fewer_disks():
+    text = (
+        '{{contains "abc" "b"}} {{hasPrefix "abc" "a"}} {{hasSuffix "abc" "c"}}'
+        " {{range .}}{{formatPartition . 1}} {{end}}"
+    )
+    disks = ["/dev/sda", "/dev/vdb", "/dev/nvme0n1", "/dev/mmcblk0", "/dev/disk/by-id/x"]
+    template = parse(text.replace("range .", "range .disks"), functions=CLASSIC_FUNCTIONS)
+    assert template.render({"disks": disks}) == (
+        "true true true /dev/sda1 /dev/vdb1 /dev/nvme0n1p1 /dev/mmcblk0 /dev/disk/by-id/x "
+    )
+
+
+def test_todays_functions_can_be_asked_for_at_rendering():
+    template = parse('{{formatPartition "/dev/mmcblk0" 1}}', functions=CLASSIC_FUNCTIONS)
+    assert template.render({}) == "/dev/mmcblk0"
+    assert template.render({}, functions=DEFAULT_FUNCTIONS) == "/dev/mmcblk0p1"
+
+
+def test_reading_yaml_needs_a_reader():
+    with pytest.raises(InvalidTemplate, match="no YAML reader was given"):
+        render('{{fromYaml "a: 1"}}')
+    functions = with_yaml_reader(DEFAULT_FUNCTIONS, lambda text: {"text": text, "n": 1e6})
+    assert (
+        render('{{(fromYaml "a").text}} {{(fromYaml "a").n}}', functions=functions) == "a 1000000"
+    )
+    with pytest.raises(InvalidTemplate, match="there is no text"):
+        render('{{fromYaml ""}}', functions=functions)
+
+
+def test_a_message_of_fail_is_told_as_it_is():
+    with pytest.raises(InvalidTemplate) as caught:
+        render('\n  {{fail "no disk for this machine"}}')
+    assert caught.value.problems[0].message == "no disk for this machine"
+    assert (caught.value.problems[0].line, caught.value.problems[0].column) == (2, 5)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("{{upper .n}}", "turn it into a text with toString"),
+        ('{{repeat "3" "a"}}', "turn it into a whole number with int"),
+        ("{{upper .none}}", "give it a value, or use default"),
+        ('{{eq .n "3"}}', "quote the number, or turn the text into a number: int .x"),
+        ("{{.n + 1}}", None),
+    ],
+)
+def test_a_wrong_type_comes_with_the_next_step(text, hint):
+    with pytest.raises(InvalidTemplate) as caught:
+        render(text, {"n": 3, "none": None})
+    if hint is not None:
+        assert caught.value.problems[0].hint == hint
