@@ -15,7 +15,7 @@ from provisioner.model import state_machine
 from provisioner.model.event import WorkflowDeleted
 from provisioner.model.ids import BlobId, CommitId, TreeId
 from provisioner.model.state import State
-from provisioner.store.fsck import cached, fsck
+from provisioner.store.fsck import fsck, known_workflows
 from provisioner.store.guard import recovery
 from provisioner.store.status import codec, layout, record_codec
 from provisioner.store.status.store import StatusStore
@@ -69,7 +69,7 @@ def test_an_honest_branch_has_no_problem_and_is_counted(repo):
 
 
 def test_what_was_let_go_of_is_read_again(repo, monkeypatch):
-    monkeypatch.setattr(cached, "KEPT_WORKFLOWS", 1)
+    monkeypatch.setattr(known_workflows, "WORKFLOWS_LIMIT", 1)
     with closing(StatusWriter(repo)) as writer:
         for number in (3, 2, 3):
             told = State.SUCCESS if number == 2 else State.RUNNING

@@ -1,4 +1,4 @@
-"""Is what a stretch of history wrote true?  See fsck.py; this is one process's part.
+"""Checks what a stretch of history wrote.  See fsck.py; this is one process's part.
 
 What the branch held before the stretch is trusted: another part, or an earlier check, has
 looked at it.
@@ -26,9 +26,7 @@ from provisioner.model.state_machine import WorkflowContext
 from provisioner.model.views import UNKNOWN_BLOB
 from provisioner.store.fsck import reading
 from provisioner.store.fsck.arrival_order import Arrivals, Span
-from provisioner.store.fsck.cached import Kept, Memory, Step
-from provisioner.store.fsck.course_check import END, EVENTS
-from provisioner.store.fsck.shapes import Shapes
+from provisioner.store.fsck.known_workflows import Known, KnownWorkflows, Step
 from provisioner.store.status import codec, index, json_lines, layout, record_codec
 from provisioner.store.status.index import Row
 from provisioner.store.status.store import StatusStore
@@ -54,8 +52,7 @@ class Segment:
     def __init__(self, repo: GitRepo, branch: str, since: CommitId | None) -> None:
         self._repo = repo
         self._since = since
-        self._memory = Memory()
-        self._shapes = Shapes()
+        self._known_workflows = KnownWorkflows()
         self._before: dict[WorkflowId, tuple[bytes, bytes]] = {}  # record and status file
         self._paths: dict[str, WorkflowId] = {}  # of status files
         self._wanted_trees: dict[str, str] = {}  # tree id: the path that needs it
@@ -73,7 +70,7 @@ class Segment:
         for self._commit in past.merges:
             self._report("", "fsck.merge", "is a merge: only one history can be true")
         for window in reading.windows(past):
-            for read in reading.read(self._repo, window, self._memory.knows):
+            for read in reading.read(self._repo, window, self._known_workflows.knows):
                 self._commit, self._before = read.commit.commit, read.before
                 self._check_commit(read.commit, read.contents)
             done += len(window)
@@ -82,7 +79,7 @@ class Segment:
                 break
         self._check_trees()
         return Found(
-            workflows=frozenset(self._memory.workflows),
+            workflows=frozenset(self._known_workflows.workflows),
             events=self._events,
             problems=tuple(self._problems[:PROBLEM_LIMIT]),
             archived=self._archived,
@@ -160,26 +157,19 @@ class Segment:
             if change.path != layout.rendered(workflow):
                 self._report(change.path, "fsck.path", "is no file of ours")
             return
-        known = self._memory.workflows[workflow] = Kept(id=workflow, record_blob=change.new)
-        alike = self._shapes.find(content)
-        if alike is not None:
-            is_ours = alike.id == workflow.encode()
-            arrival = alike.arrival
-            known.steps = self._memory.steps_of(alike)
-        else:
-            is_ours = record_codec.is_as_written(content, change.path)
-            steps = _steps(content, change.path)
-            if is_ours:
-                self._shapes.learn(content, len(steps))
-            is_ours = is_ours and json_lines.line_of(content, "id") == workflow
-            arrival = json_lines.find_line(content, "arrival") or 0
-            known.steps = self._memory.steps(steps)
+        known = self._known_workflows.workflows[workflow] = Known(
+            id=workflow, record_blob=change.new
+        )
+        is_ours = record_codec.is_as_written(content, change.path)
+        is_ours = is_ours and json_lines.line_of(content, "id") == workflow
+        known.steps = self._known_workflows.steps(_steps(content, change.path))
+        arrival = json_lines.find_line(content, "arrival") or 0
         if not is_ours:
             self._report(change.path, "fsck.record", "is not as we write it")
         known.names_record = arrival != 0  # both came with version 2
         self._arrivals.note(arrival, change.path)
         known.context = _begun(known)
-        self._memory.keep(known)
+        self._known_workflows.hold(known)
 
     def _check_log(self, change: RawChange, _: bytes) -> None:
         workflow = _id_of(_folder_of(change.path))
@@ -199,7 +189,7 @@ class Segment:
             row = self._leaving.get(workflow)
             if row is None or not self._may_leave(workflow, change, row.status_blob):
                 self._report(change.path, "fsck.status", "vanished, and status files never do")
-            known = self._memory.of(workflow)
+            known = self._known_workflows.of(workflow)
             known.archived = change.old
             if row is not None:
                 known.record_blob = row.record_blob
@@ -208,31 +198,26 @@ class Segment:
         else:
             self._check_events(self._known(workflow, change), change, content)
 
-    def _known(self, workflow: WorkflowId, change: RawChange) -> Kept:
+    def _known(self, workflow: WorkflowId, change: RawChange) -> Known:
         """What came before this change; read again where it was let go, or never seen."""
-        known = self._memory.of(workflow)
+        known = self._known_workflows.of(workflow)
         if known.steps is None:
             before = self._before.pop(workflow, None)
             record, status = before or self._read_before(known, change)
             known.record_blob = known.record_blob or pack.object_id("blob", record).hex()
-            known.steps = self._memory.steps(_steps(record, change.path))
+            known.steps = self._known_workflows.steps(_steps(record, change.path))
             self._go_on_from(known, status, change.path)
         return known
 
-    def _go_on_from(self, known: Kept, status: bytes, path: str) -> None:
+    def _go_on_from(self, known: Known, status: bytes, path: str) -> None:
         """Replay a status file that is trusted."""
         known.forget_events()
         known.names_record = known.names_record or _RECORD.match(status) is not None
-        known.context = _begun(known)
-        known.set_course()
-        if not known.follow(status):
-            lines = _event_bytes(status)
-            known.course, known.context = None, _begun(known)
-            known.new_events(lines)
-            known.context = state_machine.replay(known.context, _events(lines, known.id, path))
-            known.set_course()
+        lines = _event_bytes(status)
+        known.new_events(lines)
+        known.context = state_machine.replay(_begun(known), _events(lines, known.id, path))
 
-    def _read_before(self, known: Kept, change: RawChange) -> tuple[bytes, bytes]:
+    def _read_before(self, known: Known, change: RawChange) -> tuple[bytes, bytes]:
         if not known.record_blob:
             path = layout.record(known.id)
             entry = self._repo.entry_at(self._commit, path) or self._in_archive(path)
@@ -245,7 +230,7 @@ class Segment:
         before = change.old or known.archived
         return self._repo.blob(known.record_blob), self._repo.blob(before) if before else b""
 
-    def _archived_before(self, known: Kept) -> str:
+    def _archived_before(self, known: Known) -> str:
         """The status file of a workflow that was in the archive when this check begins."""
         if self._since is None or known.is_written:
             return ""
@@ -257,20 +242,16 @@ class Segment:
         found = (self._repo.entry_at(archive, path) for archive in self._archives)
         return next((entry for entry in found if entry is not None), None)
 
-    def _check_events(self, known: Kept, change: RawChange, content: bytes) -> None:
+    def _check_events(self, known: Known, change: RawChange, content: bytes) -> None:
         is_new = not change.old and not known.archived
         is_again = known.is_written and is_new
-        followed = 0 if is_again else known.follow(content)
-        self._events += followed
-        if not followed:
-            self._check_in_full(known, change, content, is_again=is_again)
+        self._check_versions(known, change, content, is_again=is_again)
         known.is_written, known.archived = True, ""
-        self._memory.keep(known)
+        self._known_workflows.hold(known)
 
-    def _check_in_full(
-        self, known: Kept, change: RawChange, content: bytes, *, is_again: bool
+    def _check_versions(
+        self, known: Known, change: RawChange, content: bytes, *, is_again: bool
     ) -> None:
-        known.course = None
         events = _event_bytes(content)
         new = known.new_events(events)
         if new is None or is_again:
@@ -286,9 +267,8 @@ class Segment:
         named = self._named_record(known, change.path, content)
         if codec.encode_status_with(known.context, events, named) != content:
             self._report(change.path, "status.replay", "state is not what its events lead to")
-        known.set_course()
 
-    def _named_record(self, known: Kept, path: str, content: bytes) -> BlobId:
+    def _named_record(self, known: Known, path: str, content: bytes) -> BlobId:
         found = _RECORD.match(content)
         named = BlobId(found[1].decode()) if found else UNKNOWN_BLOB
         if named and named != known.record_blob:
@@ -298,7 +278,7 @@ class Segment:
         known.names_record = known.names_record or found is not None
         return named
 
-    def _check_event(self, known: Kept, event: WorkflowEvent, path: str) -> None:
+    def _check_event(self, known: Known, event: WorkflowEvent, path: str) -> None:
         assert known.context is not None
         self._events += 1
         try:
@@ -345,7 +325,7 @@ def _is_upgrade(change: RawChange) -> bool:
     return [change.old, change.new] == ids
 
 
-def _begun(known: Kept) -> WorkflowContext:
+def _begun(known: Known) -> WorkflowContext:
     return state_machine.begin(known.id, len(known.actions))
 
 
@@ -375,10 +355,10 @@ def _id_of(text: str) -> WorkflowId:
 
 def _event_bytes(content: bytes) -> bytes:
     """The lines of the events, each with a comma: what history may only add to."""
-    start = content.find(EVENTS)
-    if start < 0 or not content.endswith(END):
+    start = content.find(codec.EVENTS_START)
+    if start < 0 or not content.endswith(codec.EVENTS_END):
         return b""
-    lines = content[start + len(EVENTS) : -len(END)]
+    lines = content[start + len(codec.EVENTS_START) : -len(codec.EVENTS_END)]
     return lines + b",\n" if lines else b""
 
 

@@ -22,7 +22,6 @@ from provisioner.model.ids import BlobId, CommitId, WorkflowId
 from provisioner.model.problem import InvalidInput, Problem
 from provisioner.model.set_aside import Damaged
 from provisioner.store.fsck import fsck
-from provisioner.store.fsck.course_check import END
 from provisioner.store.status import codec, layout, record_codec, single_files
 from provisioner.store.status.store import StatusStore
 
@@ -159,8 +158,8 @@ def _problems_of_archived_status(
 
 
 def _events(content: bytes) -> bytes:
-    _, mark, events = content.partition(b'\n"events": [\n')
-    return events.removesuffix(END) if mark else b""
+    _, mark, events = content.partition(codec.EVENTS_START)
+    return events.removesuffix(codec.EVENTS_END) if mark else b""
 
 
 def _changes(repo: GitRepo, ours: CommitId, found: CommitId) -> Iterator[PathChange]:

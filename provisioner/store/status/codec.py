@@ -48,7 +48,9 @@ EVENT_KINDS: Mapping[str, type[WorkflowEvent]] = {
     "data_pushed": DataPushed,
 }
 _KIND_OF = {kind: name for name, kind in EVENT_KINDS.items()}
-# Kept beside the event as files, or said by the file's own id.
+# What stands before and behind the events of a status file.
+EVENTS_START, EVENTS_END = b'\n"events": [\n', b"\n]\n}\n"
+# Stored beside the event as files, or said by the file's own id.
 _NOT_IN_EVENTS = frozenset({"workflow_id", "log_tail", "files"})
 
 _NAMES: Mapping[type, tuple[str, ...]] = {
@@ -160,12 +162,14 @@ def encode_status(
 
 def encode_status_with(context: WorkflowContext, events: bytes, record_id: BlobId) -> bytes:
     """Like `encode_status`, of event lines that end in a comma each."""
-    return b'{\n"id": "%s",\n%s"state": "%s",\n"context": %s,\n"events": [\n%s\n]\n}\n' % (
+    return b'{\n"id": "%s",\n%s"state": "%s",\n"context": %s,%s%s%s' % (
         context.workflow_id.encode(),
         record_line(record_id),
         context.state.encode(),
         _utf8(_summary_text(context), context),
+        EVENTS_START,
         events[:-2],
+        EVENTS_END,
     )
 
 
