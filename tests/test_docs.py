@@ -29,22 +29,7 @@ DOCUMENTS = sorted(
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 PATIENCE_SECONDS = 120
 
-# A person looks a moment later; the server may still be busy with the commit.
 TINK = """#!/bin/sh
-export PYTHONPATH="{root}"
-tries=0
-while :; do
-  "{python}" -m provisioner.cli "$@" >"$TMPDIR/out.$$" 2>"$TMPDIR/err.$$"
-  code=$?
-  case "$1 $2" in workflow\\ *) ;; *) break ;; esac
-  grep -q "^Error: no workflow" "$TMPDIR/err.$$" || {{ [ "$1 $2 $3" = "workflow list --quiet" ] && [ ! -s "$TMPDIR/out.$$" ]; }} || break
-  tries=$((tries + 1)); [ $tries -lt 100 ] || break
-  sleep 0.2
-done
-cat "$TMPDIR/out.$$"; cat "$TMPDIR/err.$$" >&2
-exit $code
-"""  # noqa: E501  # a shell script
-SERVE = """#!/bin/sh
 export PYTHONPATH="{root}"
 exec "{python}" -m provisioner.cli "$@"
 """
@@ -69,11 +54,8 @@ def shell(tmp_path):
     programs.mkdir()
     (tmp_path / "tmp").mkdir()
     where = {"root": ROOT, "python": sys.executable}
-    for name, text in (("tink-now", SERVE), ("tink-patient", TINK), ("make", MAKE)):
+    for name, text in (("tink", TINK), ("make", MAKE)):
         (programs / name).write_text(text.format(**where))
-    (programs / "tink").write_text(
-        '#!/bin/sh\ncase "$1" in serve) exec tink-now "$@" ;; *) exec tink-patient "$@" ;; esac\n'
-    )
     for program in programs.iterdir():
         program.chmod(0o755)
     desk = tmp_path / "desk"

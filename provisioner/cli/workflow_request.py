@@ -11,11 +11,15 @@ from provisioner.cli import commit, options, printing, proposal
 from provisioner.cli.site import Site
 from provisioner.documents import device_map, encode
 from provisioner.documents.layout import FOLDER_OF, Kind
+from provisioner.errors import Unavailable
 from provisioner.model import ids as model_ids
 from provisioner.model.ids import HardwareId, WorkflowId
+from provisioner.model.problem import InvalidInput
 from provisioner.model.views import DesiredState
 from provisioner.planning import allowance, deletion_guard
 from provisioner.planning import desired as desired_planning
+
+_LOOK_SECONDS = 0.1  # between two looks at the status branch
 
 
 @click.command
@@ -34,8 +38,17 @@ from provisioner.planning import desired as desired_planning
     metavar="SECONDS",
     help="In which the first action has to start; without it, as the template says.",
 )
+@click.option(
+    "--wait",
+    "wait_seconds",
+    type=click.IntRange(min=1),
+    metavar="SECONDS",
+    help="Wait until a server has created it, for so long at most.",
+)
 @options.site()
-def create(*, template: str, devices: str, start_timeout: int | None) -> None:
+def create(
+    *, template: str, devices: str, start_timeout: int | None, wait_seconds: int | None
+) -> None:
     """Ask for a workflow; prints its id. Checked before it is committed."""
     hardware = device_map.parse_device_map(devices)
     workflow = model_ids.new_workflow_id(time.time_ns() // 1_000_000, os.urandom(10))
@@ -50,10 +63,12 @@ def create(*, template: str, devices: str, start_timeout: int | None) -> None:
         made = proposal.check_request(desired, path, content).record
         machines = ", ".join(_called(desired, each.id) for each in made.workers)
         commit.write(site, {path: content}, f"Ask for {made.template_name} on {machines}")
-        refused = [allowance.refusal(desired.hardware[each.id]) for each in made.workers]
-    for each in filter(None, refused):
-        printing.note(f"Warning: {each}; the workflow waits until that changes")
-    click.echo(f"Created Workflow:  {workflow}")
+        for each in made.workers:
+            if refusal := allowance.refusal(desired.hardware[each.id]):
+                printing.note(f"Warning: {refusal}; the workflow waits until that changes")
+        click.echo(f"Created Workflow:  {workflow}")
+        if wait_seconds:
+            _wait_for_server(site, workflow, path, wait_seconds)
 
 
 @click.command
@@ -68,6 +83,22 @@ def delete(*, ids: tuple[str, ...]) -> None:
         commit.delete(site, desired, ids, paths=paths, what=f"workflow {', '.join(paths)}")
     if len(paths) > deletion_guard.AT_ONCE:
         printing.note("Hint: a server asks before it deletes so many; tink validate, tink accept")
+
+
+def _wait_for_server(site: Site, workflow: WorkflowId, path: str, seconds: int) -> None:
+    """Return when the workflow is on the status branch."""
+    end = time.monotonic() + seconds
+    while site.find_workflow(workflow) is None:
+        reconciled = site.status.read_reconcile(site.status_commit)
+        problems = [each for each in reconciled.problems if each.path == path]
+        if problems:
+            raise InvalidInput(problems)
+        if time.monotonic() > end:
+            raise Unavailable(
+                f"no server has created workflow {workflow} within {seconds} s",
+                hint="the request is committed; does tink serve run on this repository?",
+            )
+        time.sleep(_LOOK_SECONDS)
 
 
 def _path(desired: DesiredState, template: str, workflow: WorkflowId) -> str:

@@ -42,6 +42,16 @@ def test_a_request_may_say_how_long_it_waits_for_its_start(tink, home):
     assert tink(*words, "-1").code == 2
 
 
+@pytest.mark.waits
+def test_waiting_for_a_server_that_does_not_come_ends_with_what_to_do(tink, home):
+    result = tink("workflow", "create", "-t", HELLO, "-r", DEVICES, "--wait", "1")
+    [workflow] = re.findall(r"Created Workflow:  (\S+)", result.out)
+    assert result.code == 1
+    assert f"no server has created workflow {workflow} within 1 s" in result.err
+    assert "does tink serve run on this repository?" in result.err
+    assert len(list((home / "workflows").glob("*.yaml"))) == 1
+
+
 def test_every_request_is_a_file_of_its_own(tink, home):
     for _ in range(3):
         assert tink("workflow", "create", "-t", HELLO, "-r", DEVICES).code == 0

@@ -250,15 +250,23 @@ def test_what_is_answered_before_nonsense_came_is_answered(raw):
     assert statuses(until_closed(raw)) == [204]
 
 
-def test_a_client_that_says_nothing_is_let_go_of(inside, monkeypatch):
-    monkeypatch.setattr(connections, "KEEP_ALIVE_SECONDS", 0.05)
-    monkeypatch.setattr(intake, "HEAD_SECONDS", 0.05)
+@pytest.mark.parametrize(
+    ("begun", "limit"),
+    [
+        (b"", (connections, "KEEP_ALIVE_SECONDS")),
+        (b"GET /healthz HTT", (intake, "HEAD_SECONDS")),
+    ],
+)
+def test_a_client_that_says_nothing_or_half_a_head_is_disconnected(
+    inside, monkeypatch, begun, limit
+):
+    for module, name in ((connections, "KEEP_ALIVE_SECONDS"), (intake, "HEAD_SECONDS")):
+        monkeypatch.setattr(module, name, 0.05 if (module, name) == limit else 600.0)
     server = HttpServer(inside.provisioner, host="127.0.0.1", port=0)
-    for begun in (b"", b"GET /healthz HTT"):
-        with socket.create_connection(("127.0.0.1", server.port), timeout=30) as opened:
-            opened.sendall(begun)
-            with suppress(ConnectionResetError):
-                assert opened.recv(10) == b""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as opened:
+        opened.sendall(begun)
+        with suppress(ConnectionResetError):
+            assert opened.recv(10) == b""
     server.close()
 
 
