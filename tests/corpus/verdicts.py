@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from gotemplate import InvalidTemplate
 from gotemplate import template as go_template
 from provisioner.documents import device_map, workflow_text
 from provisioner.documents.decode import Decoded, decode_file
@@ -126,7 +127,7 @@ def _run(template: Template, data: Mapping[str, object]) -> str:
     try:
         parsed = go_template.parse(template.text, name=template.source.path)
         workflow_text.parse_workflow(parsed.render(data), path=template.source.path)
-    except InvalidInput as invalid:
+    except (InvalidInput, InvalidTemplate) as invalid:
         return str(invalid.problems[0])
     return ""
 
