@@ -128,6 +128,13 @@ def test_a_machine_that_comes_back_runs_the_action_again_as_the_next_attempt():
         decide(now, report(0, SUCCESS, attempt=1))
 
 
+def test_the_timeout_of_a_run_ends_that_run_alone():
+    now = after(report(0, RUNNING), report(0, RUNNING, attempt=2))
+    assert decide(now, timed_out(0, attempt=1)) == ()
+    assert decide(now, timed_out(1, attempt=1)) == ()
+    assert decide(now, timed_out(0, attempt=2)) == (timed_out(0, attempt=2),)
+
+
 def begun_often(times):
     return after(*(report(0, RUNNING, attempt=each) for each in range(1, times + 1)))
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import struct
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 
 import pytest
 
+from provisioner.git import disk
+from provisioner.git.ref_lock import RefLock
 from provisioner.git.repo import GitRepo
 from provisioner.model.ids import CommitId
 from provisioner.store.guard import begin, memory
@@ -222,6 +224,37 @@ def test_a_journal_that_failed_is_begun_anew_and_what_it_holds_is_written_again(
         monkeypatch.setattr(JournalFile, "append", append)
         tip = write(writer, 4)
         assert replay.newest_tip(repo.own_dir, STATUS) == tip
+    sites.fsck(repo.git_dir)
+
+
+def test_a_journal_whose_sync_failed_once_is_used_no_more(repo, monkeypatch):
+    """The kernel takes pages for written that it failed to write: a later sync says nothing."""
+    monkeypatch.setattr(pack_sink, "_AGAIN_SECONDS", 3600.0)
+    append, steps = JournalFile.append, []
+
+    def fail_once(self: JournalFile, blocks: bytes) -> None:
+        steps.append("journal")
+        if steps.count("journal") == 2:
+            raise JournalFailed(5, "Input/output error")
+        append(self, blocks)
+
+    def noted(step: str, call: Callable[..., None]) -> Callable[..., None]:
+        return lambda *words: (steps.append(step), call(*words))[1]
+
+    with closing(StatusWriter(repo)) as writer:
+        monkeypatch.setattr(JournalFile, "append", fail_once)
+        monkeypatch.setattr(disk, "sync_file_system", noted("file system", disk.sync_file_system))
+        monkeypatch.setattr(RefLock, "move", noted("ref", RefLock.move))
+        write(writer, 1)
+        assert steps == ["journal", "ref"]
+        steps[1:] = []
+        write(writer, 2)
+        # What the journal holds is on the disk before anybody hears of what was built on it.
+        assert steps == ["journal", "journal", "file system", "ref"]
+        steps[2:] = []
+        write(writer, 3)
+        write(writer, 4)
+        assert steps == ["journal", "journal", "ref", "ref"]
     sites.fsck(repo.git_dir)
 
 
