@@ -184,6 +184,22 @@ def test_a_remote_with_a_hostile_name_runs_nothing(site, tmp_path, monkeypatch, 
     assert not list(tmp_path.glob("mark"))
 
 
+@pytest.mark.parametrize("scheme", ["ext", "mine"])
+def test_no_configuration_of_a_repository_lets_a_url_run_a_program(
+    site, tmp_path, monkeypatch, scheme
+):
+    helper = tmp_path / "git-remote-mine"
+    helper.write_text(f"#!/bin/sh\ntouch {tmp_path}/mark\n")
+    helper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    if scheme == "ext":  # of other schemes, git asks nobody but the person's configuration
+        site("config", "protocol.ext.allow", "always")
+    refused = pytest.raises(GitFailed, match=f"transport '{scheme}' not allowed")
+    with closing(GitRepo(site.path)) as repo, refused:
+        repo.fetch(f"{scheme}::touch {tmp_path}/mark", "refs/heads/main")
+    assert not (tmp_path / "mark").exists()
+
+
 def test_credentials_in_a_url_are_not_in_the_message(site):
     with closing(GitRepo(site.path)) as repo:
         site("remote", "add", "origin", "https://eve:secret@localhost.invalid/x")

@@ -199,3 +199,29 @@ def test_only_folders_of_other_workflows_are_others(tmp_path, folder):
     (tmp_path / "lost+found").mkdir()
     assert data.others(tmp_path, ID) == (other,)
     assert data.others(tmp_path / "no", ID) == ()
+
+
+@pytest.mark.parametrize("swapped", ["a", "in"])
+def test_a_link_that_is_put_in_place_between_two_looks_is_not_followed(
+    tmp_path, monkeypatch, swapped
+):
+    secret = tmp_path / "secret"
+    (secret / "in").mkdir(parents=True)
+    for path in (secret / "a", secret / "in" / "a"):
+        path.write_bytes(b"of the machine")
+    folder = tmp_path / "workflow"
+    (folder / "in").mkdir(parents=True)
+    (folder / "a").write_bytes(b"shared")
+    (folder / "in" / "a").write_bytes(b"shared")
+    really_open = os.open
+
+    def swap_and_open(path, flags, mode=0o777, *, dir_fd=None):
+        place = folder / swapped
+        if path == swapped and not place.is_symlink():
+            place.rename(tmp_path / "moved")
+            place.symlink_to(secret / swapped)
+        return really_open(path, flags, mode, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "open", swap_and_open)
+    with pytest.raises((data.DataRefused, OSError)):
+        data.read(folder)
