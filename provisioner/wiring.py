@@ -196,7 +196,13 @@ class Server:
         days = settings.archive_after_days
         cautious = CautiousClock(clock).now  # a clock that is set archives and removes nothing
         retain = Retention(writer=writer, clock=cautious, days=days) if days is not None else None
-        upkeep = Upkeep(writer.store, clock.now, cautious=cautious, retain=retain)
+        upkeep = Upkeep(
+            writer.store,
+            clock.now,
+            cautious=cautious,
+            retain=retain,
+            each_time=writer.gc_lock.refresh,
+        )
         _run(stack, "upkeep", upkeep.run, upkeep.close)
         snapshots.start(Snapshot(desired=DesiredState(), status=writer.view))
         damage.begin(writer.store.reader)

@@ -16,6 +16,7 @@ rely on it for objects that are elsewhere too, and delete those.
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -27,6 +28,7 @@ from provisioner.git.pack import Pack, name_of, reindex
 
 _INDEX_BYTES = 8 + 4 * 256 + 2 * 20  # of an index, and of a pack, of no object
 _PACK_BYTES = 12 + 20
+_RESTORED_BYTES = 64 * 1024 * 1024  # larger ones are no groups of ours
 _IDLE_LIMIT = 1  # keep files that wait for the next pack
 
 
@@ -119,6 +121,24 @@ class PackFiles:
         for path in self.directory.glob("pack-*.pack"):
             if not _is_begun(path, b"PACK", _PACK_BYTES):
                 self._remove(path)
+
+    def restore_indexes(self) -> int:
+        """Give packs of ours their index back; return how many had lost it.
+
+        Only for the one who may write, before anything is recovered.  A `git gc --force` deletes
+        some (see gc_lock.py).  One that git made is left alone: git may be deleting it.
+        """
+        restored = 0
+        for path in self.directory.glob("pack-*.pack"):
+            index = path.with_suffix(".idx")
+            with suppress(FileNotFoundError, ValueError, KeyError, IndexError, zlib.error):
+                if index.exists() or path.stat().st_size > _RESTORED_BYTES:
+                    continue
+                new = Path(self._new_index(str(path.with_suffix(""))))
+                disk.write_file(new, reindex(path.read_bytes()).index)
+                new.rename(index)
+                restored += 1
+        return restored
 
     def remove(self, pack: Pack) -> None:
         """Remove one that is there and is not what its name says."""

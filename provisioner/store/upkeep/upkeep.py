@@ -45,14 +45,19 @@ class Upkeep:
         *,
         cautious: Callable[[], float] | None = None,
         retain: Retain | None = None,
+        each_time: Callable[[], None] = lambda: None,
         first_seconds: float = FIRST_SECONDS,
         interval_seconds: float = INTERVAL_SECONDS,
     ) -> None:
-        """`cautious` says how old a file is that nobody seems to need: rather too young."""
+        """`cautious` says how old a file is that nobody seems to need: rather too young.
+
+        `each_time` is called first in each round.
+        """
         self._store = store
         self._clock = clock
         self._cautious = cautious or clock
         self._retain = retain
+        self._each_time = each_time
         self._first_seconds = first_seconds
         self._interval_seconds = interval_seconds
         self._closed = threading.Event()
@@ -69,6 +74,7 @@ class Upkeep:
 
     def run_once(self) -> None:
         """Do what is due."""
+        self._each_time()
         repo = self._store.repo
         if maintenance.is_due(repo):
             done = maintenance.run(repo, now=self._cautious(), stop=self._closed)

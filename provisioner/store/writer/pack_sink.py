@@ -47,6 +47,8 @@ class PackSink:
         self._repo = repo
         self._files = PackFiles(repo.objects_dir)
         self._files.remove_unfinished()
+        if restored := self._files.restore_indexes():
+            _LOG.warning("restored the index of %d packs, which a git gc had deleted", restored)
         self._ref = RefLock(repo.common_dir, ref, spares=repo.own_dir if journal else None)
         self._ref.clear_stale()
         self._keep = keep

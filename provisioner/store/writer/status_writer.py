@@ -4,8 +4,8 @@ Whatever waits goes into one commit; there is no timer, so a lone proposal commi
 once.  Answers, refusals too, are given in order and only when everything they rest on is
 durable.
 
-The work is cut into turns that never wait.  A thread of the writer's own takes them, or the
-event loop that took them over with `lend`.  Only `Sink.sync` waits, in a thread of its own.
+The work is cut into turns that never wait, taken by a thread of the writer's own or by the event
+loop that took them over with `lend`.  Only `Sink.sync` waits, in a thread of its own.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from functools import partial
 
 from provisioner.errors import TinkError, Unavailable
 from provisioner.git.commit import Sink
+from provisioner.git.gc_lock import GcLock
 from provisioner.git.ref_lock import RefMoved
 from provisioner.git.repo import GitRepo
 from provisioner.model.ids import CommitId, TreeId, WorkflowId
@@ -72,9 +73,8 @@ class StatusWriter:
     ) -> None:
         """`on_published` and `on_move` are called by who takes the turn, before any answer.
 
-        `on_failing` hears why nothing can be written, and None when that is over: the writer
-        tries again by itself.
-        One that begins `halted` may do so before there is a branch.
+        `on_failing` hears why nothing can be written, and None when that is over.  One that
+        begins `halted` may do so before there is a branch.
         """
         self.store = StatusStore(repo, branch)
         self.memory = memory or Memory(repo)
@@ -85,6 +85,8 @@ class StatusWriter:
         self._failing = Failing(on_failing, self._queue.wake_thread)
         with ExitStack() as exits:
             exits.callback(WriterLock(repo.own_dir).release)
+            self.gc_lock = GcLock(repo.common_dir)
+            exits.callback(self.gc_lock.release)
             self.memory.reload(is_writer=True)  # nobody else changes it now
             make_sink = make_sink or partial(PackSink, keep=self.memory.keep)
             self.guards.status.look_before_recovery()
@@ -127,9 +129,8 @@ class StatusWriter:
         """Have a proposal run on the newest view; the future ends when it is durable.
 
         It may be run more than once.  The future raises what the proposal raised, or
-        `Unavailable` when the disk does not take it.  `is_bulk` says that building it takes
-        long: that is done here and now, by the thread that proposes it, and not by one that
-        has others to answer.
+        `Unavailable` when the disk does not take it.  One that `is_bulk` takes long to build,
+        which is done by the thread that proposes it.
         """
         future: Future[Receipt] = Future()
         future.set_running_or_notify_cancel()  # from here on nobody can take it back
@@ -172,10 +173,7 @@ class StatusWriter:
         self.guards.archive.move(expected=expected, new=new)
 
     def halt(self, error: Unavailable) -> None:
-        """Have every proposal fail with this error, those that wait too, until `resume`.
-
-        A group that is being written is finished, and answered.
-        """
+        """Have every proposal but those being written fail with this error, until `resume`."""
         self._halted = error
         self._queue.wake()
 
@@ -357,7 +355,7 @@ class StatusWriter:
                 self._reset()
             self._built = self._builder.build(members)
         except Exception as error:
-            # Nothing was written; whoever waits is told, and the next group starts afresh.
+            # Nothing was written; whoever waits hears it, and the next group starts afresh.
             self._must_reset = True
             self._queue.drop(len(members))
             answers.give_up(members, error)
