@@ -3,6 +3,7 @@
 # make check   layout, lint, types
 # make bench   what docs/performance.md is made of
 # make lock    renew the pinned requirements
+# make clean   remove the environment and what was built
 #
 # A fresh Debian 12 with python3.11, git and make is enough: as root, what is missing is
 # installed from debian-packages.txt.
@@ -14,7 +15,10 @@ BIN := $(VENV)/bin
 BENCHMARKS ?= reports polls gate create growth fleet documents render store
 PYTEST_ARGS ?= -n 2 --dist loadfile
 
-.PHONY: demo test check bench lock packages clean
+.PHONY: help demo test check bench lock packages clean
+
+help:
+	@sed -n 's/^# //p' Makefile | sed '/^A fresh/,$$d'
 
 demo: $(VENV)/ready
 	@$(BIN)/tink demo
