@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from provisioner.model.ephemeral import DataVersion
@@ -20,7 +21,7 @@ from provisioner.model.ids import (
 )
 from provisioner.model.state import State
 from provisioner.model.template import Template
-from provisioner.model.views import StatusView, WorkflowCreated
+from provisioner.model.views import Change, StatusView, WorkflowCreated
 from provisioner.model.workflow import Action, WorkerAddress, WorkflowRecord, WorkflowRequest
 
 AT = "2026-11-23T10:00:00.000000Z"
@@ -91,7 +92,15 @@ def record(
 
 def status(*records: WorkflowRecord) -> StatusView:
     changes = [WorkflowCreated(record=each, rendered=HELLO) for each in records]
-    return StatusView().apply_all(changes).at(CommitId("5" * 40))
+    return after(StatusView(), changes).at(CommitId("5" * 40))
+
+
+def after(view: StatusView, changes: Iterable[Change]) -> StatusView:
+    """The view after accepted changes, each applied as the writer does."""
+    draft = view.draft()
+    for change in changes:
+        draft = draft.apply(change)
+    return draft.settled()
 
 
 def report(

@@ -17,7 +17,7 @@ from provisioner.errors import Conflict, NotFound, Unavailable, UserError
 from provisioner.git import command, ref_lock, remote_url
 from provisioner.git.command import GitFailed, Network
 from provisioner.git.object_reader import GitObject, ObjectReader, TreeEntry, parse_tree
-from provisioner.model.ids import BlobId, CommitId, TreeId
+from provisioner.model.ids import CommitId, TreeId
 
 COMMAND_LINE = Network()  # a person waits
 OWN_DIR = "tink"  # below the git directory: locks, journal, checkpoint
@@ -205,10 +205,6 @@ class GitRepo:
             if found != expected:
                 raise ref_lock.RefMoved(ref, found) from None
             raise
-
-    def write_blob(self, content: bytes) -> BlobId:
-        out = self.run("hash-object", "-w", "--stdin", "-t", "blob", stdin=content)
-        return BlobId(out.decode().strip())
 
     def has_remote(self, name: str = "origin") -> bool:
         return any(remote.name == name for remote in self._git().remotes)

@@ -6,7 +6,7 @@ Changing one gives a new one, so a reader never waits and never sees half a chan
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeAlias, TypeVar
 
@@ -179,12 +179,6 @@ class StatusView:
                 return replace(self, reconcile=change.report)
             case _:
                 return self._with_event(change)
-
-    def apply_all(self, changes: Iterable[Change]) -> StatusView:
-        view = self.draft()
-        for change in changes:
-            view = view.apply(change)
-        return view if self.is_draft else view.settled()
 
     @property
     def is_draft(self) -> bool:

@@ -44,13 +44,6 @@ def judge(store: DesiredStore, commit: CommitId, status: StatusView | None = Non
     return _verdict(desired_loader.load(store, commit, in_force).state, status)
 
 
-def validate_commit(
-    store: DesiredStore, commit: CommitId, status: StatusView | None = None
-) -> tuple[Problem, ...]:
-    """Check a commit as the server would that sees it next."""
-    return judge(store, commit, status).problems
-
-
 def validate_files(
     contents: Mapping[str, bytes], status: StatusView | None = None
 ) -> tuple[Problem, ...]:

@@ -14,6 +14,7 @@ from provisioner.model.event import RequestMoved, WorkflowDeleted
 from provisioner.model.ids import WorkflowId
 from provisioner.model.state import State
 from provisioner.model.views import LiveWorkflow, StatusView, WorkflowCreated
+from tests import builders
 
 FIRST = WorkflowId("0190a5c0-0000-7000-8000-0000000000a1")
 SECOND = WorkflowId("0190a5c0-0000-7000-8000-0000000000a2")
@@ -77,7 +78,7 @@ def test_a_path_that_another_workflow_has_by_now_stays_with_that_one():
 def test_events_are_kept_in_order_with_the_workflow():
     view = status(record(workflow=FIRST))
     told = [report(0, state, workflow=FIRST) for state in (State.RUNNING, State.FAILED)]
-    assert view.apply_all(told).workflows[FIRST].events == tuple(told)
+    assert builders.after(view, told).workflows[FIRST].events == tuple(told)
 
 
 STEPS = st.lists(
@@ -105,7 +106,7 @@ def test_the_indexes_say_what_a_scan_would_say(steps):
             accepted = state_machine.decide(entry.context, entry.record.actions, event)
         except Refused:
             continue
-        view = view.apply_all(accepted)
+        view = builders.after(view, accepted)
     live = [id for id, entry in sorted(view.workflows.items()) if not entry.context.is_final]
     expected = {worker: tuple(id for id in live if worker in owners[id]) for worker in (ONE, TWO)}
     assert dict(view.queues) == {worker: queue for worker, queue in expected.items() if queue}
@@ -124,7 +125,7 @@ def rebuilt(view):
         assert state_machine.replay(begun, entry.events) == entry.context
         if not entry.context.is_final:
             live.append(WorkflowCreated(record=entry.record, rendered=""))
-    loaded = StatusView().apply_all(live)
+    loaded = builders.after(StatusView(), live)
     return dict(loaded.queues), dict(loaded.live_addresses)
 
 
@@ -154,5 +155,5 @@ def test_a_draft_becomes_what_applying_one_by_one_gives_and_leaves_the_old_view_
     for change in changes:
         draft = draft.apply(change)
         assert draft.is_draft
-    assert draft.settled() == one_by_one == old.apply_all(changes)
+    assert draft.settled() == one_by_one
     assert old == before and not one_by_one.is_draft

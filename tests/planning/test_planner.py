@@ -13,6 +13,7 @@ from provisioner.model.views import StatusView, path_of
 from provisioner.planning import desired as desired_planning
 from provisioner.planning import planner
 from provisioner.planning.desired import file_of
+from tests import builders
 
 TWO_WORKERS = (
     HELLO
@@ -57,7 +58,7 @@ class Site:
             touched=update.touched,
         )
         plan = self.plan
-        self.status = self.status.apply_all((*plan.moves, *plan.creations, *plan.deletions))
+        self.status = builders.after(self.status, (*plan.moves, *plan.creations, *plan.deletions))
         return plan
 
     def new_id(self):

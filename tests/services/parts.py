@@ -14,6 +14,7 @@ from provisioner.model.state import State
 from provisioner.model.summary import summary_of
 from provisioner.model.views import DesiredState, Receipt, Snapshot, StatusView
 from provisioner.services.snapshots import Snapshots
+from tests import builders
 from worker import wire
 
 HARDWARE = """\
@@ -88,7 +89,7 @@ class MemoryWriter:
         except Exception as error:
             future.set_exception(error)
             return future
-        view = self.view.apply_all(changes)
+        view = builders.after(self.view, changes)
         if changes:
             self._commits += 1
             view = view.at(CommitId(f"{self._commits:040x}"))

@@ -15,16 +15,16 @@ from provisioner.model.state import State
 from provisioner.model.views import DesiredState, Snapshot
 from provisioner.services.queries import Queries
 from services.parts import FIRST, SECOND
+from tests import builders
 
 RUNNING, SUCCESS = State.RUNNING, State.SUCCESS
-
 
 MACHINES = (hardware(ONE), hardware(TWO))
 
 
 def queries(*events, records=(), machines=MACHINES):
     desired = after({each.source.path: file(each) for each in (*machines, template())})
-    view = status(*(records or [record(ONE, TWO, workflow=FIRST)])).apply_all(events)
+    view = builders.after(status(*(records or [record(ONE, TWO, workflow=FIRST)])), events)
     return Queries(Snapshot(desired=desired, status=view))
 
 

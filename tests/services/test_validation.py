@@ -92,7 +92,7 @@ def test_a_commit_is_checked_as_it_is_not_as_the_work_tree_is(site):
     repo = GitRepo(site.path)
     try:
         store = DesiredStore(repo)
-        found = validation.validate_commit(store, store.tip())
+        found = validation.judge(store, store.tip()).problems
     finally:
         repo.close()
     assert [(each.path, each.code) for each in found] == [(A, "workflow.template-unknown")]

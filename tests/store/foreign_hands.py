@@ -25,9 +25,8 @@ def commit(
         repo.run("read-tree", parent, extra_environment=index)
     for path, edit in edits.items():
         new = edit((repo.blob_at(CommitId(parent), path) or b"") if parent else b"")
-        line = (
-            f"100644 {repo.write_blob(new)}\t{path}" if new is not None else f"0 {'0' * 40}\t{path}"
-        )
+        mode, blob = ("0", "0" * 40) if new is None else ("100644", sites.write_blob(repo, new))
+        line = f"{mode} {blob}\t{path}"
         repo.run("update-index", "--index-info", stdin=line.encode(), extra_environment=index)
     tree = repo.run("write-tree", extra_environment=index).decode().strip()
     parents = ("-p", parent) if parent else ()

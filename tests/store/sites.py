@@ -15,7 +15,7 @@ from provisioner.git.commit import FileChange
 from provisioner.git.repo import GitRepo
 from provisioner.model import state_machine
 from provisioner.model.ephemeral import DataFile
-from provisioner.model.ids import CommitId, HardwareId, TreeId, WorkflowId, new_workflow_id
+from provisioner.model.ids import BlobId, CommitId, HardwareId, TreeId, WorkflowId, new_workflow_id
 from provisioner.model.shard_map import ShardMap
 from provisioner.model.state import State
 from provisioner.model.views import (
@@ -43,6 +43,10 @@ def git(path: Path, *words: str, stdin: bytes = b"") -> str:
     )
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout.decode(errors="surrogateescape")
+
+
+def write_blob(repo: GitRepo, content: bytes) -> BlobId:
+    return BlobId(git(repo.git_dir, "hash-object", "-w", "--stdin", stdin=content).strip())
 
 
 def fsck(path: Path) -> None:

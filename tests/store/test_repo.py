@@ -65,7 +65,7 @@ def test_objects_are_read_by_many_threads_at_once(site):
     with closing(GitRepo(site.path)) as repo:
         for number in range(50):
             content = bytes([number]) * (number * 1000)
-            blobs[repo.write_blob(content)] = content
+            blobs[sites.write_blob(repo, content)] = content
         with ThreadPoolExecutor(8) as pool:
             found = list(pool.map(repo.blob, list(blobs) * 4))
         assert found == list(blobs.values()) * 4
@@ -76,7 +76,7 @@ def test_objects_are_read_by_many_threads_at_once(site):
 
 def test_what_is_missing_is_not_found_and_the_next_question_is_answered(site):
     with closing(GitRepo(site.path)) as repo:
-        blob = repo.write_blob(b"x")
+        blob = sites.write_blob(repo, b"x")
         for question in ("0" * 40, "HEAD", "--help", "a b\nc", ""):
             with pytest.raises(NotFound):
                 repo.object(question)
@@ -92,7 +92,7 @@ def test_what_is_missing_is_not_found_and_the_next_question_is_answered(site):
 
 def test_a_reader_that_dies_is_started_again(site):
     with closing(GitRepo(site.path)) as repo:
-        blob = repo.write_blob(b"x")
+        blob = sites.write_blob(repo, b"x")
         assert repo.blob(blob) == b"x"
         children = Path(f"/proc/{os.getpid()}/task")
         ours = {
@@ -150,7 +150,7 @@ def test_nothing_of_the_environment_gets_in(site, tmp_path, monkeypatch):
 
 def test_replace_refs_do_not_change_what_an_object_is(site):
     with closing(GitRepo(site.path)) as repo:
-        one, two = repo.write_blob(b"one"), repo.write_blob(b"two")
+        one, two = sites.write_blob(repo, b"one"), sites.write_blob(repo, b"two")
         site("replace", one, two)
         assert repo.blob(one) == b"one"
 

@@ -27,7 +27,7 @@ def test_what_somebody_else_wrote_on_top_is_built_upon(writer, repo, make_sink):
     result(writer.propose(create(sites.record(1))))
     told = repo.branch("status")
     assert told
-    blob = repo.write_blob(b"a note\n")
+    blob = sites.write_blob(repo, b"a note\n")
     tree = sites.git(repo.git_dir, "ls-tree", told) + f"100644 blob {blob}\tnote.txt\n"
     tree_id = sites.git(repo.git_dir, "mktree", stdin=tree.encode()).strip()
     theirs = sites.git(repo.git_dir, "commit-tree", "-p", told, "-m", "by hand", tree_id).strip()
