@@ -52,14 +52,14 @@ def accept(*, revision: str, dry_run: bool) -> None:
                 f"branch {site.branch} is at {tip[:12]}, which does not hold {commit[:12]}",
                 hint=f"accept what the branch holds: tink accept {tip}",
             )
-        obeyed = Memory(site.repo).accepted_desired(site.branch)
+        applied = Memory(site.repo).accepted_desired(site.branch)
         status = checkpoint.load(site.status)
-        obeyed = obeyed or status.reconcile.desired_commit
+        applied = applied or status.reconcile.desired_commit
         verdict = validation.judge(DesiredStore(site.repo, site.branch), commit, status)
-        if obeyed and descends(site.repo, obeyed, commit):
-            printing.note(f"nothing to accept: {commit[:12]} was obeyed already")
+        if applied and descends(site.repo, applied, commit):
+            printing.note(f"nothing to accept: {commit[:12]} was applied already")
             return
-        for line in _effect(site, verdict, commit, obeyed):
+        for line in _effect(site, verdict, commit, applied):
             click.echo(line)
         if not dry_run:
             Acceptance(site.repo, site.branch).accept(commit)
@@ -74,16 +74,16 @@ def _tip(site: Site) -> CommitId:
 
 
 def _effect(
-    site: Site, verdict: Verdict, commit: CommitId, obeyed: CommitId | None
+    site: Site, verdict: Verdict, commit: CommitId, applied: CommitId | None
 ) -> Iterator[str]:
     subject = site.repo.commit(commit).message.partition("\n")[0]
     yield f"{site.branch} at {commit[:12]} ({subject})"
-    if obeyed and site.repo.find_object(obeyed) is None:
-        yield f"  comes in place of {obeyed[:12]}, which is not in this repository any more"
-    elif obeyed and not descends(site.repo, commit, obeyed):
-        words = ("--count", "--end-of-options", obeyed, f"^{commit}")
+    if applied and site.repo.find_object(applied) is None:
+        yield f"  comes in place of {applied[:12]}, which is not in this repository any more"
+    elif applied and not descends(site.repo, commit, applied):
+        words = ("--count", "--end-of-options", applied, f"^{commit}")
         count = int(site.repo.run("rev-list", *words))
-        yield f"  leaves out {count} commit{'s' * (count != 1)} up to {obeyed[:12]}"
+        yield f"  leaves out {count} commit{'s' * (count != 1)} up to {applied[:12]}"
     plan = verdict.plan
     deleted = [each.workflow_id for each in plan.deletions]
     states = {each: verdict.status.workflows[each].state for each in deleted}

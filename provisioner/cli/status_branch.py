@@ -105,7 +105,7 @@ def _recover(repo: GitRepo, choice: Choice, *, is_accepted: bool, dry_run: bool)
     name = recovery.put_back(repo, choice)
     click.echo(f"put branch {choice.branch} back to {choice.ours}")
     if name:
-        printing.note(f"what was there is kept as {name}")
+        printing.note(f"what was there is saved as {name}")
 
 
 @status_branch.command

@@ -218,14 +218,14 @@ def _check_attempt(now: WorkflowContext, report: ActionReported) -> None:
         if report.attempt != running + 1:
             raise Refused(
                 f"the next run of action {report.action_index} is attempt {running + 1},"
-                f" was told of attempt {report.attempt}"
+                f" the report is of attempt {report.attempt}"
             )
     elif not running:
         raise Refused(f"action {report.action_index} has not started; report STATE_RUNNING first")
     elif report.attempt != running:
         raise Refused(
             f"attempt {running} of action {report.action_index} is running,"
-            f" was told of attempt {report.attempt}"
+            f" the report is of attempt {report.attempt}"
         )
 
 
@@ -249,7 +249,7 @@ def _due_action(now: WorkflowContext, actions: tuple[Action, ...], told: _Told) 
     if due is None:
         raise Refused(f"workflow {now.workflow_id} has ended in {now.state}")
     if told.action_index != due:
-        raise Refused(f"action {due} is due, was told of action {told.action_index}")
+        raise Refused(f"action {due} is due, the report is of action {told.action_index}")
     action = actions[due]
     teller = told.worker_id if isinstance(told, ActionReported) else told.version.worker_id
     if teller != action.worker_id:

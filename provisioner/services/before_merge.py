@@ -53,12 +53,12 @@ class _WasThere(Protocol):
 
 def _was_there(verdict: Verdict, place: Place) -> _WasThere:
     """Whether a file was there already where a branch that is behind began; else `default`."""
-    obeyed = verdict.status.reconcile.desired_commit
-    is_known = obeyed is not None and place.repo.find_object(obeyed) is not None
-    base = place.repo.merge_base(place.head, obeyed) if is_known and obeyed is not None else None
+    applied = verdict.status.reconcile.desired_commit
+    is_known = applied is not None and place.repo.find_object(applied) is not None
+    base = place.repo.merge_base(place.head, applied) if is_known and applied is not None else None
 
     def was_there(path: str, *, default: bool) -> bool:
-        if base is None or base == obeyed:
+        if base is None or base == applied:
             return default
         return place.repo.entry_at(base, path) is not None
 
@@ -98,15 +98,15 @@ def _deletion(verdict: Verdict, workflow: WorkflowId, path: str) -> Iterator[Pro
 
 
 def _other_history(verdict: Verdict, place: Place) -> Iterator[Problem]:
-    obeyed = verdict.status.reconcile.desired_commit
-    if not place.is_of_branch or obeyed is None or place.repo.find_object(obeyed) is None:
+    applied = verdict.status.reconcile.desired_commit
+    if not place.is_of_branch or applied is None or place.repo.find_object(applied) is None:
         return
-    if descends(place.repo, place.head, obeyed) or descends(place.repo, obeyed, place.head):
+    if descends(place.repo, place.head, applied) or descends(place.repo, applied, place.head):
         return  # one that is behind is pulled, not pushed
     yield Problem(
         path=place.branch,
         code="desired.not-accepted",
-        message=f"it does not descend from {obeyed[:12]}, the last commit that was obeyed",
+        message=f"it does not descend from {applied[:12]}, the last commit that was applied",
         hint=f"git pull; {ASKED_FIRST}",
         severity=Severity.WARNING,
     )

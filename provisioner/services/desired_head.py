@@ -1,9 +1,9 @@
 """Which commit of the desired branch is in force, and which one waits for a person.
 
-The last one that was obeyed is remembered outside the branches.  What comes after it is
-obeyed; a head that does not descend from it, and one that deletes too much at once
+The last one that was applied is remembered outside the branches.  What comes after it is
+applied; a head that does not descend from it, and one that deletes too much at once
 (planning.deletion_guard), waits until it is accepted (store.acceptance).  Until then the
-one obeyed last stays in force, and a branch that is put back is as if nothing had happened.
+one applied last stays in force, and a branch that is put back is as if nothing had happened.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MISSING = "desired-missing"
 
 
 class Accepted(Protocol):
-    """The last desired commit that was obeyed, by branch; durable (store.memory)."""
+    """The last desired commit that was applied, by branch; durable (store.memory)."""
 
     def accepted_desired(self, branch: str) -> CommitId | None: ...
     def accept_desired(self, branch: str, commit: CommitId) -> None: ...
@@ -51,7 +51,7 @@ class DesiredHead:
         adopt: Callable[[], CommitId | None] = lambda: None,
         status_branch: str = "status",
     ) -> None:
-        """`adopt` says what was obeyed last where `memory` has nothing yet."""
+        """`adopt` says what was applied last where `memory` has nothing yet."""
         self._status_branch = status_branch
         self._repo, self._branch = repo, branch
         self._tip = tip
@@ -83,7 +83,7 @@ class DesiredHead:
             return self._confirmed(tip, accepted, self._objection[1])
         if self._descends(tip, accepted):
             return Target(commit=tip, is_accepted=False)
-        why = f"it does not descend from {accepted[:12]}, the last commit that was obeyed"
+        why = f"it does not descend from {accepted[:12]}, the last commit that was applied"
         return self._confirmed(tip, accepted, why)
 
     def object(self, target: Target, why: str) -> Target | None:
@@ -92,7 +92,7 @@ class DesiredHead:
         return self.target()
 
     def obey(self, target: Target) -> None:
-        """Remember, durably, that a target is obeyed from now on.
+        """Remember, durably, that a target is applied from now on.
 
         Before it is carried out, when nobody had to be asked; else after it, so that one
         that breaks off is still confirmed when it is tried again.
@@ -148,7 +148,7 @@ class DesiredHead:
     def _waiting(self, tip: CommitId, why: str) -> Condition:
         return Condition(
             name=NOT_ACCEPTED,
-            message=f"branch {self._branch} is at {tip[:12]}, which is not obeyed: {why}",
+            message=f"branch {self._branch} is at {tip[:12]}, which is not applied: {why}",
             hint=(
                 f"put the branch back, or accept it: {self._command(tip)} here, or a commit on"
                 f" top of it with the trailer {TRAILER}: {tip}"

@@ -121,7 +121,7 @@ class Reconciler:
         self.is_ready = threading.Event()  # one pass is done
 
     def reconcile(self) -> Outcome | None:
-        """Follow the desired branch as far as it is obeyed; None when there is nothing to do."""
+        """Follow the desired branch as far as it is applied; None when there is nothing to do."""
         self._look_at_damage()
         target = self._head.target()
         if target is None or (self._is_followed(target) and not self._postponed):

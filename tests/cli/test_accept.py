@@ -54,7 +54,7 @@ def test_the_branch_may_be_named_instead(served, tink):
 
 
 def test_what_needs_nobody_is_not_accepted(served, tink):
-    assert "was obeyed already" in tink("--repo", served.folder, "accept", "main").err
+    assert "was applied already" in tink("--repo", served.folder, "accept", "main").err
     assert not served.repo.refs("refs/tink/accept/")
 
 

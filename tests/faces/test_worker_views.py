@@ -103,7 +103,7 @@ def test_a_repeated_report_gets_the_first_answer(client):
     ("report", "words"),
     [
         (told(0, RUNNING, worker=MACS[TWO]), "belongs to another worker"),
-        (told(1, RUNNING), "action 0 is due, was told of action 1"),
+        (told(1, RUNNING), "action 0 is due, the report is of action 1"),
         (told(0, RUNNING, action_name="x"), "action name does not match"),
         (told(0, SUCCESS), "report STATE_RUNNING first"),
     ],

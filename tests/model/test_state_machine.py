@@ -103,7 +103,7 @@ def test_a_worker_may_not_report_for_another():
 
 
 def test_an_action_that_is_not_due_may_not_be_reported():
-    with pytest.raises(Refused, match="action 0 is due, was told of action 1"):
+    with pytest.raises(Refused, match="action 0 is due, the report is of action 1"):
         decide(after(), report(1, RUNNING))
 
 

@@ -1,4 +1,4 @@
-"""Which commit is obeyed: real git, one reconciler, pushes of every kind."""
+"""Which commit is applied: real git, one reconciler, pushes of every kind."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Which status and body does an error have?  The only place that knows.
 
-{"error": {"code": "refused", "message": "action 0 is due, was told of action 1", "hint": ""}}
+{"error": {"code": "refused", "message": "action 0 is due, the report is of action 1", "hint": ""}}
 """
 
 from __future__ import annotations

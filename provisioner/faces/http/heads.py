@@ -43,7 +43,7 @@ def framing(version: str, headers: Headers, *, url_bytes: int) -> Framing | Answ
     """Read the headers that say where a request ends, or answer what is wrong with them.
 
     HTTP/1.1 needs exactly one Host (RFC 9112, 3.2).  HTTP/1.0 may lack it, and then knows
-    no chunks either; two are refused there as well: somebody before us may have obeyed the
+    no chunks either; two are refused there as well: somebody before us may have applied the
     other one.
     """
     size, length, hosts, codings, expects = url_bytes, 0, 0, 0, False

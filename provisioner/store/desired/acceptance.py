@@ -19,7 +19,7 @@ from provisioner.model.ids import CommitId
 
 TRAILER = "Tink-Accept"
 _ACCEPTED = "refs/tink/accept/"
-# Heads that were obeyed once and then given up for another history.
+# Heads that were applied once and then given up for another history.
 _ABANDONED = "refs/tink/abandoned/"
 _ID = re.compile(r"[0-9a-f]{40}\Z")
 _MOST_TRAILERS = 1_000  # looked at; real branches have a handful
@@ -65,13 +65,13 @@ class Acceptance:
         return None
 
     def settle(self) -> None:
-        """Forget what was accepted by command: the branch is where it was obeyed last."""
+        """Forget what was accepted by command: the branch is where it was applied last."""
         found = self._repo.resolve(self._ref)
         if found is not None:
             self._forget(found)
 
     def done(self, commit: CommitId, old: CommitId | None) -> None:
-        """Forget what was confirmed, after a commit was obeyed in place of `old`."""
+        """Forget what was confirmed, after a commit was applied in place of `old`."""
         if old is not None and not descends(self._repo, commit, old):
             with suppress(GitFailed):  # it is not in this repository any more
                 self._repo.run("update-ref", "--no-deref", f"{_ABANDONED}{old}", old)

@@ -104,7 +104,7 @@ class Memory:
         return self._now.desired.get(branch)
 
     def accept_desired(self, branch: str, commit: CommitId) -> None:
-        """Remember, durably, a desired commit that is obeyed from now on."""
+        """Remember, durably, a desired commit that is applied from now on."""
         with self._lock:
             self._now = replace(self._now, desired={**self._now.desired, branch: commit})
             self.save()
