@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.errors import Unavailable
 from provisioner.git.repo import GitRepo
 from provisioner.model.ids import CommitId
 from provisioner.model.state import State
@@ -53,6 +54,21 @@ def test_a_branch_that_lost_something_is_put_back(site, how, where, caplog):
     assert site.state(1) is State.SUCCESS
     assert result(site.writer.propose(report(2, 0, State.SUCCESS))).changes
     sites.fsck(site.repo.git_dir)
+
+
+def test_a_branch_in_the_folder_of_ours_is_named_with_the_way_out(site):
+    tip = site.tip
+    site.stop()
+    sites.git(site.repo.git_dir, "update-ref", "-d", "refs/heads/status")
+    sites.git(site.repo.git_dir, "update-ref", "refs/heads/status/x", tip)
+    with pytest.raises(Unavailable, match="can't be put back where refs/heads/status/x") as caught:
+        site.start()
+    words = caught.value.hint.split()
+    assert words[0] == "git"
+    sites.git(site.repo.git_dir, *words[3:])
+    site.start()
+    assert site.tip == tip
+    assert site.state(2) is State.RUNNING
 
 
 def test_packing_the_refs_is_no_move(site):

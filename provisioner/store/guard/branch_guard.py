@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from provisioner.errors import Unavailable
 from provisioner.git import disk
+from provisioner.git.command import GitFailed
 from provisioner.git.ref_lock import RefMoved
 from provisioner.git.repo import GitRepo
 from provisioner.model.ids import CommitId
@@ -230,6 +231,13 @@ class BranchGuard:
             self._repo.move_ref(self.ref, expected=found, new=ours)
         except RefMoved:
             return False
+        except GitFailed:
+            for name in self._repo.refs(f"{self.ref}/"):  # a file and a folder of one name
+                raise Unavailable(
+                    f"branch {self.branch} can't be put back where {name} stands",
+                    hint=f"git -C {self._repo.git_dir} update-ref -d {name}",
+                ) from None
+            raise
         disk.sync((self._repo.common_dir / self.ref).parent)
         return True
 
