@@ -1,4 +1,4 @@
-"""How does one of `tink serve --read-processes` run, and how is it started?
+"""One of the processes of `tink serve --read-processes`, and how it is started.
 
 `python -m provisioner.cli.read_process SETTINGS` is for the server alone: it ends when its
 standard input does, so it never outlives the server.
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import provisioner
 from provisioner import wiring
-from provisioner.cli.serve import log_to_stderr
+from provisioner.cli.log_setup import log_to_stderr
 from provisioner.config import ReadSettings
 from provisioner.faces.http import server
 from provisioner.services.read_processes import ReadProcesses

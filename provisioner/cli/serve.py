@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from provisioner import config
-from provisioner.cli import options
+from provisioner.cli import log_setup, options
 from provisioner.cli.site import Site
 from provisioner.config import ReadSettings, ServerSettings
 from provisioner.git import remote_url
@@ -154,7 +152,7 @@ def serve(
         grace_seconds=grace_seconds,
         archive_after_days=archive_after_days,
     )
-    log_to_stderr(log_format)
+    log_setup.log_to_stderr(log_format)
 
     def open_face(provisioner: Provisioner, settings: ServerSettings) -> wiring.Face:
         return HttpServer(provisioner, host=settings.host, port=settings.port)
@@ -168,7 +166,7 @@ def serve(
                 status_branch=settings.status_branch,
                 host=read_listen[0],
                 port=read_listen[1],
-                reads_for=_told(face),
+                reads_for=_shown_address(face),
                 log_format=log_format,
             ),
             count=read_processes,
@@ -191,36 +189,10 @@ def serve(
     )
 
 
-def log_to_stderr(log_format: str) -> None:
-    handler = logging.StreamHandler()
-    if log_format == "json":
-        handler.setFormatter(JsonLines())
-    else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
-    # It calls it an error that a folder is not watched any more (services/watcher does that).
-    logging.getLogger("watchdog.observers.inotify").setLevel(logging.CRITICAL)
-
-
-def _told(face: HttpServer) -> str:
+def _shown_address(face: HttpServer) -> str:
     """Where the server is, for those who reach it by whatever address."""
     is_anywhere = face.host in ("0.0.0.0", "::")
     return f"port {face.port} of this machine" if is_anywhere else face.address
-
-
-class JsonLines(logging.Formatter):
-    """One JSON object a line, for whatever gathers logs."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        told = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
-            "level": record.levelname.lower(),
-            "source": record.name,
-            "message": record.getMessage(),
-        }
-        if record.exc_info:
-            told["error"] = self.formatException(record.exc_info)
-        return json.dumps(told, ensure_ascii=False)
 
 
 def _path_or_url(where: options.Where) -> str:
