@@ -27,6 +27,7 @@ from provisioner.store.status import layout
 from provisioner.store.status.store import StatusStore
 
 DEFAULT_BRANCH = "main"
+_WALK_SECONDS = 3_600  # through the whole desired branch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +103,8 @@ class Site:
     def first_and_last_commits(self, folder: str) -> tuple[dict[str, str], dict[str, str]]:
         """When each file of a folder was first and last committed (RFC 3339 UTC)."""
         words = ("--format=%x00%cI", "--name-only", "--no-renames", "--end-of-options")
-        listing = self.repo.run("log", *words, self.desired_commit, "--", folder).decode()
+        which = (self.desired_commit, "--", folder)
+        listing = self.repo.run("log", *words, *which, timeout_seconds=_WALK_SECONDS).decode()
         first: dict[str, str] = {}
         last: dict[str, str] = {}
         for entry in listing.split("\0")[1:]:

@@ -13,6 +13,7 @@ from provisioner.git.tree import FILE_MODE
 from provisioner.model.ids import CommitId
 
 _NONE = "0" * 40
+_WALK_SECONDS = 3_600  # among thousands of packs git reads a thousand commits a second
 
 
 class RawChange(NamedTuple):
@@ -80,7 +81,8 @@ class History:
 def read(repo: GitRepo, since: CommitId | None, tip: CommitId, paths: tuple[str, ...]) -> History:
     """Read what happened at or below `paths`."""
     words = ("rev-list", "--first-parent", "--reverse", "--parents", "--end-of-options", tip)
-    listing = repo.run(*words, *((f"^{since}",) if since else ())).decode()
+    only_new = (f"^{since}",) if since else ()
+    listing = repo.run(*words, *only_new, timeout_seconds=_WALK_SECONDS).decode()
     rows = [line.split(" ") for line in listing.splitlines()]
     return History(
         repo=repo,
