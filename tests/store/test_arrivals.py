@@ -62,7 +62,8 @@ def test_another_reader_and_a_checkpoint_keep_the_order_of_arrival(repo):
 
 def test_workflows_without_a_counter_come_before_all_others_by_their_creation():
     def view(*records: WorkflowRecord) -> StatusView:
-        return StatusView().apply_all(WorkflowCreated(record=r, rendered="") for r in records)
+        changes = [WorkflowCreated(record=each, rendered="") for each in records]
+        return builders.after(StatusView(), changes)
 
     old = (sites.record(3), in_1972(2))
     counted = (replace(in_1972(7), arrival=1), replace(in_1972(6), arrival=2))

@@ -107,7 +107,7 @@ def test_git_writes_the_same_tree(tmp_path, steps):
         sites.bare(tmp_path / "repo").close()
     with closing(GitRepo(tmp_path / "repo")) as repo:
         lines = "".join(
-            f"100644 {repo.write_blob(b'%d' % content)}\t{path}\0"
+            f"100644 {sites.write_blob(repo, b'%d' % content)}\t{path}\0"
             for path, content in files.items()
         )
         (repo.git_dir / "index").unlink(missing_ok=True)
@@ -140,7 +140,7 @@ def test_git_accepts_every_name_in_its_escaped_form(tmp_path, name):
     escaped = data_names.escape(name)
     assert data_names.unescape(escaped) == name
     with closing(sites.bare(tmp_path / "repo")) as repo:
-        blob = repo.write_blob(b"")
+        blob = sites.write_blob(repo, b"")
         inner = sites.git(
             repo.git_dir,
             *("mktree", "-z"),
