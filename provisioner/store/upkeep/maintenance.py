@@ -1,8 +1,7 @@
 """Keeps the repository small and quick to read while it is being written.
 
 Each group is a pack of its own.  They are joined now and then (pack_joining.py), and a
-commit graph keeps walks quick.  Somebody else's `git gc` at the same time does no harm, but
-it writes all anew each time.
+commit graph keeps walks quick.  `git gc` is refused meanwhile (gc_lock.py).
 """
 
 from __future__ import annotations
