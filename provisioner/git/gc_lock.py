@@ -12,9 +12,11 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import time
 from pathlib import Path
 
 _NAME = "gc.pid"
+_STALE_SECONDS = 12 * 3600  # as git has it
 
 _LOG = logging.getLogger(__name__)
 
@@ -25,45 +27,46 @@ class GcLock:
     def __init__(self, git_dir: Path) -> None:
         self._path = git_dir / _NAME
         self._text = f"{os.getpid()} {socket.gethostname()}"
-        self._is_waiting = False
+        self._trouble = ""  # logged when it changes
         self.refresh()
 
     def refresh(self) -> None:
         """Take the lock, or keep git from taking it for stale."""
+        trouble = ""
         try:
-            if self._holder() is None:
+            found = self._read()
+            if found == self._text:
+                os.utime(self._path)
+            elif self._may_be_at_work(found):
+                trouble = f"git gc runs in {self._path.parent}; its end may hide new packs"
+            else:
                 new = self._path.with_name(f"{_NAME}.tink")
                 new.write_text(self._text)
                 new.replace(self._path)
-            elif self._is_ours():
-                os.utime(self._path)
-            elif not self._is_waiting:
-                _LOG.warning("git gc runs in %s; its end may hide new packs", self._path.parent)
-            self._is_waiting = not self._is_ours()
         except OSError as error:
-            _LOG.warning("git gc can't be kept from %s: %s", self._path.parent, error)
+            trouble = f"git gc can't be kept from {self._path.parent}: {error}"
+        if trouble and trouble != self._trouble:
+            _LOG.warning("%s", trouble)
+        self._trouble = trouble
 
     def release(self) -> None:
-        if self._is_ours():
+        if self._read() == self._text:
             self._path.unlink(missing_ok=True)
 
-    def _is_ours(self) -> bool:
-        return self._read() == self._text
-
-    def _holder(self) -> int | None:
-        """The process that has the lock, if it may still be at work."""
-        process, _, machine = self._read().partition(" ")
-        if not process.isdecimal():
-            return None
-        if machine.strip() != socket.gethostname():
-            return int(process)
+    def _may_be_at_work(self, found: str) -> bool:
+        """Whether git, too, would believe that the process named in the lock is alive."""
+        process, _, machine = found.partition(" ")
+        if not process.isdecimal() or time.time() - self._path.stat().st_mtime > _STALE_SECONDS:
+            return False
+        if machine != socket.gethostname():
+            return True
         try:
             os.kill(int(process), 0)
         except ProcessLookupError:
-            return None
+            return False
         except PermissionError:
             pass
-        return int(process)
+        return True
 
     def _read(self) -> str:
         try:

@@ -64,6 +64,24 @@ def test_a_gc_that_runs_already_keeps_its_lock_until_it_ends(repo, caplog):
     lock.release()
 
 
+def test_a_lock_of_another_machine_is_taken_when_git_would_take_it(repo):
+    """A container has a new host name at each start: what a killed one left is not for ever."""
+    path = repo.common_dir / "gc.pid"
+    path.write_text("1 elsewhere")
+    os.utime(path, (0, 0))
+    lock = GcLock(repo.common_dir)
+    assert path.read_text() != "1 elsewhere"
+    assert "gc is already running" in gc(repo).stderr
+    lock.release()
+
+
+def test_what_cannot_be_written_is_logged_once(repo, caplog):
+    (repo.common_dir / "gc.pid").mkdir()
+    lock = GcLock(repo.common_dir)
+    lock.refresh()
+    assert caplog.text.count("git gc can't be kept from") == 1
+
+
 def test_a_lock_is_renewed_before_git_takes_it_for_stale(repo):
 
     lock = GcLock(repo.common_dir)
