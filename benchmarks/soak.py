@@ -29,12 +29,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import hostile, site
+from provisioner.faces.http.budget import ANSWERS_BYTES, BODIES_BYTES, REQUESTS_BYTES
 from worker import wire
 
 LONGEST_PROBE_SECONDS = 5.0
 LONGEST_END_SECONDS = 5.0
 GROWTH_MIB = 32.0  # what honest reports leave in memory is a part of it
-SERVED_MIB = 2 * 224.0  # the three shares of the budget, twice
+SERVED_MIB = 2 * (REQUESTS_BYTES + BODIES_BYTES + ANSWERS_BYTES) / 1_048_576
 PAUSE_SECONDS = 0.1  # between two steps of a machine
 PATIENCE_SECONDS = 30.0
 STORED = '"report_id": ?"[^"]+"'

@@ -16,6 +16,7 @@ from pathlib import Path
 from provisioner.cli.options import Where
 from provisioner.errors import NotFound, UserError
 from provisioner.git import remote_url
+from provisioner.git.command import HISTORY_SECONDS
 from provisioner.git.repo import GitRepo
 from provisioner.model import ids
 from provisioner.model.ids import CommitId, WorkflowId
@@ -27,7 +28,6 @@ from provisioner.store.status import layout
 from provisioner.store.status.store import StatusStore
 
 DEFAULT_BRANCH = "main"
-_WALK_SECONDS = 3_600  # through the whole desired branch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +104,7 @@ class Site:
         """When each file of a folder was first and last committed (RFC 3339 UTC)."""
         words = ("--format=%x00%cI", "--name-only", "--no-renames", "--end-of-options")
         which = (self.desired_commit, "--", folder)
-        listing = self.repo.run("log", *words, *which, timeout_seconds=_WALK_SECONDS).decode()
+        listing = self.repo.run("log", *words, *which, timeout_seconds=HISTORY_SECONDS).decode()
         first: dict[str, str] = {}
         last: dict[str, str] = {}
         for entry in listing.split("\0")[1:]:

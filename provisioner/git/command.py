@@ -19,6 +19,8 @@ from provisioner.errors import Unavailable
 from provisioner.git import process_group
 
 TIMEOUT_SECONDS = 60  # local commands; the network has its own bounds
+# What walks a history or writes it anew: among thousands of packs a thousand commits a second.
+HISTORY_SECONDS = 3_600
 NETWORK_TIMEOUT_SECONDS = 3_600  # the first fetch of a large repository on a slow line
 # git reports its progress every second; a forge that hangs is not waited for longer than this.
 NETWORK_IDLE_SECONDS = 60

@@ -8,12 +8,12 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from provisioner.git import stream
+from provisioner.git.command import HISTORY_SECONDS
 from provisioner.git.repo import GitRepo
 from provisioner.git.tree import FILE_MODE
 from provisioner.model.ids import CommitId
 
 _NONE = "0" * 40
-_WALK_SECONDS = 3_600  # among thousands of packs git reads a thousand commits a second
 
 
 class RawChange(NamedTuple):
@@ -82,7 +82,7 @@ def read(repo: GitRepo, since: CommitId | None, tip: CommitId, paths: tuple[str,
     """Read what happened at or below `paths`."""
     words = ("rev-list", "--first-parent", "--reverse", "--parents", "--end-of-options", tip)
     only_new = (f"^{since}",) if since else ()
-    listing = repo.run(*words, *only_new, timeout_seconds=_WALK_SECONDS).decode()
+    listing = repo.run(*words, *only_new, timeout_seconds=HISTORY_SECONDS).decode()
     rows = [line.split(" ") for line in listing.splitlines()]
     return History(
         repo=repo,

@@ -16,6 +16,8 @@ from itertools import accumulate
 _KINDS = {"commit": 1, "tree": 2, "blob": 3}
 _SPELT = {kind: kind.encode() for kind in _KINDS}
 _NAMES = {number: kind for kind, number in _KINDS.items()}
+INDEX_HEAD = b"\xfftOc\0\0\0\2"  # of version 2, which git has written since 2008
+_IDS_AT = len(INDEX_HEAD) + 256 * 4
 LARGE_OFFSET = 0x80000000
 # zlib allocates and clears a state for each object; with a small window that is half of the time
 # for a status file, with the same result to the byte or nearly.
@@ -101,6 +103,15 @@ def reindex(content: bytes) -> Pack:
     )
 
 
+def ids_in(index: bytes) -> list[str]:
+    """The ids in an index, in its order; raise ValueError for one of another version."""
+    if not index.startswith(INDEX_HEAD):
+        raise ValueError("not an index of version 2")
+    (count,) = struct.unpack_from(">L", index, _IDS_AT - 4)
+    text = index[_IDS_AT : _IDS_AT + 20 * count].hex()
+    return [text[at : at + 40] for at in range(0, len(text), 40)]
+
+
 def _inflate(view: memoryview, at: int) -> tuple[bytes, int]:
     """Return what starts at `at` in a pack, and where it ends."""
     stream = zlib.decompressobj()
@@ -161,7 +172,7 @@ def _index(places: dict[bytes, tuple[int, int]], checksum: bytes) -> bytes:
         offsets.append(offset)
     body = b"".join(
         (
-            b"\377tOc" + struct.pack(">L", 2),
+            INDEX_HEAD,
             struct.pack(">256L", *accumulate(counts)),
             *ids,
             struct.pack(f">{len(ids)}L", *(places[key][1] for key in ids)),

@@ -24,7 +24,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from provisioner.git import disk
-from provisioner.git.pack import Pack, name_of, reindex
+from provisioner.git.pack import INDEX_HEAD, Pack, name_of, reindex
 
 _INDEX_BYTES = 8 + 4 * 256 + 2 * 20  # of an index, and of a pack, of no object
 _PACK_BYTES = 12 + 20
@@ -116,7 +116,7 @@ class PackFiles:
         Only for the one who may write, before anything is recovered.
         """
         for index in self.directory.glob("pack-*.idx"):
-            if not _is_begun(index, b"\xfftOc", _INDEX_BYTES):
+            if not _is_begun(index, INDEX_HEAD[:4], _INDEX_BYTES):
                 index.unlink(missing_ok=True)
         for path in self.directory.glob("pack-*.pack"):
             if not _is_begun(path, b"PACK", _PACK_BYTES):

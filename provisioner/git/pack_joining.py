@@ -16,16 +16,13 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
-from provisioner.git import disk
-from provisioner.git.command import GitFailed
+from provisioner.git import disk, pack
+from provisioner.git.command import HISTORY_SECONDS, GitFailed
 from provisioner.git.repo import GitRepo
 
 AT_ONCE = 1_024  # packs: so that a server that often restarts comes to an end with something
 _FACTOR = 2  # each pack has that many times the objects of the next smaller one
-_JOIN_SECONDS = 3600
 _LISTED_LIMIT = 1_000_000  # objects, whose ids are in memory meanwhile: 100 MB
-_INDEX_HEAD = b"\xfftOc\0\0\0\2"
-_IDS_AT = len(_INDEX_HEAD) + 256 * 4
 # Kept by somebody; objects that nothing leads to (newer gits); of a partial clone.
 _SPECIAL = (".keep", ".mtimes", ".promisor")
 
@@ -104,7 +101,7 @@ def _write(repo: GitRepo, stdin: bytes, stop: threading.Event | None, *flags: st
     return repo.run(
         *(*words, str(repo.objects_dir / "pack" / "pack")),
         stdin=stdin,
-        timeout_seconds=_JOIN_SECONDS,
+        timeout_seconds=HISTORY_SECONDS,
         stop=stop,
         is_background=True,
     )
@@ -115,7 +112,7 @@ def _paths(repo: GitRepo, ids: Sequence[str], stop: threading.Event | None) -> d
 
     Only a hint: objects of one path are compared with each other, to be stored as differences.
     """
-    run = partial(repo.run, timeout_seconds=_JOIN_SECONDS, stop=stop, is_background=True)
+    run = partial(repo.run, timeout_seconds=HISTORY_SECONDS, stop=stop, is_background=True)
     try:
         kinds = run("cat-file", "--batch-check=%(objecttype)", stdin=_lines(ids)).splitlines()
         commits = [each for each, kind in zip(ids, kinds, strict=True) if kind == b"commit"]
@@ -132,13 +129,10 @@ def _paths(repo: GitRepo, ids: Sequence[str], stop: threading.Event | None) -> d
 
 
 def _object_ids(index: Path) -> list[str]:
-    """The ids in a pack's index, in their order there."""
-    content = index.read_bytes()
-    if not content.startswith(_INDEX_HEAD):
-        raise GitFailed("pack-objects", 1, f"{index.name} is of another version")
-    (count,) = struct.unpack_from(">L", content, len(_INDEX_HEAD) + 255 * 4)
-    text = content[_IDS_AT : _IDS_AT + 20 * count].hex()
-    return [text[at : at + 40] for at in range(0, len(text), 40)]
+    try:
+        return pack.ids_in(index.read_bytes())
+    except ValueError as error:
+        raise GitFailed("pack-objects", 1, f"{index.name}: {error}") from None
 
 
 def _loose_ids(repo: GitRepo) -> list[str]:

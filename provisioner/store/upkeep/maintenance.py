@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from provisioner.git import pack_files, pack_joining, stream
-from provisioner.git.command import GitFailed
+from provisioner.git.command import HISTORY_SECONDS, GitFailed
 from provisioner.git.pack_files import Owner
 from provisioner.git.repo import GitRepo
 from provisioner.model.ids import CommitId
@@ -25,7 +25,6 @@ from provisioner.store.status import json_lines, layout
 
 PACKS_LIMIT = 64  # a read looks into each of them: 4.5 ms at 100 packs, 18 at 2,000
 _STALE_SECONDS = 24 * 3600  # whoever wrote such a temporary file is gone
-_GRAPH_SECONDS = 3600
 _STALE = (
     "tmp_*",
     ".tmp-*",
@@ -163,7 +162,7 @@ def _count_events(repo: GitRepo, tip: CommitId | None) -> tuple[int, int]:
 def _write_graph(repo: GitRepo, stop: threading.Event | None) -> None:
     words = ("commit-graph", "write", "--reachable", "--split", "--no-progress")
     try:
-        repo.run(*words, timeout_seconds=_GRAPH_SECONDS, stop=stop, is_background=True)
+        repo.run(*words, timeout_seconds=HISTORY_SECONDS, stop=stop, is_background=True)
     except GitFailed as failed:
         if ".lock" not in failed.stderr:
             raise
