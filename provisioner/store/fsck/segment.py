@@ -243,15 +243,7 @@ class Segment:
         return next((entry for entry in found if entry is not None), None)
 
     def _check_events(self, known: Known, change: RawChange, content: bytes) -> None:
-        is_new = not change.old and not known.archived
-        is_again = known.is_written and is_new
-        self._check_versions(known, change, content, is_again=is_again)
-        known.is_written, known.archived = True, ""
-        self._known_workflows.hold(known)
-
-    def _check_versions(
-        self, known: Known, change: RawChange, content: bytes, *, is_again: bool
-    ) -> None:
+        is_again = known.is_written and not change.old and not known.archived
         events = _event_bytes(content)
         new = known.new_events(events)
         if new is None or is_again:
@@ -267,6 +259,8 @@ class Segment:
         named = self._named_record(known, change.path, content)
         if codec.encode_status_with(known.context, events, named) != content:
             self._report(change.path, "status.replay", "state is not what its events lead to")
+        known.is_written, known.archived = True, ""
+        self._known_workflows.hold(known)
 
     def _named_record(self, known: Known, path: str, content: bytes) -> BlobId:
         found = _RECORD.match(content)
