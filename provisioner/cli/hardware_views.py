@@ -22,8 +22,8 @@ def rows(machine: Hardware) -> Iterator[list[object]]:
 
 def rows_wide(machine: Hardware) -> Iterator[list[object]]:
     for row, each in zip(rows(machine), machine.interfaces or (Interface(),), strict=True):
-        allows_workflow = each.allow_workflow is not False
-        flags = (str(each.allow_pxe).lower(), str(allows_workflow).lower())
+        allowed = (each.allow_pxe is not False, each.allow_workflow is not False)
+        flags = (str(flag).lower() for flag in allowed)
         yield [*row, each.arch, *flags, machine.source.path]
 
 

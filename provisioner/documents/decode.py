@@ -17,8 +17,8 @@ from provisioner.documents import (
     yaml_reader,
     yaml_syntax,
 )
-from provisioner.documents.classic import Problems
 from provisioner.documents.layout import Kind
+from provisioner.documents.problems import Problems
 from provisioner.documents.yaml_composer import MAX_PROBLEMS
 from provisioner.documents.yaml_reader import FILE_LIMITS, Document, Reading
 from provisioner.model.hardware import Hardware, Source

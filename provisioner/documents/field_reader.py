@@ -86,6 +86,16 @@ class FieldReader:
             return 0
         return value
 
+    def flag(self, where: Path, value: object) -> bool | None:
+        """Read true or false; None when nothing stands there."""
+        if value is None or isinstance(value, bool):
+            return value
+        known = {"yes": True, "on": True, "no": False, "off": False}
+        if isinstance(value, str) and value.lower() in known and self._document.is_plain(where):
+            return known[value.lower()]
+        self.mismatch(where, value, "bool", hint="write true or false")
+        return None
+
     def texts(self, where: Path, value: object) -> tuple[str, ...]:
         return tuple(self.text(place, each) for place, each in self.items(where, value, "[]string"))
 
@@ -158,6 +168,9 @@ class FieldsOf:
 
     def integer(self, name: str) -> int:
         return self._read(name, self._reader.integer)
+
+    def flag(self, name: str) -> bool | None:
+        return self._read(name, self._reader.flag)
 
     def texts(self, name: str) -> tuple[str, ...]:
         return self._read(name, self._reader.texts)

@@ -11,8 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from provisioner.documents import classic, schema_check, template_text
-from provisioner.documents.classic import NetbootNames, Problems
+from provisioner.documents import classic, interface_reader, schema_check, template_text
+from provisioner.documents.interface_reader import NetbootNames
+from provisioner.documents.problems import Problems
 from provisioner.documents.workflow_text import LONGEST_SECONDS
 from provisioner.documents.yaml_reader import Document, Path
 from provisioner.model.hardware import Hardware, Source
@@ -37,7 +38,9 @@ ID_ANNOTATION = "tinkgit.dev/id"
 # What a Workflow of Kubernetes has no field for.
 START_TIMEOUT_ANNOTATION = "tinkgit.dev/start-timeout"
 
-_NETBOOT = NetbootNames(allow_pxe="allowPXE", allow_workflow="allowWorkflow")
+_NETBOOT = NetbootNames(
+    allow_pxe="allowPXE", allow_workflow="allowWorkflow", osie_base_url="baseURL"
+)
 _CLASSIC_NETBOOT = {"allowPXE": "allow_pxe", "allowWorkflow": "allow_workflow"}
 _CLASSIC_OSIE = {"baseURL": "base_url"}
 # A workflow that a cluster has begun must not begin again because its dump was committed.
@@ -143,7 +146,7 @@ def _hardware(
     spec = data["spec"]
     before = len(problems.found)
     entries = spec.get("interfaces", [])
-    interfaces = classic.read_interfaces(
+    interfaces = interface_reader.read_interfaces(
         problems, (*where, "spec", "interfaces"), entries, names=_NETBOOT
     )
     if "id" in spec:
@@ -151,7 +154,7 @@ def _hardware(
     if len(problems.found) > before:
         return
     identity = hardware_identity(data)
-    with_macs = classic.with_macs(entries, interfaces)
+    with_macs = interface_reader.with_macs(entries, interfaces)
     yield Hardware(
         id=identity,
         name=data["metadata"]["name"],
@@ -159,7 +162,7 @@ def _hardware(
         document=classic_document(identity, {**spec, "interfaces": with_macs}),
         kubernetes=data,
         source=source,
-        places=classic.places_of(problems, (*where, "spec", "interfaces"), interfaces)
+        places=interface_reader.places_of(problems, (*where, "spec", "interfaces"), interfaces)
         | {identity: problems.place((*where, "metadata", "name"))},
     )
 
@@ -253,6 +256,7 @@ def _request(
         hardware=device_map,
         hardware_ref=reference,
         disabled=spec.get("disabled", False),
+        toggles_netboot=_map(spec.get("bootOptions")).get("toggleAllowNetboot", False),
         start_timeout_seconds=start_timeout,
         digest=classic.request_digest(
             template,

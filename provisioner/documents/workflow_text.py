@@ -32,8 +32,8 @@ NAME_LIMIT_BYTES = 200  # a name of 200 bytes is refused already
 # 68 years: classic tink took any 64-bit number; ours are added to dates.
 LONGEST_SECONDS = 2**31 - 1
 
-_WORKFLOW = ("version", "name", "id", "global_timeout", "start_timeout", "tasks")
-_TASK = ("name", "worker", "actions", "volumes", "environment")
+_WORKFLOW = ("version", "name", "id", "global_timeout", "start_timeout", "installs_os", "tasks")
+_TASK = ("name", "worker", "actions", "volumes", "environment", "installs_os")
 _ACTION = (
     "name",
     "image",
@@ -66,13 +66,17 @@ class ParsedAction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedTask:
-    """A task; `line` and `column` say where its worker stands."""
+    """A task; `line` and `column` say where its worker stands.
+
+    `installs_os` is its own or else the workflow's; None where neither says.
+    """
 
     name: str
     worker: str
     actions: tuple[ParsedAction, ...]
     line: int
     column: int
+    installs_os: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,13 +167,14 @@ def _unknown_fields(reader: FieldReader) -> list[Problem]:
 def _read_workflow(reader: FieldReader, document: Document) -> tuple[ParsedWorkflow, _Places]:
     top = reader.fields((), document.data, _WORKFLOW, "workflow.Workflow")
     places = _Places(top)
+    installs_os = top.flag("installs_os")
     parsed = ParsedWorkflow(
         version=top.text("version"),
         name=top.text("name"),
         global_timeout_seconds=min(max(top.integer("global_timeout"), 0), LONGEST_SECONDS),
         start_timeout_seconds=min(top.integer("start_timeout"), LONGEST_SECONDS),
         tasks=tuple(
-            _read_task(reader, document, places, where=where, value=value)
+            _read_task(reader, document, places, installs_os, where=where, value=value)
             for where, value in top.items("tasks", "[]workflow.Task")
         ),
     )
@@ -178,9 +183,16 @@ def _read_workflow(reader: FieldReader, document: Document) -> tuple[ParsedWorkf
 
 
 def _read_task(
-    reader: FieldReader, document: Document, places: _Places, *, where: Path, value: object
+    reader: FieldReader,
+    document: Document,
+    places: _Places,
+    installs_os: bool | None,
+    *,
+    where: Path,
+    value: object,
 ) -> ParsedTask:
     fields = reader.fields(where, value, _TASK, "workflow.Task")
+    own = fields.flag("installs_os")
     volumes, environment = fields.texts("volumes"), fields.text_map("environment")
     actions: list[FieldsOf] = []
     places.tasks.append((fields, actions))
@@ -194,6 +206,7 @@ def _read_task(
         ),
         line=line,
         column=column,
+        installs_os=installs_os if own is None else own,
     )
 
 

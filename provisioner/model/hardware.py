@@ -9,8 +9,28 @@ from provisioner.model.ids import HardwareId, IpAddress, MacAddress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Netboot:
+    """How an interface boots from the network, where its document says more than yes or no.
+
+    `ipxe_url` and `ipxe_contents` are a script of the operator's; the `osie_` fields point to
+    another in-memory OS.  `idle` is what a machine does that has nothing to do: "memory" to
+    wait in the in-memory OS, "ignore" to be left alone, "" as the server is set.
+    """
+
+    ipxe_url: str = ""
+    ipxe_contents: str = ""
+    osie_base_url: str = ""
+    osie_kernel: str = ""
+    osie_initrd: str = ""
+    idle: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Interface:
-    """One network interface: what identifies the machine, and how it may boot."""
+    """One network interface: what identifies the machine, and how it may boot.
+
+    `routes` holds pairs of a network (10.0.0.0/8) and its gateway.
+    """
 
     mac: MacAddress | None = None
     ip: IpAddress | None = None
@@ -22,8 +42,12 @@ class Interface:
     time_servers: tuple[str, ...] = ()
     arch: str = ""
     uefi: bool = False
-    allow_pxe: bool = False
-    allow_workflow: bool | None = None  # None: it does not say
+    vlan_id: str = ""
+    domain_name: str = ""
+    routes: tuple[tuple[str, str], ...] = ()
+    allow_pxe: bool | None = None  # None: it does not say
+    allow_workflow: bool | None = None
+    netboot: Netboot = Netboot()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +84,10 @@ class Hardware:
         """Whether it may run workflows: unless all interfaces that say something say no."""
         said = [each.allow_workflow for each in self.interfaces if each.allow_workflow is not None]
         return True in said or not said
+
+    def interface_of(self, mac: MacAddress) -> Interface | None:
+        """The interface with this MAC address."""
+        return next((each for each in self.interfaces if each.mac == mac), None)
 
     @property
     def ips(self) -> tuple[IpAddress, ...]:

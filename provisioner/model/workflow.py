@@ -18,7 +18,8 @@ class WorkflowRequest:
     """One file of `workflows/`.  `hardware` is the device map of `-r`.
 
     `digest` names the meaning (template, device map, id, start_timeout): comments and
-    layout do not count, so reformatting a request is no edit.
+    layout do not count, so reformatting a request is no edit.  `toggles_netboot` is the
+    Kubernetes-era `bootOptions.toggleAllowNetboot`.
     """
 
     id: WorkflowId | None
@@ -26,6 +27,7 @@ class WorkflowRequest:
     hardware: Mapping[str, object]
     hardware_ref: str = ""  # Kubernetes era: the Hardware that `.Hardware` shows
     disabled: bool = False
+    toggles_netboot: bool = False
     start_timeout_seconds: int | None = None  # None: as the template says
     digest: str
     source: Source
@@ -67,6 +69,10 @@ class WorkflowRecord:
     `created_at` is RFC 3339 UTC.  `arrival` counts the workflows of a branch, from 1; those
     of before it was counted have none.  `workers` holds every machine that takes part, in the
     order of their first action.  `hardware` maps a worker's id to its classic document.
+
+    `installs_os` holds the machines whose disk it writes an operating system to; None in a
+    record that does not say, which is then judged by its images.  With `allows_netboot` its
+    machines boot from the network while it lasts, whatever their documents say.
     """
 
     id: WorkflowId
@@ -86,6 +92,8 @@ class WorkflowRecord:
     workers: tuple[WorkerAddress, ...]
     hardware: Mapping[str, Mapping[str, object]]
     start_timeout_seconds: int = 0  # 0: it waits as long as it takes
+    installs_os: tuple[HardwareId, ...] | None = None
+    allows_netboot: bool = False
 
 
 def queue_order(record: WorkflowRecord) -> tuple[int, str, WorkflowId]:

@@ -81,6 +81,8 @@ def render_workflow(
             for machine in machines.values()
         ),
         hardware={machine.id: machine.document for machine in machines.values()},
+        installs_os=_installed_machines(made, workers, request),
+        allows_netboot=request.toggles_netboot,
     )
     return WorkflowCreated(record=record, rendered=made.text)
 
@@ -191,6 +193,20 @@ def _workers(
     if problems:
         raise UnknownWorkers(problems, [task.worker for task in made.tasks])
     return found
+
+
+def _installed_machines(
+    made: Made, workers: Iterable[Hardware], request: WorkflowRequest
+) -> tuple[HardwareId, ...]:
+    """The machines that get an operating system: what the template says goes first."""
+    found: dict[HardwareId, None] = {}
+    for task, machine in zip(made.tasks, workers, strict=True):
+        installs = task.installs_os
+        if installs is None:
+            installs = request.toggles_netboot or task.writes_disk
+        if installs and not task.is_empty:
+            found[machine.id] = None
+    return tuple(found)
 
 
 def _place(template: Template, line: int) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from provisioner.documents.workflow_text import ParsedWorkflow
+from provisioner.model import known_images
 from provisioner.model.ids import HardwareId
 from provisioner.model.workflow import Action
 
@@ -24,11 +25,16 @@ _JOINS = re.compile(r"[\w:.%\\+-]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MadeTask:
-    """A task of a rendered workflow; `line` says where its worker stands."""
+    """A task of a rendered workflow; `line` says where its worker stands.
+
+    `installs_os` is what the template says of it, and `writes_disk` what its images do.
+    """
 
     worker: str
     line: int
     is_empty: bool
+    installs_os: bool | None
+    writes_disk: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +205,10 @@ def _made(
                     worker=filled.get(task.worker, task.worker),
                     line=task.line,
                     is_empty=not task.actions,
+                    installs_os=task.installs_os,
+                    writes_disk=any(
+                        known_images.is_disk_writer(each.image) for each in task.actions
+                    ),
                 )
                 for task in parsed.tasks
             ]

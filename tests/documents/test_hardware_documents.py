@@ -7,6 +7,7 @@ import json
 import pytest
 from document_reading import decode, shown
 
+from provisioner.model.hardware import Netboot
 from provisioner.model.problem import Severity
 
 ID = "0eba0bf8-3772-4b4a-ab9f-6ebe93b90a94"
@@ -252,3 +253,59 @@ def test_warnings_are_no_errors():
     decoded = decode("hardware/n1.yaml", "\ufeff" + MACHINE)
     assert [each.severity for each in decoded.problems] == [Severity.WARNING]
     assert decoded.hardware and not decoded.has_errors
+
+
+def test_what_an_interface_says_of_its_network_is_read():
+    text = with_lines(
+        **{
+            "        iface_name: eth0\n": "        vlan_id: '12'\n        domain_name: lab.example\n"
+            "        classless_static_routes:\n"
+            "          - {destination_descriptor: 10.0.0.0/8, gateway: 192.168.1.2}\n",
+            "      netboot:\n": "      netboot:\n        idle: memory\n",
+        }
+    )
+    (interface,) = hardware_of(text).interfaces
+    assert (interface.vlan_id, interface.domain_name) == ("12", "lab.example")
+    assert interface.routes == (("10.0.0.0/8", "192.168.1.2"),)
+    assert interface.netboot == Netboot(
+        ipxe_url="http://x/",
+        ipxe_contents="#!ipxe",
+        osie_base_url="http://x",
+        osie_kernel="k",
+        osie_initrd="i",
+        idle="memory",
+    )
+
+
+def test_a_switch_that_is_left_out_is_neither_yes_nor_no():
+    text = MACHINE.replace("        allow_pxe: true\n", "")
+    assert hardware_of(text).interfaces[0].allow_pxe is None
+
+
+@pytest.mark.parametrize("bad", [" ", ";", "${x}", "'", '\\"', "\\n", "é", "|", "`", "\\\\"])
+@pytest.mark.parametrize(
+    ("field", "place"),
+    [("url: http://x/", "25:21"), ("base_url: http://x", "26:26"), ("kernel: k", "26:44")],
+)
+def test_what_can_not_stand_in_a_boot_script_is_refused(field, place, bad):
+    name, _, value = field.partition(": ")
+    (problem,) = problems_of(MACHINE.replace(field, f'{name}: "{value}{bad}"'))
+    assert (problem.code, f"{problem.line}:{problem.column}") == ("netboot.value", place)
+    assert problem.severity is Severity.ERROR and problem.hint
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["hostname: machine-1", "netmask: 255.255.255.0", "gateway: 192.168.1.1", "[1.1.1.1]"],
+)
+def test_what_dhcp_can_not_hand_out_is_a_warning(field):
+    name, colon, _ = field.rpartition(": ")
+    bad = f"{name}{colon}'a,b c'" if colon else "['a,b c']"
+    decoded = decode("hardware/n1.yaml", MACHINE.replace(field, bad))
+    (problem,) = decoded.problems
+    assert (problem.code, problem.severity) == ("dhcp.value", Severity.WARNING)
+    (hardware,) = decoded.hardware
+    interface = hardware.interfaces[0]
+    values = (interface.netmask, interface.gateway, *interface.name_servers)
+    assert "a,b c" not in values
+    assert interface.hostname == ("a,b c" if "hostname" in field else "machine-1")

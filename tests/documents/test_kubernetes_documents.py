@@ -236,7 +236,7 @@ def test_what_a_cluster_adds_is_no_problem():
     [
         ("spec:\n", "spec:\n  bmcRef: {name: x}\n", "bmcRef"),
         ("spec:\n", "spec:\n  references: {a: {name: x}}\n", "references"),
-        ("        arch:", "        vlan_id: '12'\n        arch:", "vlan_id"),
+        ("        arch:", "        boot_file_name: x\n        arch:", "boot_file_name"),
         ("      netboot:\n", "      isoboot: {}\n      netboot:\n", "isoboot"),
         ("      netboot:\n", "      disableDhcp: true\n      netboot:\n", "disableDhcp"),
         ("        allowPXE", "        ipxe: {binary: x}\n        allowPXE", "binary"),
@@ -250,9 +250,21 @@ def test_a_field_that_has_no_effect_is_named(old, new, field):
     assert decoded.hardware
 
 
-def test_boot_options_are_named():
-    text = WORKFLOW + "  bootOptions: {toggleAllowNetboot: true}\n"
-    assert problems_of(text, "workflows/x.yaml") == ["10:3 kubernetes.unsupported"]
+def test_boot_options_of_a_management_controller_are_named():
+    text = WORKFLOW + "  bootOptions: {toggleAllowNetboot: true, bootMode: netboot}\n"
+    assert problems_of(text, "workflows/x.yaml") == ["10:43 kubernetes.unsupported"]
+
+
+@pytest.mark.parametrize("value", ["true", "false"])
+def test_a_workflow_may_allow_its_machines_to_boot_from_the_network(value):
+    (request,) = clean(WORKFLOW + f"  bootOptions: {{toggleAllowNetboot: {value}}}\n").requests
+    assert request.toggles_netboot is (value == "true")
+
+
+def test_boot_options_are_no_edit_of_a_request():
+    (plain,) = clean(WORKFLOW).requests
+    (toggled,) = clean(WORKFLOW + "  bootOptions: {toggleAllowNetboot: true}\n").requests
+    assert toggled.digest == plain.digest
 
 
 def test_an_unknown_field_is_a_warning():

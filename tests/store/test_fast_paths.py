@@ -58,7 +58,12 @@ def busy(repo: GitRepo) -> GitRepo:
 
 def _optional(record: WorkflowRecord) -> dict[str, Any]:
     """A value for each field that a record leaves out while it holds its default."""
-    values = {"start_timeout_seconds": 60, "arrival": 1}  # the writer counts arrivals itself
+    values = {
+        "start_timeout_seconds": 60,
+        "arrival": 1,  # the writer counts arrivals itself
+        "installs_os": (builders.TWO,),
+        "allows_netboot": True,
+    }
     assert values.keys() == {each.name for each in fields(record) if each.default is not MISSING}
     return values
 

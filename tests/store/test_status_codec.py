@@ -145,7 +145,10 @@ def test_a_record_is_json_as_python_writes_it_one_key_a_line(changes, name):
     raw["actions"] = list(map(asdict, record.actions))
     raw["workers"] = list(map(asdict, record.workers))
     raw = {key: value for key, value in raw.items() if key != "arrival" or value is not None}
-    assert raw.pop("start_timeout_seconds") == 0  # added later: left out, as older records do
+    # Added later: left out, as in older records.
+    assert raw.pop("start_timeout_seconds") == 0
+    assert raw.pop("installs_os") is None
+    assert raw.pop("allows_netboot") is False
     if raw["actions"][0]["max_attempts"] == DEFAULT_MAX_ATTEMPTS:
         del raw["actions"][0]["max_attempts"]
     try:

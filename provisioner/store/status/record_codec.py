@@ -19,7 +19,9 @@ from provisioner.store.status.json_lines import broken, encode_sorted
 
 # Fields that version 1 of the format does not have.
 _ADDED: Mapping[type, frozenset[str]] = {
-    WorkflowRecord: frozenset({"arrival", "start_timeout_seconds"}),
+    WorkflowRecord: frozenset(
+        {"arrival", "start_timeout_seconds", "installs_os", "allows_netboot"}
+    ),
     Action: frozenset({"max_attempts"}),
 }
 
