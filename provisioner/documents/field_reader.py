@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from provisioner.documents.yaml_composer import MAX_PROBLEMS, Stopped
 from provisioner.documents.yaml_reader import Document, Path
-from provisioner.model.problem import Problem
+from provisioner.model.problem import Problem, Severity
 
 _T = TypeVar("_T")
 
@@ -135,14 +135,27 @@ class FieldReader:
         self.problem(where, "template.type", text, hint=hint)
 
     def problem(
-        self, where: Path, code: str, message: str, *, hint: str = "", at_key: bool = False
+        self,
+        where: Path,
+        code: str,
+        message: str,
+        *,
+        hint: str = "",
+        at_key: bool = False,
+        severity: Severity = Severity.ERROR,
     ) -> None:
         place = self._document.key_place if at_key else self._document.place
         line, column = place(where)
-        told = Problem(
-            path=self._path, line=line, column=column, code=code, message=message, hint=hint
+        problem = Problem(
+            path=self._path,
+            line=line,
+            column=column,
+            code=code,
+            message=message,
+            hint=hint,
+            severity=severity,
         )
-        self.problems.append(told)
+        self.problems.append(problem)
         if len(self.problems) >= MAX_PROBLEMS:
             raise Stopped
 
@@ -183,6 +196,10 @@ class FieldsOf:
 
     def problem(self, name: str, code: str, message: str, *, hint: str = "") -> None:
         self._reader.problem((*self.where, name), code, message, hint=hint)
+
+    def warn(self, name: str, code: str, message: str, *, hint: str = "") -> None:
+        place = (*self.where, name)
+        self._reader.problem(place, code, message, hint=hint, severity=Severity.WARNING)
 
     def _read(self, name: str, read: Callable[[Path, object], _T]) -> _T:
         return read((*self.where, name), self._value.get(name))

@@ -223,7 +223,7 @@ def _template(
     )
     told = template_text.check_early(template)
     problems.found += told
-    if not told:
+    if not any(each.severity is Severity.ERROR for each in told):
         yield template
 
 

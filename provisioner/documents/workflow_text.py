@@ -15,6 +15,7 @@ from provisioner.documents.field_reader import FieldReader, FieldsOf
 from provisioner.documents.image_reference import is_image_reference
 from provisioner.documents.yaml_composer import Stopped
 from provisioner.documents.yaml_reader import Document, Path
+from provisioner.model import known_images
 from provisioner.model.ids import HardwareId
 from provisioner.model.problem import InvalidInput, Problem, Severity
 from provisioner.model.workflow import (
@@ -157,6 +158,8 @@ def check_unrendered(document: Document, *, path: str) -> tuple[Problem, ...]:
         parsed, places = _read_workflow(reader, document)
         if not reader.problems and not reader.met_open:
             _check_rules(parsed, places, rendered=False)
+        if not reader.problems:
+            _warn_of_unclear_disks(parsed, places)
     return tuple(reader.problems)
 
 
@@ -297,6 +300,26 @@ def _check_actions(task: ParsedTask, action_fields: list[FieldsOf], *, rendered:
             if ":" not in volume and (rendered or not _is_open(volume)):
                 text = f"volume {volume[:300]!r} has no colon"
                 fields.problem("volumes", "template.volume", text, hint="HOST:CONTAINER[:ro]")
+
+
+def _warn_of_unclear_disks(workflow: ParsedWorkflow, places: _Places) -> None:
+    """Ask what a machine boots from next, where neither the template nor its images say."""
+    for task, (fields, _) in zip(workflow.tasks, places.tasks, strict=True):
+        images = [action.image for action in task.actions]
+        is_clear = task.installs_os is not None or any(map(known_images.is_disk_writer, images))
+        if is_clear or any(map(_is_open, images)):
+            continue
+        if any(_mounts_devices(volume) for action in task.actions for volume in action.volumes):
+            fields.warn(
+                "name",
+                "template.installs-os",
+                f"task {task.name!r} can write disks, and does not say whether it installs",
+                hint="installs_os: true, and its machine boots from disk afterwards; or false",
+            )
+
+
+def _mounts_devices(volume: str) -> bool:
+    return volume.partition(":")[0].rstrip("/") == "/dev"
 
 
 def _check_name(fields: FieldsOf, name: str) -> None:

@@ -258,8 +258,8 @@ def test_warnings_are_no_errors():
 def test_what_an_interface_says_of_its_network_is_read():
     text = with_lines(
         **{
-            "        iface_name: eth0\n": "        vlan_id: '12'\n        domain_name: lab.example\n"
-            "        classless_static_routes:\n"
+            "        iface_name: eth0\n": "        vlan_id: '12'\n"
+            "        domain_name: lab.example\n        classless_static_routes:\n"
             "          - {destination_descriptor: 10.0.0.0/8, gateway: 192.168.1.2}\n",
             "      netboot:\n": "      netboot:\n        idle: memory\n",
         }

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from gotemplate import template
 from provisioner.documents.template_text import static_name
 from provisioner.model.ids import template_id
+from provisioner.model.problem import Severity
 
 HELLO = """\
 version: "0.1"
@@ -235,5 +236,48 @@ def test_what_renders_to_a_right_workflow_is_never_refused_before(case):
     text, data = case
     assert template.parse(text).render(data) == FULL
     decoded = decode("templates/x.yaml", text)
-    found = {each.code for each in decoded.problems} - {"template.name"}  # it must be static
+    found = {each.code for each in decoded.problems if each.severity is Severity.ERROR}
+    found -= {"template.name"}  # it must be static
     assert not found, [str(each) for each in decoded.problems]
+
+
+DEVICES = '        volumes: ["/dev:/dev"]\n'
+KUBERNETES = """\
+apiVersion: tinkerbell.org/v1alpha1
+kind: Template
+metadata: {name: hello}
+spec:
+  data: |
+"""
+
+
+@pytest.mark.parametrize("wrap", [False, True])
+def test_a_template_that_can_write_disks_is_asked_whether_it_installs(wrap):
+    text = HELLO + DEVICES
+    if wrap:
+        text = KUBERNETES + "".join(f"    {line}\n" for line in text.splitlines())
+    decoded = decode("templates/hello.yaml", text)
+    (problem,) = decoded.problems
+    assert (problem.code, problem.severity) == ("template.installs-os", Severity.WARNING)
+    assert problem.line == (10 if wrap else 5)
+    assert decoded.templates
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("tasks:", "installs_os: false\ntasks:"),
+        ("    actions:", "    installs_os: true\n    actions:"),
+        ("image: hello-world", "image: quay.io/tinkerbell-actions/image2disk:v1.0.0"),
+        ("image: hello-world", 'image: "{{.image}}"'),
+        ("/dev:/dev", "/devices:/dev"),
+    ],
+)
+def test_one_that_says_so_or_is_known_is_not(old, new):
+    template_of((HELLO + DEVICES).replace(old, new))
+
+
+@pytest.mark.parametrize("value", ["perhaps", '"true"', "1", "[]"])
+def test_installs_os_is_true_or_false(value):
+    text = HELLO.replace("tasks:", f"installs_os: {value}\ntasks:")
+    assert problems_of(text) == ["4:14 template.type"]
