@@ -11,6 +11,7 @@ from provisioner.model.event import (
     ActionReported,
     ActionTimedOut,
     DataPushed,
+    MachinePhonedHome,
     RequestMoved,
     WorkflowDeleted,
     WorkflowEvent,
@@ -136,6 +137,9 @@ def event_rows(entry: WorkflowEntry, *, is_wide: bool) -> Iterator[list[object]]
             case RequestMoved() if is_wide:
                 row = ["", "", "", "", f"request moved to {event.request_path}", "", event.at]
                 extra = ["request", None, None]
+            case MachinePhonedHome() if is_wide:
+                row = [event.worker_id, "", "", "", "the installed system runs", "", event.at]
+                extra = ["machine", None, None]
             case _:
                 continue
         yield [*row, *extra] if is_wide else row

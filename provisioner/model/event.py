@@ -93,6 +93,21 @@ class DataPushed:
     files: tuple[DataFile, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachinePhonedHome:
+    """The system that a workflow installed said that it runs (cloud-init's phone_home)."""
+
+    workflow_id: WorkflowId
+    at: str
+    worker_id: HardwareId
+
+
 WorkflowEvent: TypeAlias = (
-    ActionReported | ActionTimedOut | WorkflowTimedOut | WorkflowDeleted | RequestMoved | DataPushed
+    ActionReported
+    | ActionTimedOut
+    | WorkflowTimedOut
+    | WorkflowDeleted
+    | RequestMoved
+    | DataPushed
+    | MachinePhonedHome
 )

@@ -18,6 +18,7 @@ from provisioner.model.event import (
     ActionReported,
     ActionTimedOut,
     DataPushed,
+    MachinePhonedHome,
     RequestMoved,
     WorkflowDeleted,
     WorkflowEvent,
@@ -53,6 +54,7 @@ class WorkflowContext:
     event_count: int = 0
     data_version: DataVersion | None = None
     told: tuple[tuple[ReportId, int], ...] = ()
+    phoned_home: tuple[HardwareId, ...] = ()
 
     @property
     def state(self) -> State:
@@ -119,6 +121,8 @@ def decide(
             return () if now.is_deleted else (event,)
         case RequestMoved():
             return () if now.is_deleted or now.moved_to == event.request_path else (event,)
+        case MachinePhonedHome():
+            return _decide_phone_home(now, actions, event)
         case _:
             assert_never(event)
 
@@ -145,6 +149,7 @@ def evolve(now: WorkflowContext, event: WorkflowEvent) -> WorkflowContext:
                 event_count=number,
                 data_version=now.data_version,
                 told=(*now.told, (event.report_id, number)),
+                phoned_home=now.phoned_home,
             )
         case ActionTimedOut():
             changes: dict[str, object] = {
@@ -162,6 +167,8 @@ def evolve(now: WorkflowContext, event: WorkflowEvent) -> WorkflowContext:
             changes = {"is_deleted": True, "ended": ended}
         case RequestMoved():
             changes = {"moved_to": event.request_path}
+        case MachinePhonedHome():
+            changes = {"phoned_home": (*now.phoned_home, event.worker_id)}
         case DataPushed():
             told = (*now.told, (event.report_id, number))
             changes = {"data_version": event.version, "told": told}
@@ -238,6 +245,15 @@ def _decide_data(
     if push.attempt != _attempt_of(now):
         raise Refused(f"attempt {push.attempt} of action {push.action_index} is not running")
     return (push,)
+
+
+def _decide_phone_home(
+    now: WorkflowContext, actions: tuple[Action, ...], event: MachinePhonedHome
+) -> tuple[WorkflowEvent, ...]:
+    """Once for each machine of the workflow; also when it has ended."""
+    if all(action.worker_id != event.worker_id for action in actions):
+        raise Refused(f"machine {event.worker_id} has no part in this workflow")
+    return () if event.worker_id in now.phoned_home else (event,)
 
 
 _Told: TypeAlias = ActionReported | DataPushed

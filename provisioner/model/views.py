@@ -10,8 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeAlias, TypeVar
 
-from provisioner.model import state_machine
-from provisioner.model.event import WorkflowEvent
+from provisioner.model import boot_history, state_machine
+from provisioner.model.boot_history import MachineHistory
+from provisioner.model.event import ActionReported, WorkflowEvent
 from provisioner.model.hardware import Hardware
 from provisioner.model.ids import (
     BlobId,
@@ -156,6 +157,7 @@ class StatusView:
     files of none.  `requests` maps the path of each materialised request to its workflow;
     `by_digest` finds a request that moved.  A deleted workflow is in neither: its path is
     free again, and `deleted` finds it when its request comes back (see `deleted_like`).
+    `machines` is what a boot decision needs of the past (see boot_history.py).
     """
 
     commit: CommitId | None = None
@@ -165,6 +167,7 @@ class StatusView:
     requests: Shards[str, WorkflowId] = field(default_factory=ShardMap)
     by_digest: Shards[str, tuple[WorkflowId, ...]] = field(default_factory=ShardMap)
     deleted: Shards[int, WorkflowId] = field(default_factory=ShardMap)
+    machines: Shards[HardwareId, MachineHistory] = field(default_factory=ShardMap)
     reconcile: ReconcileReport = field(default_factory=ReconcileReport)
     arrivals: int = 0
     set_aside: ShardMap[WorkflowId, SetAside] = field(default_factory=ShardMap)
@@ -199,6 +202,7 @@ class StatusView:
             requests=Edit(self.requests.result()),
             by_digest=Edit(self.by_digest.result()),
             deleted=Edit(self.deleted.result()),
+            machines=Edit(self.machines.result()),
             reconcile=self.reconcile,
             arrivals=self.arrivals,
             set_aside=self.set_aside,
@@ -215,6 +219,7 @@ class StatusView:
             requests=self.requests.result(),
             by_digest=self.by_digest.result(),
             deleted=self.deleted.result(),
+            machines=self.machines.result(),
             reconcile=self.reconcile,
             arrivals=self.arrivals,
             set_aside=self.set_aside,
@@ -284,12 +289,16 @@ class StatusView:
         )
         workflows = self.workflows.set(entry.id, entry)
         requests, by_digest, deleted = self.requests, self.by_digest, self.deleted
+        machines = self.machines
+        if isinstance(event, ActionReported):
+            machines = boot_history.with_report(machines, old.record, event)
         if now.moved_to != was.moved_to:
             requests = _freed(requests, old).set(now.moved_to, entry.id)
         if now.is_deleted and not was.is_deleted:
             requests = _freed(requests, old)
             by_digest = removed(by_digest, old.record.request_digest, old.id)
             deleted = with_deleted(deleted, old.record.request_digest, path_of(old), old.id)
+            machines = boot_history.without_deleted(machines, old.record)
         is_ended = now.is_final and not was.is_final
         if workflows is self.workflows and not is_ended:
             return self  # a draft
@@ -301,6 +310,7 @@ class StatusView:
             requests=requests,
             by_digest=by_digest,
             deleted=deleted,
+            machines=machines,
             reconcile=self.reconcile,
             arrivals=self.arrivals,
             set_aside=self.set_aside,

@@ -223,11 +223,12 @@ def test_what_is_no_status_file_is_refused_with_its_path(content):
 
 
 def test_a_newer_format_is_refused_and_not_guessed():
-    assert codec.read_format(codec.encode_format()) == 2
+    assert codec.read_format(codec.encode_format()) == 3
     validate(codec.encode_format(), "format")
-    assert codec.read_format(codec.encode_format(1)) == 1
-    with pytest.raises(InvalidInput, match="has format 3, this program knows 2"):
-        codec.read_format(codec.encode_format(3))
+    for older in (1, 2):
+        assert codec.read_format(codec.encode_format(older)) == older
+    with pytest.raises(InvalidInput, match="has format 4, this program knows 3"):
+        codec.read_format(codec.encode_format(4))
     for content in (None, b"", b"{}", b"[1]"):
         with pytest.raises(InvalidInput, match="is not the format file"):
             codec.read_format(content)

@@ -17,7 +17,9 @@ from e2e.server import Server, tink
 
 from provisioner.git.commit import FileChange
 from provisioner.git.repo import GitRepo
-from provisioner.store.status import codec, layout
+from provisioner.model.state import State
+from provisioner.store.status import checkpoint, codec, layout
+from provisioner.store.status.store import StatusStore
 from tests.store import sites
 
 pytestmark = pytest.mark.network
@@ -84,7 +86,7 @@ def test_the_version_rises_once_and_files_are_brought_along_as_they_are_written(
             assert server.report(mac(4), offer, state).status == 200
     commits = git(old, "rev-list", "status", "--", layout.FORMAT).splitlines()
     assert len(commits) == 2  # the first of all, and the upgrade
-    assert json.loads(git(old, "show", f"status:{layout.FORMAT}"))["version"] == 2
+    assert json.loads(git(old, "show", f"status:{layout.FORMAT}"))["version"] == 3
     written = status_file(old, offer["workflow_id"])
     path = next(
         each
@@ -116,13 +118,13 @@ def test_a_new_workflow_waits_behind_those_that_were_never_counted(old):
 def test_a_newer_version_is_refused_by_name(old):
     repo = GitRepo(old)
     try:
-        newer = codec.encode_format(3)
+        newer = codec.encode_format(4)
         sites.tamper(repo, FileChange(path=layout.FORMAT, content=newer))
     finally:
         repo.close()
     done = tink(old, "serve", "--listen", "127.0.0.1:0")
     assert done.returncode == 1
-    assert "status branch has format 3, this program knows 2" in done.stderr
+    assert "status branch has format 4, this program knows 3" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -130,3 +132,20 @@ def test_what_an_older_version_looks_at_says_no_to_it():
     """Version 1 was compared for equality: `version != FORMAT_VERSION`."""
     assert json.loads(codec.encode_format())["version"] != 1
     assert codec.encode_format(1) == (b'{\n"format": "tinkgit status branch",\n"version": 1\n}\n')
+
+
+def test_machines_of_archived_workflows_are_known_although_their_lines_do_not_name_them(old):
+    with Server(old) as server:
+        server.await_that(lambda: server.call("GET", "/readyz").body["status"] == "ready")
+    repo = GitRepo(old)
+    try:
+        store = StatusStore(repo)
+        archived = store.read_archived(store.tip() or "")
+        assert archived and all(row.parts for row in archived)
+        for view in (store.load(), checkpoint.load(store)):
+            for row in archived:
+                (part,) = row.parts or ()
+                assert (row.id in view.machines[part.worker].ran) is not row.is_deleted
+                assert part.is_done is (row.state is State.SUCCESS) and not part.installs
+    finally:
+        repo.close()

@@ -22,6 +22,7 @@ from provisioner.model.event import (
     ActionReported,
     ActionTimedOut,
     DataPushed,
+    MachinePhonedHome,
     RequestMoved,
     WorkflowDeleted,
     WorkflowEvent,
@@ -197,6 +198,8 @@ def _event(event: WorkflowEvent) -> Mapping[str, object]:
             return {"kind": "deleted", "message": event.message}
         case RequestMoved():
             return {"kind": "moved", "message": f"the request is {event.request_path} now"}
+        case MachinePhonedHome():
+            return {"kind": "phoned_home", "worker_id": event.worker_id}
         case DataPushed():
             version = event.version
             return {

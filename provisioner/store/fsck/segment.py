@@ -315,8 +315,9 @@ class Segment:
 
 
 def _is_upgrade(change: RawChange) -> bool:
-    ids = [pack.object_id("blob", codec.encode_format(each)).hex() for each in (1, 2)]
-    return [change.old, change.new] == ids
+    old, new = (pack.object_id("blob", codec.encode_format(each)).hex() for each in (1, 2))
+    newest = pack.object_id("blob", codec.encode_format()).hex()
+    return (change.old, change.new) in {(old, new), (old, newest), (new, newest)}
 
 
 def _begun(known: Known) -> WorkflowContext:

@@ -16,6 +16,7 @@ from provisioner.model.ids import CommitId, WorkflowId
 from provisioner.model.problem import Problem
 from provisioner.store.status import branch_files, index, layout
 from provisioner.store.status.index import Row
+from provisioner.store.status.lazy_workflow import Blobs
 
 _DAY_DEPTH = 3  # archived/2026/11/23.jsonl
 _OTHER_DEPTH = 2  # archived/other/cf.jsonl
@@ -53,7 +54,17 @@ def read(repo: GitRepo, commit: CommitId, archives: tuple[CommitId, ...]) -> Lis
         found = [row for row in _archived(repo, archives, path) if row.id not in known]
         lists.recovered[path] = found
         lists.rows += found
+    lists.rows = _with_parts(repo, lists.rows)
     return lists
+
+
+def _with_parts(repo: GitRepo, rows: list[Row]) -> list[Row]:
+    """Look up what machines began, of lists that were written before they said so."""
+    blobs = [Blobs(row.id, row.record_blob, row.status_blob) for row in rows if row.parts is None]
+    found = {row.id: row.parts for row in index.read_rows(repo, blobs, set_aside=index.unknown)}
+    if not found:
+        return rows
+    return [row if row.parts is not None else row._replace(parts=found[row.id]) for row in rows]
 
 
 def whole(repo: GitRepo, commit: CommitId, archives: tuple[CommitId, ...], path: str) -> bytes:

@@ -25,7 +25,7 @@ from provisioner.store.status.index import Row
 from provisioner.store.status.row_columns import Columns, Times
 from provisioner.store.status.store import StatusStore
 
-_VERSION = 3
+_VERSION = 4
 
 
 class _Found(NamedTuple):

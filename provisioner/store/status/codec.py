@@ -5,7 +5,8 @@ newest data version's details) is left out: reading replays the events, and a fi
 state is not what its events lead to is refused.
 
 Version 2 of the format counts arrivals, and a status file names the content of its record:
-an edit of one is not an edit of the other.
+an edit of one is not an edit of the other.  Version 3 says which machines a workflow installs,
+and that an installed system was reached.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from provisioner.model.event import (
     ActionReported,
     ActionTimedOut,
     DataPushed,
+    MachinePhonedHome,
     RequestMoved,
     WorkflowDeleted,
     WorkflowEvent,
@@ -37,8 +39,8 @@ from provisioner.model.workflow import WorkflowRecord
 from provisioner.store.status import json_lines
 from provisioner.store.status.json_lines import broken, quote
 
-FORMAT_VERSION = 2
-_KNOWN_VERSIONS = (1, 2)  # the first is brought to the second by the next commit
+FORMAT_VERSION = 3
+_KNOWN_VERSIONS = (1, 2, 3)  # an older branch is brought to the newest by the next commit
 EVENT_KINDS: Mapping[str, type[WorkflowEvent]] = {
     "action_reported": ActionReported,
     "action_timed_out": ActionTimedOut,
@@ -46,6 +48,7 @@ EVENT_KINDS: Mapping[str, type[WorkflowEvent]] = {
     "workflow_deleted": WorkflowDeleted,
     "request_moved": RequestMoved,
     "data_pushed": DataPushed,
+    "machine_phoned_home": MachinePhonedHome,
 }
 _KIND_OF = {kind: name for name, kind in EVENT_KINDS.items()}
 # What stands before and behind the events of a status file.
@@ -242,7 +245,7 @@ def _summary(context: WorkflowContext) -> dict[str, object]:
     raw: dict[str, object] = {
         name: value
         for name in _SUMMARY_NAMES
-        if (value := getattr(context, name)) not in ("", None) and value is not False
+        if (value := getattr(context, name)) not in ("", None, ()) and value is not False
     }
     if context.data_version is not None:
         raw["data_version"] = context.data_version.version
@@ -274,6 +277,8 @@ def _summary_text(context: WorkflowContext) -> str:
         if text:
             parts.append(f'"{name}": {quote(text)}')
     parts.append(f'"event_count": {context.event_count}')
+    if context.phoned_home:
+        parts.append(f'"phoned_home": {json_lines.encode(context.phoned_home)}')
     if context.data_version is not None:
         parts.append(f'"data_version": {context.data_version.version}')
     return "{" + ", ".join(parts) + "}"

@@ -12,12 +12,13 @@ from typing import NamedTuple
 
 from provisioner.git import stream
 from provisioner.git.repo import GitRepo
+from provisioner.model.boot_history import Part
 from provisioner.model.ids import HardwareId, WorkflowId
 from provisioner.model.problem import InvalidInput, Problem
 from provisioner.model.set_aside import SetAside
 from provisioner.model.state import State
 from provisioner.model.workflow import WorkflowRecord
-from provisioner.store.status import json_lines, layout, lazy_workflow
+from provisioner.store.status import begun_parts, json_lines, layout, lazy_workflow
 from provisioner.store.status.lazy_workflow import Blobs, StoredWorkflow, WorkflowReader, is_final
 
 
@@ -31,7 +32,8 @@ class Row(NamedTuple):
     the record has none.  `damage` is why the workflow is set aside; the rest is then what was
     known of it last.
 
-    `workers` counts only while it is live; of others it may be empty.
+    `workers` counts only while it is live; of others it may be empty.  `parts` is what its
+    machines have begun of it; None in a list of archived workflows that does not say.
     """
 
     id: WorkflowId
@@ -45,6 +47,7 @@ class Row(NamedTuple):
     workers: tuple[WorkerRow, ...]
     is_deleted: bool
     arrival: int
+    parts: tuple[Part, ...] | None = ()
     damage: Problem | None = None
 
 
@@ -58,6 +61,7 @@ def encode_archived(row: Row) -> bytes:
     raw = {name: getattr(row, name) for name in _ARCHIVED_NAMES}
     if not row.arrival:
         del raw["arrival"]
+    raw["parts"] = [part._asdict() for part in row.parts or ()]
     return (json.dumps(raw) + "\n").encode()
 
 
@@ -67,7 +71,10 @@ def decode_archived(content: bytes) -> list[Row]:
         raw = json.loads(line)
         raw["state"] = State(raw["state"])
         raw.setdefault("arrival", 0)
-        rows.append(Row(workers=(), **raw))
+        parts = raw.pop("parts", None)
+        if parts is not None:
+            parts = tuple(Part(**part) for part in parts)
+        rows.append(Row(workers=(), parts=parts, **raw))
     return rows
 
 
@@ -202,4 +209,5 @@ def _row(blobs: Blobs, record: bytes, status: bytes, *, with_workers_of_final: b
         ),
         is_deleted=b'"is_deleted": true' in status.partition(b'"events": [')[0],
         arrival=arrival,
+        parts=begun_parts.read(record, status),
     )

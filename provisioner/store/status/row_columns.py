@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import partial
-from itertools import compress, repeat
-from typing import NamedTuple
+from itertools import compress, repeat, starmap
+from typing import Any, NamedTuple
 
+from provisioner.model.boot_history import Install, MachineHistory, Part
 from provisioner.model.ids import CommitId, HardwareId, WorkflowId
 from provisioner.model.shard_map import ShardMap
 from provisioner.model.state import State
@@ -25,6 +26,11 @@ _ID_DIGITS = 2 * _ID_BYTES
 
 # The place of a row in the columns; a machine's id and its addresses.
 LiveRow = tuple[int, Sequence[tuple[HardwareId, Sequence[str]]]]
+
+
+# A machine's id, the places of the workflows that it ran, and its last install (or nothing):
+# the place, whether it is done and when, arrival and created_at.
+MachineRow = tuple[HardwareId, Sequence[int], Sequence[Any]]
 
 
 class Columns(NamedTuple):
@@ -46,6 +52,7 @@ class Columns(NamedTuple):
     pathless: Sequence[int]
     workers: Sequence[LiveRow]
     arrivals: int
+    machines: Sequence[MachineRow]
 
 
 class Times(NamedTuple):
@@ -54,6 +61,7 @@ class Times(NamedTuple):
     created_at: Sequence[str]
     claimed_at: Sequence[str]
     arrival: Sequence[int]
+    parts: Sequence[Sequence[Part]]
 
 
 _LETTER_OF = {state: chr(ord("a") + number) for number, state in enumerate(State)}
@@ -77,13 +85,30 @@ def columns_of(rows: Iterable[Row]) -> tuple[Columns, Times]:
         pathless=sorted(set(range(len(rows))).difference(owners.values())),
         workers=[(place, row.workers) for place, row in enumerate(rows) if not is_final(row.state)],
         arrivals=rows[-1].arrival if rows else 0,
+        machines=_machine_rows(rows),
     )
     times = Times(
         [row.created_at for row in rows],
         [row.claimed_at for row in rows],
         [row.arrival for row in rows],
+        [row.parts or () for row in rows],
     )
     return columns, times
+
+
+def _machine_rows(rows: Sequence[Row]) -> list[MachineRow]:
+    """Fold rows, which come in the order of arrival, into the histories of their machines."""
+    ran: dict[HardwareId, list[int]] = {}
+    installs: dict[HardwareId, Sequence[Any]] = {}
+    for place, row in enumerate(rows):
+        for part in row.parts or ():
+            places = ran.setdefault(part.worker, [])
+            if not row.is_deleted:
+                places.append(place)
+            if part.installs:
+                about = (place, part.is_done, part.at, row.arrival, row.created_at)
+                installs[part.worker] = about
+    return [(worker, places, installs.get(worker, ())) for worker, places in ran.items()]
 
 
 def rows_of(columns: Columns, times: Times) -> list[Row]:
@@ -104,10 +129,20 @@ def rows_of(columns: Columns, times: Times) -> list[Row]:
         times.claimed_at,
         strict=True,
     )
-    rest = zip(texts, columns.states, times.arrival, strict=True)
+    rest = zip(texts, columns.states, times.arrival, times.parts, strict=True)
     return [
-        Row._make((*some, states[letter], workers.get(place, ()), place in deleted, arrival, None))
-        for place, (some, letter, arrival) in enumerate(rest)
+        Row._make(
+            (
+                *some,
+                states[letter],
+                workers.get(place, ()),
+                place in deleted,
+                arrival,
+                tuple(starmap(Part, parts)),
+                None,
+            )
+        )
+        for place, (some, letter, arrival, parts) in enumerate(rest)
     ]
 
 
@@ -147,9 +182,22 @@ def view_of(
         requests=ShardMap.over(requests),
         by_digest=ShardMap.over(by_digest),
         deleted=ShardMap.over(_deleted(columns)),
+        machines=ShardMap.over(_machines(columns)),
         reconcile=report,
         arrivals=columns.arrivals,
     )
+
+
+def _machines(columns: Columns) -> dict[HardwareId, MachineHistory]:
+    ids = columns.ids
+    found: dict[HardwareId, MachineHistory] = {}
+    for worker, places, about in columns.machines:
+        install = None
+        if about:
+            place, is_done, at, arrival, created_at = about
+            install = Install((arrival, created_at, ids[place]), is_done, at)
+        found[worker] = MachineHistory(tuple(sorted([ids[place] for place in places])), install)
+    return found
 
 
 def _deleted(columns: Columns) -> dict[int, WorkflowId]:

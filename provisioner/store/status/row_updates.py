@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from provisioner.model import boot_history
 from provisioner.model.ids import WorkflowId
 from provisioner.model.set_aside import Damaged, SetAside
 from provisioner.model.shard_map import ShardMap, Shards
@@ -36,6 +37,9 @@ def with_row(view: StatusView, row: Row, reader: WorkflowReader) -> StatusView:
         requests=_requests(view, row, old),
         by_digest=_by_digest(view, row),
         deleted=_deleted(view, row),
+        machines=boot_history.with_parts(
+            view.machines, index.order_of(row), row.parts or (), is_deleted=row.is_deleted
+        ),
         arrivals=max(view.arrivals, row.arrival),
         set_aside=_set_aside(view, row, entry),
     )
