@@ -12,6 +12,31 @@ READ_PROCESSES_LIMIT = 64  # each holds a view of its own; more than cores gain 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BootSettings:
+    """What machines that boot from the network get (docs/boot.md).
+
+    `url` is the server's address as machines reach it; empty: the one that each of them used.
+    `os_folder` is what `tink os build` wrote; `osie_url` names another in-memory OS instead.
+    `idle` is what a machine does that never had a workflow: "memory" or "ignore".
+    `proxies` are addresses whose `X-Forwarded-For` is believed.
+    """
+
+    url: str = ""
+    os_folder: Path | None = None
+    osie_url: str = ""
+    osie_kernel: str = "vmlinuz-{arch}"
+    osie_initrd: str = "initramfs-{arch}"
+    grpc_authority: str = ""
+    kernel_arguments: tuple[str, ...] = ()
+    idle: str = "ignore"
+    ipxe_folder: Path = Path("/usr/lib/ipxe")
+    dhcp_interface: str = ""
+    dhcp_mode: str = "reservation"
+    proxies: tuple[str, ...] = ()
+    metadata_seconds: float = 86_400.0  # of an installed system that did not phone home
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings:
     """`repo` is a path or the URL of a remote, which is cloned into `clone_into`.
 
@@ -31,6 +56,7 @@ class ServerSettings:
     grace_seconds: float = 120.0
     archive_after_days: float | None = None  # finished workflows stay in the tip
     writer: str = "tinkgit"
+    boot: BootSettings = BootSettings()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ import logging
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -33,10 +34,11 @@ from provisioner import __version__
 from provisioner.config import ReadSettings, ServerSettings
 from provisioner.errors import Unavailable
 from provisioner.git.repo import GitRepo
-from provisioner.model.ids import WorkflowId
+from provisioner.model.ids import HardwareId, WorkflowId
 from provisioner.model.views import DesiredState, Snapshot, StatusView
 from provisioner.services import metrics as metrics_service
 from provisioner.services import served_repository, write_failing
+from provisioner.services.booting import Booting
 from provisioner.services.branch_moves import BranchMoves
 from provisioner.services.clock import CautiousClock, SystemClock, WorkflowIds
 from provisioner.services.conditions import Conditions
@@ -50,6 +52,7 @@ from provisioner.services.remote_status import RemoteStatus
 from provisioner.services.remote_sync import RemoteSync
 from provisioner.services.remotes import DesiredTip
 from provisioner.services.reports import Reports
+from provisioner.services.sightings import Contact, Sightings
 from provisioner.services.snapshots import Snapshots
 from provisioner.services.stored_files import StoredFiles
 from provisioner.services.timeouts import Timeouts
@@ -95,6 +98,8 @@ class Readers(Protocol):
 OpenFace = Callable[[Provisioner, ServerSettings], Face]
 # Of the git directory, and of the face that writes.
 OpenReaders = Callable[[Path, Face], Readers]
+# Of the folder for its files, and of the face that serves boot scripts.
+OpenDhcp = Callable[[Provisioner, Path, Face], Face]
 
 
 class Server:
@@ -105,11 +110,14 @@ class Server:
         settings: ServerSettings,
         open_face: OpenFace,
         open_readers: OpenReaders | None = None,
+        open_dhcp: OpenDhcp | None = None,
     ) -> None:
         with ExitStack() as stack:
             repo = served_repository.open_repo(settings)
             stack.callback(repo.close)
             self._start(settings, repo, open_face, stack)
+            if open_dhcp is not None:
+                stack.callback(open_dhcp(self.provisioner, repo.own_dir, self.face).close)
             self.readers = open_readers(repo.common_dir, self.face) if open_readers else None
             if self.readers is not None:
                 stack.callback(self.readers.close)
@@ -233,6 +241,12 @@ class Server:
             self.reconciler.close()
             watcher.wake()
 
+        sightings = Sightings(time.time)
+
+        def contact(machine: HardwareId) -> None:
+            timeouts.contact(machine)
+            sightings.note(machine, Contact.WORKER)
+
         self.provisioner = Provisioner(
             snapshots=snapshots,
             reports=Reports(
@@ -240,7 +254,7 @@ class Server:
                 snapshots=snapshots,
                 clock=clock,
                 threads=threads,
-                contact=timeouts.contact,
+                contact=contact,
                 deadlines=timeouts,
             ),
             stored=StoredFiles(writer.store),
@@ -248,7 +262,13 @@ class Server:
             threads=threads,
             version=__version__,
             turns=writer,
-            contact=timeouts.contact,
+            contact=contact,
+            booting=Booting(
+                settings.boot,
+                lambda: snapshots.current,
+                sightings,
+                count=lambda boot: metrics.boots.labels(boot).inc(),
+            ),
             is_ready=self.reconciler.is_ready.is_set,
             conditions=conditions,
             branch_moves=lambda: moves.recent,
@@ -312,6 +332,7 @@ def serve(
     *,
     ready: Callable[[Server], None] = lambda _: None,
     open_readers: OpenReaders | None = None,
+    open_dhcp: OpenDhcp | None = None,
     stop: threading.Event | None = None,
     signals: Iterable[signal.Signals] = (signal.SIGTERM, signal.SIGINT),
 ) -> None:
@@ -320,7 +341,7 @@ def serve(
     # From here on a signal asks for an orderly end; once more, and the default does its work.
     before = {each: signal.signal(each, lambda *_: ending.set()) for each in signals}
     try:
-        server = Server(settings, open_face, open_readers)
+        server = Server(settings, open_face, open_readers, open_dhcp)
         try:
             ready(server)
             # The kernel may hand the signal to another thread, and the interpreter runs the

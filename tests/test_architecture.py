@@ -26,7 +26,7 @@ LAYERS = (
     ("git",),
     ("planning",),
     ("documents",),
-    ("model",),
+    ("model", "os_image"),
     ("config", "resources", "errors"),
 )
 RANK = {name: -rank for rank, names in enumerate(LAYERS) for name in names}

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from provisioner import config
-from provisioner.cli import log_setup, options
+from provisioner.cli import boot_options, log_setup, options
 from provisioner.cli.site import Site
 from provisioner.config import ReadSettings, ServerSettings
 from provisioner.git import remote_url
@@ -115,6 +115,7 @@ def _address(default_port: int) -> Callable[[click.Context, click.Parameter, str
     show_default=True,
     help="Where the read processes answer.",
 )
+@boot_options.add
 @options.site()
 def serve(
     *,
@@ -128,6 +129,7 @@ def serve(
     log_format: str,
     read_processes: int,
     read_listen: tuple[str, int],
+    **boot: Any,
 ) -> None:
     """Watch the desired branch, make workflows of its requests, and answer the workers.
 
@@ -151,6 +153,7 @@ def serve(
         fetch_seconds=fetch_seconds,
         grace_seconds=grace_seconds,
         archive_after_days=archive_after_days,
+        boot=boot_options.settings(**boot),
     )
     log_setup.log_to_stderr(log_format)
 
@@ -172,6 +175,17 @@ def serve(
             count=read_processes,
         )
 
+    def open_dhcp(provisioner: Provisioner, folder: Path, face: wiring.Face) -> wiring.Face:
+        from provisioner.faces.dhcp.supervisor import Dhcp
+
+        assert isinstance(face, HttpServer) and provisioner.booting is not None
+        return Dhcp(
+            provisioner.booting,
+            lambda: provisioner.snapshots.current,
+            folder,
+            server_port=face.port,
+        )
+
     def ready(server: wiring.Server) -> None:
         assert isinstance(server.face, HttpServer)
         _LOG.info(
@@ -185,7 +199,11 @@ def serve(
             _LOG.info("%d processes answer reads on %s", read_processes, server.readers.address)
 
     wiring.serve(
-        settings, open_face, ready=ready, open_readers=open_readers if read_processes else None
+        settings,
+        open_face,
+        ready=ready,
+        open_readers=open_readers if read_processes else None,
+        open_dhcp=open_dhcp if settings.boot.dhcp_interface else None,
     )
 
 

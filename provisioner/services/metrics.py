@@ -68,6 +68,7 @@ class Metrics:
     pushes: Counter
     fetches: Counter
     branch_moves: Counter
+    boots: Counter
     connections: Gauge
     kept: Gauge
 
@@ -103,6 +104,7 @@ def build(
             ["branch", "kind"],
             registry=registry,
         ),
+        boots=Counter("tink_boot_requests", "Boot scripts asked for.", ["boot"], registry=registry),
         connections=Gauge("tink_http_connections", "Open connections.", registry=registry),
         kept=Gauge("tink_http_kept_bytes", "Bytes kept for clients.", ["share"], registry=registry),
     )

@@ -11,6 +11,7 @@ from provisioner.model.ephemeral import DataVersion
 from provisioner.model.ids import HardwareId, TreeId, WorkflowId
 from provisioner.model.summary import WorkflowSummary
 from provisioner.model.views import WorkflowEntry
+from provisioner.services.booting import Booting
 from provisioner.services.branch_moves import RecentMove
 from provisioner.services.conditions import Conditions
 from provisioner.services.metrics import Metrics
@@ -52,6 +53,7 @@ class Provisioner:
     version: str
     turns: Turns | None = None
     contact: Callable[[HardwareId], None] = field(default=lambda _: None)
+    booting: Booting | None = None  # not of a process that only reads
     is_ready: Callable[[], bool] = field(default=lambda: True)
     conditions: Conditions = field(default_factory=Conditions)
     branch_moves: Callable[[], tuple[RecentMove, ...]] = field(default=tuple)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 from provisioner.errors import Unavailable
 from provisioner.services.provisioner import Provisioner
@@ -24,19 +24,44 @@ YAML = "application/yaml"
 
 @dataclass(slots=True, kw_only=True)
 class Call:
-    """One request.  `path` holds the variable parts of the route by name."""
+    """One request.  `path` holds the variable parts of the route by name.
+
+    `headers` (names in lower case), `client` (its address) and `server` (the address and port
+    that it reached) are known of what Flask dispatches, which are all but workers' routes.
+    """
 
     path: Mapping[str, str]
     query: Mapping[str, str] = field(default_factory=dict)
     body: bytes | bytearray = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    client: str = ""
+    server: tuple[str, int] = ("localhost", 80)
+    method: str = "GET"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilePart:
+    """A part of a file, in bytes.  Whoever sends it closes `file`."""
+
+    file: BinaryIO
+    offset: int
+    length: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
+    """With `part` the body is a part of a file, which is never held in memory."""
+
     status: int = 200
     body: bytes = b""
     content_type: str = JSON
     headers: tuple[tuple[str, str], ...] = ()
+    part: FilePart | None = None
+
+    @property
+    def length(self) -> int:
+        """Bytes of the body."""
+        return self.part.length if self.part is not None else len(self.body)
 
 
 NOTHING = Answer(status=204, content_type="")

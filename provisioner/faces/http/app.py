@@ -15,7 +15,7 @@ from typing import Any
 from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from provisioner.faces.http import errors, ops_views, read_views, worker_views
+from provisioner.faces.http import boot_views, errors, ops_views, read_views, worker_views
 from provisioner.faces.http.answers import (
     NOTHING,
     Answer,
@@ -36,6 +36,7 @@ BLUEPRINTS = (
     ("worker", worker_views.ROUTES),
     ("read", read_views.ROUTES),
     ("ops", ops_views.ROUTES),
+    ("boot", boot_views.ROUTES),
 )
 
 
@@ -43,6 +44,8 @@ def create_app(server: Provisioner, *, worker_routes: Iterable[Route] | None = N
     """`worker_routes` stand in for the workers' own, where those are not served."""
     app = Flask("provisioner")
     for name, routes in BLUEPRINTS:
+        if name == "boot" and server.booting is None:
+            continue
         served = routes if name != "worker" or worker_routes is None else worker_routes
         app.register_blueprint(_blueprint(server, name, served))
     app.register_error_handler(HTTPException, _http_error)
@@ -101,14 +104,24 @@ def _flask_view(server: Provisioner, route: Route) -> Callable[..., Response]:
             body = request.get_data(cache=False) if route.body_limit else b""
         except RequestEntityTooLarge:
             return _response(server, route, errors.body_too_large(route.body_limit))
-        call = Call(path=path, query=request.args.to_dict(), body=body)
+        environ = request.environ
+        call = Call(
+            path=path,
+            query=request.args.to_dict(),
+            body=body,
+            headers={name.lower(): value for name, value in request.headers.items()},
+            client=environ.get("REMOTE_ADDR", ""),
+            server=(environ["SERVER_NAME"], int(environ["SERVER_PORT"])),
+            method=request.method,
+        )
         outcome = run_view(server, route, call)
-        if not isinstance(outcome, Answer):
-            handed_over = request.environ.get(HANDED_OVER)
+        if not isinstance(outcome, Answer) or outcome.part is not None:
+            handed_over = environ.get(HANDED_OVER)
             if handed_over is not None:
                 handed_over.append((route, outcome))
                 return Response(status=204)
-            outcome = _blocked(outcome)
+            if not isinstance(outcome, Answer):
+                outcome = _blocked(outcome)
         return _response(server, route, outcome)
 
     return view
@@ -120,7 +133,12 @@ def _response(server: Provisioner, route: Route, answer: Answer) -> Response:
 
 
 def to_response(answer: Answer) -> Response:
-    response = Response(answer.body, status=answer.status)
+    body = answer.body
+    if answer.part is not None:
+        with answer.part.file as file:
+            file.seek(answer.part.offset)
+            body = file.read(answer.part.length)
+    response = Response(body, status=answer.status)
     if answer.content_type:
         response.headers["Content-Type"] = answer.content_type
     else:

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import time
 from collections import deque
 from typing import cast
 
+from provisioner.errors import Unavailable
 from provisioner.faces.http import errors, heads
-from provisioner.faces.http.answers import Answer
+from provisioner.faces.http.answers import Answer, FilePart
 from provisioner.faces.http.budget import NO_ROOM
 from provisioner.faces.http.flask_call import Request
 from provisioner.faces.http.gate import Found, Gate, Stop
@@ -35,6 +37,8 @@ BACKLOG_BYTES = 65_536
 UNSENT_BYTES = 16_384  # an answer that leaves more unsent is counted, and the next one waits
 REQUEST_COST_BYTES = 1_024  # what Python needs for a request beside its text
 _ONE_WRITE_BYTES = 65_536
+_LOOK_SECONDS = 0.01
+NO_SENDER = Unavailable("too many load files at once; try again")
 
 
 class Connection(asyncio.Protocol):
@@ -345,9 +349,20 @@ class Connection(asyncio.Protocol):
         self.is_asking = False
         self._stop = None
         if self._transport.is_closing():
+            if answer.part is not None:
+                answer.part.file.close()
             return
         self.deadline = self._loop.time() + KEEP_ALIVE_SECONDS
-        self._write(answer, is_head=is_head)
+        if answer.part is None:
+            self._write(answer, is_head=is_head)
+        elif is_head:
+            answer.part.file.close()
+            self._write(answer, is_head=True)
+        elif self._gate.files.has_room:
+            self._hand_over(answer, answer.part)
+        else:
+            answer.part.file.close()
+            self._write(errors.answer_to(NO_SENDER))
         if self._is_in_turn:
             return
         self._ask_next()
@@ -364,3 +379,19 @@ class Connection(asyncio.Protocol):
             self._transport.write(start + answer.body)
         else:
             self._transport.writelines((start, answer.body))
+
+    def _hand_over(self, answer: Answer, part: FilePart) -> None:
+        """Have a part of a file sent by a thread, to which the socket goes; then we are done."""
+        self._is_deaf = self._is_last = True
+        if self._transport.is_closing():
+            part.file.close()
+            return
+        if self._transport.get_write_buffer_size():
+            self.is_asking = True  # an answer before this one is still on its way
+            self._loop.call_later(_LOOK_SECONDS, self._hand_over, answer, part)
+            return
+        self.is_asking = False
+        head = heads.answer_head(answer, is_last=True, seconds=int(time.time()))
+        number: int = self._transport.get_extra_info("socket").fileno()
+        self._gate.files.send(os.dup(number), head, part)
+        self._transport.abort()  # of our descriptor; the thread's stays open

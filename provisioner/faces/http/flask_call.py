@@ -11,7 +11,7 @@ from typing import Any
 from flask import Flask
 
 from provisioner.faces.http import app as flask_app
-from provisioner.faces.http.answers import Answer, Outcome, Route, Unanswered
+from provisioner.faces.http.answers import Answer, Outcome, Route
 from provisioner.faces.http.budget import Share
 
 
@@ -43,7 +43,7 @@ class Request:
 
 def call(app: Flask, request: Request) -> tuple[Route | None, Outcome]:
     """What Flask answers; with the route when the view said what to wait for."""
-    handed_over: list[tuple[Route, Unanswered]] = []
+    handed_over: list[tuple[Route, Outcome]] = []
     status = 500
     headers: list[tuple[str, str]] = []
 
@@ -70,7 +70,7 @@ def call(app: Flask, request: Request) -> tuple[Route | None, Outcome]:
     return None, Answer(status=status, body=content, content_type=content_type, headers=others)
 
 
-def _environ(request: Request, handed_over: list[tuple[Route, Unanswered]]) -> dict[str, Any]:
+def _environ(request: Request, handed_over: list[tuple[Route, Outcome]]) -> dict[str, Any]:
     host, port = request.server
     environ: dict[str, Any] = {
         "REQUEST_METHOD": request.method,

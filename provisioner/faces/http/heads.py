@@ -96,7 +96,7 @@ def answer_head(answer: Answer, *, is_last: bool, seconds: int) -> bytes:
     if answer.headers:
         lines = "".join(f"{name.lower()}: {value}\r\n" for name, value in answer.headers)
         head += lines.encode("latin-1", "replace")
-    length = b"" if answer.status == 204 else b"content-length: %d\r\n" % len(answer.body)
+    length = b"" if answer.status == 204 else b"content-length: %d\r\n" % answer.length
     return b"%s%s%s\r\n" % (head, length, _date(seconds))
 
 

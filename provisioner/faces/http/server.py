@@ -80,6 +80,7 @@ class HttpServer:
         self._snapshots.close()
         with suppress(RuntimeError):  # it has ended already
             self._loop.call_soon_threadsafe(self._closing.set)
+        self._gate.files.close()
         self._thread.join()
         self._threads.shutdown(wait=True, cancel_futures=True)
         self._socket.close()

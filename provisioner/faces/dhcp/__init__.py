@@ -1,0 +1,1 @@
+"""DHCP and TFTP, by a dnsmasq that the server starts and watches."""
