@@ -1,3 +1,115 @@
 """`tink boot`: what a machine would boot, and what an existing DHCP server needs to know."""
 
 from __future__ import annotations
+
+import ipaddress
+from typing import Any
+
+import click
+
+from provisioner.cli import boot_options, options
+from provisioner.cli.site import Site
+from provisioner.config import BootSettings
+from provisioner.errors import UserError
+from provisioner.faces.boot import dnsmasq, other_dhcp, reservations, script
+from provisioner.faces.boot.dnsmasq import DnsmasqSettings
+from provisioner.faces.http.boot_views import script_settings
+from provisioner.model import ids
+from provisioner.model.views import Snapshot, StatusView
+from provisioner.planning.boot_decision import Client
+from provisioner.services import machines
+from provisioner.services.booting import Booting
+from provisioner.services.sightings import Sightings
+
+_EXAMPLE_URL = "http://SERVER:42114"
+
+
+@click.group
+@options.site()
+def boot() -> None:
+    """Booting from the network: decisions, scripts, DHCP configuration."""
+
+
+@boot.command
+@click.argument("name", metavar="MACHINE")
+@click.option("--firmware", type=click.Choice(["bios", "efi"]), help="As this firmware would ask.")
+@click.option("--arch", default="", metavar="ARCH", help="As this architecture would ask.")
+@boot_options.add
+@options.site()
+def show(*, name: str, firmware: str | None, arch: str, **given: Any) -> None:
+    """Print what a machine (MAC, IP, id or host name) would boot, why, and the script."""
+    settings = boot_options.settings(**given)
+    snapshot = _snapshot()
+    booting = Booting(settings, lambda: snapshot, Sightings(lambda: 0.0))
+    try:
+        mac = ids.parse_mac(name)
+    except ids.InvalidId:
+        macs = machines.find(snapshot, name).macs
+        if not macs:
+            raise UserError(f"machine {name} has no MAC address") from None
+        mac = macs[0]
+    client = Client(firmware=firmware or "", arch=arch)
+    decision = booting.decide(mac, client)
+    click.echo(f"# {mac}: {decision.boot.value}, because {decision.reason}")
+    found = script_settings(booting, settings.url or _EXAMPLE_URL)
+    text = script.script_of(decision, mac, client, found)
+    if text is not None:
+        click.echo(text, nl=False)
+
+
+@boot.command
+@click.argument("kind", type=click.Choice(["dnsmasq", "kea", "isc"]))
+@boot_options.add
+@options.site()
+def config(*, kind: str, **given: Any) -> None:
+    """Print what an existing DHCP server needs to know of all machines.
+
+    It is a copy of this moment: print it again after a change.  --boot-url says where this
+    server is.
+    """
+    settings = boot_options.settings(**given)
+    if not settings.url:
+        raise UserError(
+            "where do machines reach the server?", hint="--boot-url http://192.168.1.1:42114"
+        )
+    snapshot = _snapshot()
+    booting = Booting(settings, lambda: snapshot, Sightings(lambda: 0.0))
+    known = sorted(snapshot.desired.hardware.values(), key=lambda each: each.id)
+    found = list(reservations.of_machines(known, booting.decide))
+    networks = reservations.networks(snapshot.desired, None)
+    about = _dnsmasq_settings(settings)
+    if kind == "kea":
+        text = other_dhcp.kea_text(about, networks, found)
+    elif kind == "isc":
+        text = other_dhcp.isc_text(about, networks, found)
+    else:
+        text = dnsmasq.settings_text(about, networks, None)
+        text += "".join(f"dhcp-host={line}\n" for line in dnsmasq.hosts_text(found).splitlines())
+        options_lines = dnsmasq.options_text(found).splitlines()
+        text += "".join(f"dhcp-option={line}\n" for line in options_lines)
+    click.echo(text, nl=False)
+
+
+def _dnsmasq_settings(settings: BootSettings) -> DnsmasqSettings:
+    host = settings.url.partition("://")[2].partition("/")[0].rpartition(":")[0]
+    try:
+        ipaddress.IPv4Address(host)
+    except ValueError:
+        raise UserError(
+            f"{settings.url!r} has no IPv4 address, and TFTP needs one",
+            hint="--boot-url http://192.168.1.1:42114",
+        ) from None
+    return DnsmasqSettings(
+        interface="",
+        address=host,
+        server=settings.url,
+        ipxe_folder=settings.ipxe_folder,
+        is_proxy=settings.dhcp_mode == "proxy",
+    )
+
+
+def _snapshot() -> Snapshot:
+    with Site.opened(options.where()) as site:
+        commit = site.status_commit
+        status = site.status.load(commit) if commit else StatusView()
+        return Snapshot(desired=site.desired(), status=status)

@@ -15,7 +15,14 @@ from typing import Protocol
 from provisioner.errors import NotFound, Refused, UserError
 from provisioner.model import ids, state_machine
 from provisioner.model.ephemeral import DataFile, DataVersion
-from provisioner.model.event import LOG_TAIL_BYTES, MESSAGE_LIMIT, ActionReported, DataPushed
+from provisioner.model.event import (
+    LOG_TAIL_BYTES,
+    MESSAGE_LIMIT,
+    ActionReported,
+    DataPushed,
+    MachinePhonedHome,
+    WorkflowEvent,
+)
 from provisioner.model.ids import HardwareId, ReportId, TreeId, WorkflowId
 from provisioner.model.state import State
 from provisioner.model.views import Proposal, Receipt, Snapshot, StatusView, WorkflowEntry
@@ -170,6 +177,17 @@ class Reports:
 
         for worker in workers:
             self._contact(worker)
+        return self._writer.propose(propose)
+
+    def phone_home(self, workflow: WorkflowId, machine: HardwareId) -> Future[Receipt]:
+        """Propose that the system which this workflow installed on a machine runs."""
+        at = timestamp(self._clock.now())
+
+        def propose(view: StatusView) -> tuple[WorkflowEvent, ...]:
+            entry = _entry(view, workflow)
+            event = MachinePhonedHome(workflow_id=workflow, at=at, worker_id=machine)
+            return state_machine.decide(entry.context, entry.record.actions, event)
+
         return self._writer.propose(propose)
 
     def push(

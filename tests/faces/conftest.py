@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from builders import ONE, TWO, hardware, record, status, template
 from planning.test_desired import after, file
 from services.parts import FIRST, SECOND, HandClock, MemoryWriter
 
+from provisioner.config import BootSettings
 from provisioner.faces.http.app import create_app
 from provisioner.services import metrics
+from provisioner.services.booting import Booting
 from provisioner.services.provisioner import Provisioner
 from provisioner.services.reports import Reports
+from provisioner.services.sightings import Sightings
 
 
 class Inside:
@@ -28,6 +32,9 @@ class Inside:
         self.contacts = []
         self.ready = True
         self.held: list[Future] | None = None  # set to a list: answers are held back
+        self.wall = HandClock()
+        self.sightings = Sightings(self.wall.now)
+        self.boots = []
         self.provisioner = Provisioner(
             snapshots=self.snapshots,
             reports=Reports(
@@ -47,7 +54,24 @@ class Inside:
             version="1.2.3",
             contact=self.contacts.append,
             is_ready=lambda: self.ready,
+            booting=self.booting(),
         )
+
+    def booting(self, **settings):
+        return Booting(
+            BootSettings(**settings),
+            lambda: self.snapshots.current,
+            self.sightings,
+            count=self.boots.append,
+        )
+
+    def set_booting(self, **settings):
+        """Serve with other settings from now on; before the application is made."""
+        self.provisioner = replace(self.provisioner, booting=self.booting(**settings))
+
+    def set_hardware(self, *machines):
+        documents = (*machines, template())
+        self.snapshots.swap_desired(after({each.source.path: file(each) for each in documents}))
 
     def propose(self, proposal):
         if self.held is None:

@@ -15,7 +15,15 @@ from typing import Any
 from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from provisioner.faces.http import boot_views, errors, ops_views, read_views, worker_views
+from provisioner.faces.http import (
+    boot_views,
+    errors,
+    machine_views,
+    metadata_views,
+    ops_views,
+    read_views,
+    worker_views,
+)
 from provisioner.faces.http.answers import (
     NOTHING,
     Answer,
@@ -34,9 +42,9 @@ HANDED_OVER = "tinkgit.handed_over"
 
 BLUEPRINTS = (
     ("worker", worker_views.ROUTES),
-    ("read", read_views.ROUTES),
+    ("read", (*read_views.ROUTES, *machine_views.ROUTES)),
     ("ops", ops_views.ROUTES),
-    ("boot", boot_views.ROUTES),
+    ("boot", (*boot_views.ROUTES, *metadata_views.ROUTES)),
 )
 
 

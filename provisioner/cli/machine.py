@@ -1,0 +1,130 @@
+"""`tink machine`: what each machine is doing, what it would boot, and why."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+import click
+
+from provisioner.cli import options, printing, table
+from provisioner.cli.options import Shape
+from provisioner.cli.printing import Listed
+from provisioner.cli.site import Site
+from provisioner.errors import NotFound, Unavailable, UserError
+from provisioner.model.views import Snapshot, StatusView
+from provisioner.services import machines
+
+_SERVER_SECONDS = 10.0
+Machine = Mapping[str, Any]
+
+_server = click.option(
+    "--server",
+    metavar="URL",
+    envvar="TINK_SERVER",
+    help="Ask a running server, which also knows when each machine was heard of.",
+)
+_idle = click.option(
+    "--idle",
+    type=click.Choice(["ignore", "memory"]),
+    default="ignore",
+    show_default=True,
+    envvar="TINK_IDLE",
+    help="As the server's --idle; not with --server.",
+)
+
+
+@click.group
+@options.site()
+def machine() -> None:
+    """Machines at work: state, boot decision and its reason, last contact."""
+
+
+@machine.command("list")
+@_server
+@_idle
+@options.site()
+@options.listing
+def list_machines(*, server: str | None, idle: str, shape: Shape) -> None:
+    """List the machines, those that only asked and nobody knows at the end."""
+    if server is not None:
+        found = _lines(_asked(server, "/v1/machines"))
+    else:
+        found = list(machines.all_machines(_snapshot(), idle=idle))
+    printing.print_list(_LISTED, found, shape)
+
+
+@machine.command
+@click.argument("name", metavar="MACHINE")
+@_server
+@_idle
+@options.site()
+@options.output("table")
+def show(*, name: str, server: str | None, idle: str, form: str) -> None:
+    """Show one machine, by id, MAC, IP address or host name."""
+    if server is not None:
+        (found,) = _lines(_asked(server, f"/v1/machines/{quote(name, safe='')}"))
+    else:
+        found = machines.one_machine(_snapshot(), name, idle=idle)
+    if form != "table":
+        printing.print_data(dict(found), form)
+        return
+    rows = [[name, value] for name, value in found.items() if name != "contacts"]
+    rows += [
+        [f"contact: {kind}", f"{each['at']} {each['detail']}".strip()]
+        for kind, each in found["contacts"].items()
+    ]
+    click.echo(table.draw(table.columns("FIELD NAME", "VALUE"), rows), nl=False)
+
+
+def _snapshot() -> Snapshot:
+    with Site.opened(options.where()) as site:
+        commit = site.status_commit
+        status = site.status.load(commit) if commit else StatusView()
+        return Snapshot(desired=site.desired(), status=status)
+
+
+def _asked(server: str, path: str) -> str:
+    if not server.startswith(("http://", "https://")):
+        raise UserError(f"--server is {server!r}", hint="http://192.168.1.1:42114")
+    try:
+        with urllib.request.urlopen(server.rstrip("/") + path, timeout=_SERVER_SECONDS) as answer:
+            text: str = answer.read().decode("utf-8", "replace")
+            return text
+    except urllib.error.HTTPError as error:
+        if error.code == 404:
+            raise NotFound("machine", path.rpartition("/")[2]) from error
+        raise Unavailable(f"{server} answers {error.code}") from error
+    except OSError as error:
+        raise Unavailable(
+            f"{server} does not answer", hint="is tink serve running there?"
+        ) from error
+
+
+def _lines(text: str) -> list[Machine]:
+    return [json.loads(line) for line in text.splitlines() if line]
+
+
+def _rows(each: Machine) -> Iterator[list[object]]:
+    yield [each["hostname"], each["mac"], each["ip"], each["state"], each["boot"]]
+
+
+def _wide_rows(each: Machine) -> Iterator[list[object]]:
+    (row,) = _rows(each)
+    yield [*row, each["reason"], each["workflow"], each["last_contact"], each["id"]]
+
+
+_TITLES = ("HOSTNAME", "MAC ADDRESS", "IP ADDRESS", "STATE", "BOOT")
+_LISTED: Listed[Machine] = Listed(
+    columns=table.columns(*_TITLES),
+    rows=_rows,
+    wide_columns=table.columns(*_TITLES, "REASON", "WORKFLOW", "LAST CONTACT", "ID"),
+    wide_rows=_wide_rows,
+    ids=lambda each: [each["id"] or each["mac"]],
+    data=dict,
+    classic_data=dict,
+)

@@ -1,0 +1,126 @@
+"""Machines as people see them: one shape for `GET /v1/machines` and `tink machine list`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+
+from provisioner.errors import NotFound
+from provisioner.model import ids
+from provisioner.model.hardware import Hardware
+from provisioner.model.ids import HardwareId, InvalidId, MacAddress
+from provisioner.model.views import Snapshot
+from provisioner.planning import boot_decision, machine_standing
+from provisioner.services.sightings import Contact, Sighting, Sightings
+
+_ASKING = (Contact.DHCP, Contact.BOOT)
+
+
+def all_machines(
+    snapshot: Snapshot, *, idle: str, sightings: Sightings | None = None
+) -> Iterator[Mapping[str, object]]:
+    """Every machine of the desired branch, by host name, then those that only asked."""
+    known = sorted(snapshot.desired.hardware.values(), key=lambda each: (_name(each), each.id))
+    for machine in known:
+        yield describe(snapshot, machine, idle=idle, sightings=sightings)
+    for name in sorted(sightings.names()) if sightings is not None else ():
+        if ":" in name and MacAddress(name) not in snapshot.desired.hardware_by_mac:
+            yield _unknown(name, sightings.of(name) if sightings is not None else {})
+
+
+def one_machine(
+    snapshot: Snapshot, name: str, *, idle: str, sightings: Sightings | None = None
+) -> Mapping[str, object]:
+    """By id, MAC, IP address or host name; raises `NotFound`."""
+    machine = find(snapshot, name)
+    return describe(snapshot, machine, idle=idle, sightings=sightings)
+
+
+def find(snapshot: Snapshot, name: str) -> Hardware:
+    desired = snapshot.desired
+    found = desired.hardware.get(HardwareId(name.lower()))
+    if found is None:
+        found = _by_address(snapshot, name)
+    if found is None:
+        named = [each for each in desired.hardware.values() if _name(each) == name]
+        found = named[0] if len(named) == 1 else None
+    if found is None:
+        raise NotFound("machine", name, hint="tink machine list shows the machines")
+    return found
+
+
+def _by_address(snapshot: Snapshot, name: str) -> Hardware | None:
+    desired = snapshot.desired
+    owner = None
+    try:
+        owner = desired.hardware_by_mac.get(ids.parse_mac(name))
+    except InvalidId:
+        try:
+            owner = desired.hardware_by_ip.get(ids.parse_ip(name))
+        except InvalidId:
+            return None
+    return desired.hardware.get(owner) if owner is not None else None
+
+
+def describe(
+    snapshot: Snapshot, machine: Hardware, *, idle: str, sightings: Sightings | None = None
+) -> Mapping[str, object]:
+    """What a machine is, what it would boot and why, how far it is, when it was heard of.
+
+    Times are RFC 3339, UTC; `last_contact` is empty where no server observes.
+    """
+    seen = sightings.of(machine.id, *machine.macs) if sightings is not None else {}
+    newest = max(seen.items(), key=lambda each: each[1].at, default=None)
+    standing = machine_standing.standing_of(
+        snapshot,
+        machine.id,
+        is_seen=bool(seen),
+        is_booting=newest is not None and newest[0] in _ASKING and newest[1].detail != "ignored",
+    )
+    mac = machine.macs[0] if machine.macs else None
+    decision = boot_decision.decide(snapshot, mac, idle=idle) if mac else None
+    return {
+        "id": machine.id,
+        "hostname": _name(machine),
+        "mac": mac or "",
+        "ip": machine.ips[0] if machine.ips else "",
+        "state": standing.state.value,
+        "boot": decision.boot.value if decision else "ignore",
+        "reason": decision.reason if decision else "it has no MAC address",
+        "workflow": standing.workflow or "",
+        "last_contact": _time(newest[1]) if newest else "",
+        "contacts": _contacts(seen),
+        "path": machine.source.path,
+    }
+
+
+def _unknown(mac: str, seen: Mapping[Contact, Sighting]) -> Mapping[str, object]:
+    newest = max(seen.values(), key=lambda each: each.at, default=None)
+    return {
+        "id": "",
+        "hostname": "",
+        "mac": mac,
+        "ip": "",
+        "state": "unknown",
+        "boot": "ignore",
+        "reason": "no hardware document has this MAC",
+        "workflow": "",
+        "last_contact": _time(newest) if newest else "",
+        "contacts": _contacts(seen),
+        "path": "",
+    }
+
+
+def _contacts(seen: Mapping[Contact, Sighting]) -> dict[str, object]:
+    return {
+        each.value: {"at": _time(sighting), "detail": sighting.detail}
+        for each, sighting in sorted(seen.items(), key=lambda pair: pair[0].value)
+    }
+
+
+def _name(machine: Hardware) -> str:
+    return next((each.hostname for each in machine.interfaces if each.hostname), machine.name)
+
+
+def _time(sighting: Sighting) -> str:
+    return datetime.fromtimestamp(sighting.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
