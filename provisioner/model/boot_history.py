@@ -104,7 +104,7 @@ def with_parts(
         ran = _without(old.ran, order[2]) if is_deleted else _with(old.ran, order[2])
         new = MachineHistory(ran, install)
         if new != old:
-            machines = machines.set(part.worker, new)
+            machines = _set(machines, part.worker, new)
     return machines
 
 
@@ -137,8 +137,15 @@ def without_deleted(
     for worker in record.workers:
         old = machines.get(worker.id)
         if old is not None and (ran := _without(old.ran, record.id)) != old.ran:
-            machines = machines.set(worker.id, old._replace(ran=ran))
+            machines = _set(machines, worker.id, old._replace(ran=ran))
     return machines
+
+
+def _set(
+    machines: Shards[HardwareId, MachineHistory], worker: HardwareId, history: MachineHistory
+) -> Shards[HardwareId, MachineHistory]:
+    """A machine of which nothing is left to say is not among them, whatever led there."""
+    return machines.without(worker) if history == NO_HISTORY else machines.set(worker, history)
 
 
 def _with(ran: tuple[WorkflowId, ...], workflow: WorkflowId) -> tuple[WorkflowId, ...]:

@@ -108,7 +108,11 @@ def _machine_rows(rows: Sequence[Row]) -> list[MachineRow]:
             if part.installs:
                 about = (place, part.is_done, part.at, row.arrival, row.created_at)
                 installs[part.worker] = about
-    return [(worker, places, installs.get(worker, ())) for worker, places in ran.items()]
+    return [
+        (worker, places, installs.get(worker, ()))
+        for worker, places in ran.items()
+        if places or worker in installs
+    ]
 
 
 def rows_of(columns: Columns, times: Times) -> list[Row]:
