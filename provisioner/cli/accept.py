@@ -85,9 +85,9 @@ def _effect(
         count = int(site.repo.run("rev-list", *words))
         yield f"  leaves out {count} commit{'s' * (count != 1)} up to {applied[:12]}"
     plan = verdict.plan
-    deleted = [each.workflow_id for each in plan.deletions]
-    states = {each: verdict.status.workflows[each].state for each in deleted}
-    unfinished = [each for each, state in states.items() if state not in FINAL]
+    deleted = [deletion.workflow_id for deletion in plan.deletions]
+    states = {workflow_id: verdict.status.workflows[workflow_id].state for workflow_id in deleted}
+    unfinished = [workflow_id for workflow_id, state in states.items() if state not in FINAL]
     for workflow in unfinished[:_SHOWN]:
         yield f"  deletes workflow {workflow} ({states[workflow].removeprefix('STATE_').lower()})"
     if len(unfinished) > _SHOWN:

@@ -69,7 +69,7 @@ def _watch(console: Console, on: Stage, workflow: str) -> None:
     from provisioner.cli.site import Site
 
     give_up = time.monotonic() + LONGEST_SECONDS
-    told: set[str] = set()
+    printed: set[str] = set()
     with (
         Site.opened(Where(repo=str(on.site))) as site,
         Live(console=console, auto_refresh=False, transient=False) as live,
@@ -81,7 +81,7 @@ def _watch(console: Console, on: Stage, workflow: str) -> None:
                 if console.is_terminal:
                     live.update(_progress(entry), refresh=True)
                 else:
-                    _tell_news(console, entry, told)
+                    _tell_news(console, entry, printed)
                 if entry.context.is_final:
                     return
             time.sleep(LOOK_AGAIN_SECONDS)
@@ -104,12 +104,12 @@ def _progress(entry: WorkflowEntry) -> Table:
     return drawn
 
 
-def _tell_news(console: Console, entry: WorkflowEntry, told: set[str]) -> None:
+def _tell_news(console: Console, entry: WorkflowEntry, printed: set[str]) -> None:
     from provisioner.cli.workflow_views import action_progress
 
     for action, state, _ in action_progress(entry):
         line = f"{entry.context.progress_percent:3}%  {state:14} {action.worker}  {action.name}"
         key = f"{action.index} {state}"
-        if state != "STATE_PENDING" and key not in told:
-            told.add(key)
+        if state != "STATE_PENDING" and key not in printed:
+            printed.add(key)
             console.print(line, markup=False)

@@ -30,25 +30,25 @@ def export(*, names: tuple[str, ...], kinds: tuple[str, ...], folder: Path | Non
     """Write the desired branch as Kubernetes documents: `tink export | kubectl apply -f -`."""
     with Site.opened(options.where()) as site:
         desired = site.desired()
-    found = [each for kind in kinds or KINDS for each in _objects(desired, kind)]
+    found = [document for kind in kinds or KINDS for document in _objects(desired, kind)]
     if names:
-        known = {name: each for each in found for name in _names(each)}
+        known = {name: document for document in found for name in _names(document)}
         for name in names:
             if name not in known:
                 raise NotFound("object", name)
         found = list({id(known[name]): known[name] for name in names}.values())
     if folder is None:
-        for each in found:
-            click.echo(f"---\n{export_kubernetes(each)}", nl=False)
+        for document in found:
+            click.echo(f"---\n{export_kubernetes(document)}", nl=False)
         return
     if folder.is_dir() and any(folder.iterdir()):
         raise Conflict(f"{folder} is not empty", hint="name a folder that does not exist yet")
-    for each in found:
-        target = folder / each.source.path.replace("#", "-")
+    for document in found:
+        target = folder / document.source.path.replace("#", "-")
         target = target.with_suffix(".yaml")
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("a", encoding="utf-8") as file:  # a file may hold several documents
-            file.write(f"---\n{export_kubernetes(each)}")
+            file.write(f"---\n{export_kubernetes(document)}")
     printing.note(f"wrote {len(found)} documents to {folder}")
 
 
@@ -61,12 +61,12 @@ def _objects(desired: DesiredState, kind: str) -> Iterator[Object]:
         "template": list(desired.templates.values()),
         "workflow": list(desired.requests.values()),
     }
-    yield from sorted(values[kind], key=lambda each: each.source.path)
+    yield from sorted(values[kind], key=lambda document: document.source.path)
 
 
-def _names(each: Object) -> Iterator[str]:
-    yield each.source.path
-    if each.id is not None:
-        yield each.id
-    if not isinstance(each, WorkflowRequest):
-        yield each.name
+def _names(document: Object) -> Iterator[str]:
+    yield document.source.path
+    if document.id is not None:
+        yield document.id
+    if not isinstance(document, WorkflowRequest):
+        yield document.name

@@ -75,5 +75,5 @@ def _as_data(report: checking.FsckReport) -> dict[str, object]:
         "commits": report.commits,
         "workflows": report.workflows,
         "events": report.events,
-        "problems": [str(each) for each in report.problems],
+        "problems": [str(problem) for problem in report.problems],
     }

@@ -58,7 +58,7 @@ def get(*, ids: tuple[str, ...], shape: Shape) -> None:
     """List the machines of these ids; without an ID, all. Unknown ids are passed over."""
     with Site.opened(options.where()) as site:
         desired = site.desired()
-        known = [machine for each in ids if (machine := _find(desired, each))]
+        known = [machine for id_text in ids if (machine := _find(desired, id_text))]
         printing.print_list(hardware_views.LISTED, known if ids else _all(desired), shape)
 
 
@@ -79,7 +79,7 @@ def by_id(*, ids: tuple[str, ...], form: str) -> None:
     """Print each machine's document, on one line."""
     with Site.opened(options.where()) as site:
         desired = site.desired()
-        _print_documents([_get(desired, each) for each in ids], form)
+        _print_documents([_get(desired, id_text) for id_text in ids], form)
 
 
 @hardware.command("mac")
@@ -89,11 +89,11 @@ def by_id(*, ids: tuple[str, ...], form: str) -> None:
 @options.output("table")
 def by_mac(*, macs: tuple[str, ...], details: bool, form: str) -> None:
     """Find machines by MAC address, in any spelling."""
-    wanted = [model_ids.parse_mac(each) for each in macs]
+    wanted = [model_ids.parse_mac(mac) for mac in macs]
     with Site.opened(options.where()) as site:
         desired = site.desired()
         found = [_named(desired, desired.hardware_by_mac.get(mac), "MAC", mac) for mac in wanted]
-    _print_matches(found, wanted, lambda each: each.mac, form="line" if details else form)
+    _print_matches(found, wanted, lambda interface: interface.mac, form="line" if details else form)
 
 
 @hardware.command("ip")
@@ -103,11 +103,11 @@ def by_mac(*, macs: tuple[str, ...], details: bool, form: str) -> None:
 @options.output("table")
 def by_ip(*, addresses: tuple[str, ...], details: bool, form: str) -> None:
     """Find machines by IP address."""
-    wanted = [model_ids.parse_ip(each) for each in addresses]
+    wanted = [model_ids.parse_ip(address) for address in addresses]
     with Site.opened(options.where()) as site:
         desired = site.desired()
         found = [_named(desired, desired.hardware_by_ip.get(ip), "IP", ip) for ip in wanted]
-    _print_matches(found, wanted, lambda each: each.ip, form="line" if details else form)
+    _print_matches(found, wanted, lambda interface: interface.ip, form="line" if details else form)
 
 
 @hardware.command
@@ -118,8 +118,8 @@ def delete(*, ids: tuple[str, ...]) -> None:
     with Site.opened(options.where()) as site:
         site.check_writable()
         desired = site.desired()
-        found = {each: _find(desired, each) for each in ids}
-        paths = {each: machine.source.path for each, machine in found.items() if machine}
+        found = {id_text: _find(desired, id_text) for id_text in ids}
+        paths = {id_text: machine.source.path for id_text, machine in found.items() if machine}
         called = [_called(machine) for machine in found.values() if machine]
         commit.delete(site, desired, ids, paths=paths, what=f"hardware {', '.join(called)}")
 
@@ -157,7 +157,9 @@ def _print_matches(
         _print_documents(list(machines), form)
         return
     for machine, text in zip(machines, wanted, strict=True):
-        interface = next(each for each in machine.interfaces if address(each) == text)
+        interface = next(
+            interface for interface in machine.interfaces if address(interface) == text
+        )
         rows = hardware_views.interface_rows(machine, interface)
         click.echo(table.draw(hardware_views.ONE_COLUMNS, rows), nl=False)
 
@@ -167,8 +169,8 @@ def _print_documents(machines: list[Hardware], form: str) -> None:
         for machine in machines:
             click.echo(hardware_views.one_line(machine))
     else:
-        told = [hardware_views.data(machine) for machine in machines]
-        printing.print_data(printing.one_or_all(told), form)
+        shown = [hardware_views.data(machine) for machine in machines]
+        printing.print_data(printing.one_or_all(shown), form)
 
 
 def _decoded(text: bytes, name: str) -> Hardware:
@@ -183,8 +185,8 @@ def _decoded(text: bytes, name: str) -> Hardware:
 
 
 def _called(machine: Hardware) -> str:
-    names = (machine.name, *(each.hostname for each in machine.interfaces), machine.id)
-    return next(each for each in names if each)
+    names = (machine.name, *(interface.hostname for interface in machine.interfaces), machine.id)
+    return next(name for name in names if name)
 
 
 def _new_path(desired: DesiredState, machine: Hardware) -> str:

@@ -16,15 +16,15 @@ ONE_COLUMNS = table.columns("Field Name", "Value")
 
 def rows(machine: Hardware) -> Iterator[list[object]]:
     """One row per interface; a machine without any still has its id shown."""
-    for each in machine.interfaces or (Interface(),):
-        yield [machine.id, each.mac or "", each.ip or "", each.hostname]
+    for interface in machine.interfaces or (Interface(),):
+        yield [machine.id, interface.mac or "", interface.ip or "", interface.hostname]
 
 
 def rows_wide(machine: Hardware) -> Iterator[list[object]]:
-    for row, each in zip(rows(machine), machine.interfaces or (Interface(),), strict=True):
-        allowed = (each.allow_pxe is not False, each.allow_workflow is not False)
+    for row, interface in zip(rows(machine), machine.interfaces or (Interface(),), strict=True):
+        allowed = (interface.allow_pxe is not False, interface.allow_workflow is not False)
         flags = (str(flag).lower() for flag in allowed)
-        yield [*row, each.arch, *flags, machine.source.path]
+        yield [*row, interface.arch, *flags, machine.source.path]
 
 
 def interface_rows(machine: Hardware, interface: Interface) -> list[tuple[str, object]]:
@@ -48,11 +48,11 @@ def data(machine: Hardware) -> dict[str, object]:
 
 def classic_data(machine: Hardware) -> dict[str, object]:
     """`tink hardware get --format json` of v0.5: there, metadata is a string of JSON."""
-    told = data(machine)
-    if "metadata" in told:
-        metadata = json.dumps(told["metadata"], ensure_ascii=False, separators=(",", ":"))
-        told["metadata"] = metadata
-    return told
+    shown = data(machine)
+    if "metadata" in shown:
+        metadata = json.dumps(shown["metadata"], ensure_ascii=False, separators=(",", ":"))
+        shown["metadata"] = metadata
+    return shown
 
 
 LISTED = Listed(

@@ -41,8 +41,8 @@ def import_files(
             imported = import_documents(name, content)
             broken |= bool(imported.problems)
             _tell(name, imported)
-            for each in imported.files:
-                files[_free(files, each.path)] = each.text.encode()
+            for file in imported.files:
+                files[_free(files, file.path)] = file.text.encode()
     with Site.opened(options.where()) as site:
         desired = site.desired()
         taken = [path for path in files if path in desired.paths]
@@ -65,9 +65,9 @@ def _sources(paths: Sequence[Path]) -> Iterable[tuple[str, bytes]]:
         yield name, content
         return
     for path in paths:
-        below = sorted(each for each in path.rglob("*") if each.suffix in FOLDER_ENDINGS)
-        for each in below if path.is_dir() else (path,):
-            yield str(each), each.read_bytes()
+        below = sorted(file for file in path.rglob("*") if file.suffix in FOLDER_ENDINGS)
+        for file in below if path.is_dir() else (path,):
+            yield str(file), file.read_bytes()
 
 
 def _tell(name: str, imported: Imported) -> None:

@@ -44,7 +44,7 @@ def _empty_repository(folder: Path, *, bare: bool, branch: str) -> GitRepo:
     """Make a repository where none is, or take one that has no commit and no file yet."""
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file")
-    inside = {each.name for each in folder.iterdir()} if folder.is_dir() else set()
+    inside = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
     if not inside:
         return GitRepo.create(folder, bare=bare, branch=branch)
     if inside == {".git"}:

@@ -64,7 +64,7 @@ def main(words: Sequence[str] | None = None) -> None:
 
 
 def run(words: Sequence[str] | None = None) -> int:
-    """Do what the words say and return the exit code; every error is told here."""
+    """Do what the words say and return the exit code; every error is reported here."""
     color = False if os.environ.get("NO_COLOR") else None
     try:
         result = tink.main(args=words, prog_name="tink", standalone_mode=False, color=color)

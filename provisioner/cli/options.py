@@ -96,7 +96,7 @@ class Shape:
 
 
 def output(*forms: str, default: str = "table") -> Callable[[Decorated], Decorated]:
-    """Add `-o`; the forms besides json and yaml are told."""
+    """Add `-o`; the forms besides json and yaml are arguments."""
     return click.option(
         "-o",
         "--output",

@@ -34,12 +34,12 @@ class Listed(Generic[Item]):
 def print_list(listed: Listed[Item], items: Iterable[Item], shape: Shape) -> None:
     if shape.ids_only:
         for item in items:
-            for each in listed.ids(item):
-                click.echo(each)
+            for id_text in listed.ids(item):
+                click.echo(id_text)
     elif shape.classic_form == "json":
         # One line without its end, as classic tink leaves it.
-        told = {"data": [listed.classic_data(item) for item in items]}
-        click.echo(json.dumps(told, ensure_ascii=False, separators=(",", ":")), nl=False)
+        shown = {"data": [listed.classic_data(item) for item in items]}
+        click.echo(json.dumps(shown, ensure_ascii=False, separators=(",", ":")), nl=False)
     elif shape.classic_form == "csv":
         rows = [row for item in items for row in listed.rows(item)]
         text = table.comma_separated(listed.columns, rows, with_headers=shape.with_headers)
@@ -63,9 +63,9 @@ def print_data(data: object, form: str) -> None:
         click.echo(json.dumps(data, ensure_ascii=False, indent=2))
 
 
-def one_or_all(told: Sequence[object]) -> object:
+def one_or_all(shown: Sequence[object]) -> object:
     """A verb given one id prints an object, given several a list."""
-    return told[0] if len(told) == 1 else list(told)
+    return shown[0] if len(shown) == 1 else list(shown)
 
 
 def print_text(text: str) -> None:

@@ -1,4 +1,4 @@
-"""Would this change be good?  Asked before anything is committed, by the server's own rules."""
+"""A change checked by the server's own rules, before anything is committed."""
 
 from __future__ import annotations
 
@@ -55,5 +55,5 @@ def _decoded(path: str, content: bytes) -> Decoded:
 
 
 def _raise_errors(problems: tuple[Problem, ...] | list[Problem]) -> None:
-    if any(each.severity is Severity.ERROR for each in problems):
+    if any(problem.severity is Severity.ERROR for problem in problems):
         raise InvalidInput(problems)

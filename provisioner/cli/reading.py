@@ -1,4 +1,4 @@
-"""What does a person hand over: a pipe or a file, and what is in it?"""
+"""What a person hands over: a pipe or a file, and the documents in it."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def decode(kind: Kind, content: bytes, name: str) -> Decoded:
     path = f"{FOLDER_OF[kind]}/given.{'json' if is_json and kind is not Kind.TEMPLATE else 'yaml'}"
     decoded = decoding.decode_file(path=path, blob_id="", content=content)
     if decoded.has_errors:
-        raise InvalidInput(_renamed(each, name) for each in decoded.problems)
-    for each in decoded.problems:
-        printing.note(f"Warning: {_renamed(each, name)}")
+        raise InvalidInput(_renamed(problem, name) for problem in decoded.problems)
+    for problem in decoded.problems:
+        printing.note(f"Warning: {_renamed(problem, name)}")
     return decoded
 
 

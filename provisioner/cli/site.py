@@ -1,4 +1,4 @@
-"""Which repository and which branches does this command line mean?
+"""The repository and the branches that a command line means.
 
 A path, the repository around the working folder, or a remote URL, which is fetched into a
 temporary folder and only read.
@@ -136,7 +136,7 @@ class Site:
         """A branch of ours, or origin's where that one is ahead.
 
         A status branch that was begun here and never served is behind whatever origin has:
-        `tink init` made it, and `main` alone was pushed to a forge.
+        `tink init` created it, and `main` alone was pushed to a forge.
         """
         here = self.repo.branch(branch)
         there = self.repo.resolve(f"refs/remotes/origin/{branch}")
@@ -156,7 +156,7 @@ def _fetched(where: Where, folder: Path) -> GitRepo:
         wanted |= {"master"} & heads
     if wanted:
         repo.fetch(
-            where.repo, *(f"+refs/heads/{each}:refs/heads/{each}" for each in sorted(wanted))
+            where.repo, *(f"+refs/heads/{branch}:refs/heads/{branch}" for branch in sorted(wanted))
         )
     return repo
 

@@ -63,7 +63,7 @@ def recover(*, accept: str | None, dry_run: bool) -> None:
         site.check_writable()
         found = recovery.choices(site.repo, site.status_branch)
         accepted = site.repo.find_commit(accept) if accept else None
-        if accepted is not None and accepted not in [each.found for each in found]:
+        if accepted is not None and accepted not in [divergence.found for divergence in found]:
             raise Conflict(f"no branch that needs a decision is at {accepted}")
         if not found:
             printing.note(f"branch {site.status_branch} is where the server left it")
@@ -80,8 +80,8 @@ def _recover(repo: GitRepo, choice: Choice, *, is_accepted: bool, dry_run: bool)
     was = choice.ours[:12]
     printing.note(f"branch {choice.name} {now}; a server left it at {was}: {choice.meaning}")
     pair = (choice.ours, choice.found)
-    kept, given_up = reversed(pair) if is_accepted else pair
-    lost = recovery.loss(repo, kept, given_up)
+    staying, given_up = reversed(pair) if is_accepted else pair
+    lost = recovery.loss(repo, staying, given_up)
     if lost is None:
         printing.note("what would be given up is not in this repository any more")
     else:

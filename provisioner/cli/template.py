@@ -37,21 +37,21 @@ def create(*, path: Path | None, name: str | None) -> None:
     text, source = reading.piped_or_file(path, nothing_given=NOTHING_GIVEN)
     with Site.opened(options.where()) as site:
         site.check_writable()
-        made = _decoded(text, source)
-        _check_name(made, name)
+        new = _decoded(text, source)
+        _check_name(new, name)
         desired = site.desired()
-        if made.name in desired.templates:
-            there = desired.templates[made.name].source.path
+        if new.name in desired.templates:
+            there = desired.templates[new.name].source.path
             raise Conflict(
-                f"there is a template {made.name!r} already, in {there}",
-                hint=f"tink template update {made.id} --file {source}",
+                f"there is a template {new.name!r} already, in {there}",
+                hint=f"tink template update {new.id} --file {source}",
             )
-        file_name = commit.file_name(made.name, made.id)
+        file_name = commit.file_name(new.name, new.id)
         target = f"{FOLDER_OF[Kind.TEMPLATE]}/{file_name}.yaml"
-        target = commit.free_path(desired, target, made.id[:8])
+        target = commit.free_path(desired, target, new.id[:8])
         proposal.check(desired, {target: text})
-        commit.write(site, {target: text}, f"Add template {made.name}")
-    click.echo(f"Created Template:  {made.id}")
+        commit.write(site, {target: text}, f"Add template {new.name}")
+    click.echo(f"Created Template:  {new.id}")
 
 
 @template.command
@@ -63,13 +63,13 @@ def get(*, ids: tuple[str, ...], shape: Shape) -> None:
     with Site.opened(options.where()) as site:
         desired = site.desired()
         if ids and shape == Shape():
-            for each in ids:
-                printing.print_text(_get(desired, each).text)
+            for id_text in ids:
+                printing.print_text(_get(desired, id_text).text)
             return
         dated = template_views.dated(site, desired)
         if ids:
-            wanted = [_get(desired, each).id for each in ids]
-            dated = [each for each in dated if each.template.id in wanted]
+            wanted = [_get(desired, id_text).id for id_text in ids]
+            dated = [item for item in dated if item.template.id in wanted]
         printing.print_list(template_views.GET, dated, shape)
 
 
@@ -95,13 +95,13 @@ def update(*, ids: tuple[str, ...], path: Path | None, name: str | None) -> None
     text, source = reading.piped_or_file(path, nothing_given=NOTHING_GIVEN)
     with Site.opened(options.where()) as site:
         site.check_writable()
-        made = _decoded(text, source)
-        _check_name(made, name)
+        new = _decoded(text, source)
+        _check_name(new, name)
         desired = site.desired()
         old = _get(desired, ids[0])
-        if made.name != old.name:
+        if new.name != old.name:
             raise UserError(
-                f"{source} is the template {made.name!r}, not {old.name!r}",
+                f"{source} is the template {new.name!r}, not {old.name!r}",
                 hint="a template's id follows from its name; for a new name: tink template create",
             )
         target = old.source.path
@@ -111,8 +111,8 @@ def update(*, ids: tuple[str, ...], path: Path | None, name: str | None) -> None
                 hint="change it with an editor, and commit it",
             )
         proposal.check(desired, {target: text})
-        commit.write(site, {target: text}, f"Update template {made.name}")
-    click.echo(f"Updated Template:  {made.id}")
+        commit.write(site, {target: text}, f"Update template {new.name}")
+    click.echo(f"Updated Template:  {new.id}")
 
 
 @template.command
@@ -123,8 +123,8 @@ def delete(*, ids: tuple[str, ...]) -> None:
     with Site.opened(options.where()) as site:
         site.check_writable()
         desired = site.desired()
-        found = {each: _find(desired, each) for each in ids}
-        paths = {each: one.source.path for each, one in found.items() if one}
+        found = {id_text: _find(desired, id_text) for id_text in ids}
+        paths = {id_text: one.source.path for id_text, one in found.items() if one}
         names = ", ".join(one.name for one in found.values() if one)
         commit.delete(site, desired, ids, paths=paths, what=f"template {names}")
 
@@ -148,14 +148,14 @@ def _decoded(text: bytes, source: str) -> Template:
             f"{source} holds {len(decoded.templates)} templates",
             hint=f"for many: tink import {source}",
         )
-    (made,) = decoded.templates
-    TemplateCache().check(replace(made, source=replace(made.source, path=source)))
-    return made
+    (new,) = decoded.templates
+    TemplateCache().check(replace(new, source=replace(new.source, path=source)))
+    return new
 
 
-def _check_name(made: Template, name: str | None) -> None:
-    if name is not None and name != made.name:
+def _check_name(new: Template, name: str | None) -> None:
+    if name is not None and name != new.name:
         raise UserError(
-            f"the template's own name is {made.name!r}, not {name!r}",
+            f"the template's own name is {new.name!r}, not {name!r}",
             hint=f"write name: {name} in the template, or leave out --name",
         )

@@ -32,25 +32,25 @@ def dated(site: Site, desired: DesiredState) -> list[DatedTemplate]:
             created_at=created.get(template.source.path, ""),
             updated_at=updated.get(template.source.path, ""),
         )
-        for template in sorted(desired.templates.values(), key=lambda each: each.name)
+        for template in sorted(desired.templates.values(), key=lambda item: item.name)
     ]
 
 
 def data(dated: DatedTemplate, *, with_text: bool = True) -> dict[str, object]:
-    told: dict[str, object] = {
+    shown: dict[str, object] = {
         "id": dated.template.id,
         "name": dated.template.name,
         "created_at": dated.created_at,
         "updated_at": dated.updated_at,
         "path": dated.template.source.path,
     }
-    return {**told, "data": dated.template.text} if with_text else told
+    return {**shown, "data": dated.template.text} if with_text else shown
 
 
 def classic_data(dated: DatedTemplate) -> dict[str, object]:
-    told = data(dated)
-    del told["path"]
-    return told
+    shown = data(dated)
+    del shown["path"]
+    return shown
 
 
 def _row(dated: DatedTemplate) -> list[object]:

@@ -32,23 +32,23 @@ def validate(ctx: click.Context, /, *, path: Path | None, revision: str | None, 
     """Check hardware, templates and workflow requests; exit code 1 tells of problems.
 
     Checks the files as they lie in the repository that you stand in, committed or not; of a
-    bare repository the desired branch. PATH is another folder, or one file to be told of.
+    bare repository the desired branch. PATH is another folder, or one file to be checked.
     """
     with _checked(path, revision) as (store, commit, status, only, place):
         verdict = validation.judge(store, commit, status)
         problems = verdict.problems
         if place is not None:
             problems = before_merge.problems(verdict, place)
-        count = len([each for each in store.files(commit) if layout.kind_of(each)])
-    told = [each for each in problems if only in ("", each.path)]
+        count = len([file for file in store.files(commit) if layout.kind_of(file)])
+    shown = [problem for problem in problems if only in ("", problem.path)]
     if form != "text":
-        printing.print_data([_as_data(each) for each in told], form)
+        printing.print_data([_as_data(problem) for problem in shown], form)
     else:
-        for problem in told:
+        for problem in shown:
             is_warning = problem.severity is Severity.WARNING
             click.echo(f"warning: {problem}" if is_warning else str(problem))
-    errors = sum(each.severity is Severity.ERROR for each in told)
-    printing.note(_summary(errors, len(told) - errors, files=1 if only else count))
+    errors = sum(problem.severity is Severity.ERROR for problem in shown)
+    printing.note(_summary(errors, len(shown) - errors, files=1 if only else count))
     ctx.exit(1 if errors else 0)
 
 

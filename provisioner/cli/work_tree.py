@@ -1,4 +1,4 @@
-"""What would a folder be as a commit?  So that files are checked before they are committed."""
+"""A folder as a commit, so that its files are checked before they are committed."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from provisioner.cli.lazy_group import LazyGroup
         "state": ("workflow_reading.state", "Print how far each workflow has come."),
         "events": ("workflow_reading.events", "Print what has happened, oldest first."),
         "data": ("workflow_data.data", "Print what the workers share."),
-        "logs": ("workflow_logs.logs", "Print the kept output of the actions."),
+        "logs": ("workflow_logs.logs", "Print the stored output of the actions."),
         "delete": ("workflow_request.delete", "Delete workflows; what runs is cancelled."),
     },
 )

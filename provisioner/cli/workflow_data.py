@@ -47,8 +47,8 @@ def data(
     if folder is not None and len(ids) > 1:
         raise click.UsageError("--out takes one workflow at a time")
     with Site.opened(options.where()) as site:
-        for each in ids:
-            found = _read(site, each, version)
+        for id_text in ids:
+            found = _read(site, id_text, version)
             if metadata:
                 _print_metadata(found, form)
             elif latest:
@@ -123,11 +123,11 @@ def _as_data(found: Found) -> dict[str, object]:
 
 
 def _file_data(file: StoredFile) -> dict[str, object]:
-    told: dict[str, object] = {"path": file.path, "size_bytes": len(file.content)}
+    shown: dict[str, object] = {"path": file.path, "size_bytes": len(file.content)}
     try:
-        return {**told, "text": file.content.decode()}
+        return {**shown, "text": file.content.decode()}
     except UnicodeDecodeError:
-        return {**told, "base64": base64.b64encode(file.content).decode()}
+        return {**shown, "base64": base64.b64encode(file.content).decode()}
 
 
 def _write(found: Found, folder: Path) -> None:

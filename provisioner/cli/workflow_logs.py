@@ -33,7 +33,7 @@ class Run:
 @options.site()
 @options.output("text", default="text")
 def logs(*, workflow: str, name: str | None, attempt: int | None, form: str) -> None:
-    """Print the kept output of the actions: the last 64 KiB of each run."""
+    """Print the stored output of the actions: the last 64 KiB of each run."""
     with Site.opened(options.where()) as site:
         entry = site.workflow(workflow)
         wanted = [
@@ -44,13 +44,13 @@ def logs(*, workflow: str, name: str | None, attempt: int | None, form: str) -> 
         ]
         if not wanted and (name is not None or attempt is not None):
             raise NotFound("run", f"{name or 'any action'}, attempt {attempt or 'any'}")
-        told = [(run, _read(site, entry, run)) for run in wanted]
+        shown = [(run, _read(site, entry, run)) for run in wanted]
     if form != "text":
-        printing.print_data([_as_data(run, content) for run, content in told], form)
-    elif len(told) == 1 and name is not None:
-        printing.print_bytes(told[0][1])
+        printing.print_data([_as_data(run, content) for run, content in shown], form)
+    elif len(shown) == 1 and name is not None:
+        printing.print_bytes(shown[0][1])
     else:
-        for run, content in told:
+        for run, content in shown:
             click.secho(_title(run), bold=True)
             ends = not content or content.endswith(b"\n")
             printing.print_bytes(content if ends else content + b"\n")

@@ -25,15 +25,17 @@ def get(*, ids: tuple[str, ...], shape: Shape) -> None:
             printing.print_list(_listed(site), _not_deleted(site), shape)
         elif shape.classic_form or shape.ids_only or shape.form == "wide":
             # As classic tink, pass over unknown ids.
-            known = [entry for each in ids if (entry := site.find_workflow(each))]
+            known = [entry for id_text in ids if (entry := site.find_workflow(id_text))]
             printing.print_list(_listed(site, with_text=True), known, shape)
         elif shape.form == "table":
-            for each in ids:
-                printing.print_text(site.rendered(site.workflow_id(each)))
+            for id_text in ids:
+                printing.print_text(site.rendered(site.workflow_id(id_text)))
         else:
-            entries = [site.workflow(each) for each in ids]
-            told = [workflow_views.workflow_data(each, site.rendered(each.id)) for each in entries]
-            printing.print_data(printing.one_or_all(told), shape.form)
+            entries = [site.workflow(id_text) for id_text in ids]
+            shown = [
+                workflow_views.workflow_data(entry, site.rendered(entry.id)) for entry in entries
+            ]
+            printing.print_data(printing.one_or_all(shown), shape.form)
 
 
 @click.command("list")
@@ -69,20 +71,24 @@ def list_workflows(*, with_deleted: bool, shape: Shape) -> None:
 def state(*, ids: tuple[str, ...], form: str) -> None:
     """Print how far each workflow has come."""
     with Site.opened(options.where()) as site:
-        entries = [site.workflow(each) for each in ids]
+        entries = [site.workflow(id_text) for id_text in ids]
         queries = _queries_of_waiting(site, entries)
-        reasons = {each.id: queries.waiting_reason(each.id) if queries else "" for each in entries}
-        blockers = {each.id: queries.blocker_of(each.id) if queries else None for each in entries}
+        reasons = {
+            entry.id: queries.waiting_reason(entry.id) if queries else "" for entry in entries
+        }
+        blockers = {
+            entry.id: queries.blocker_of(entry.id) if queries else None for entry in entries
+        }
         if form in ("json", "yaml"):
-            told = [
-                workflow_views.state_data(each)
+            shown = [
+                workflow_views.state_data(entry)
                 | {
-                    "waits_for": blockers[each.id] or "",
-                    "waiting_reason": reasons[each.id],
+                    "waits_for": blockers[entry.id] or "",
+                    "waiting_reason": reasons[entry.id],
                 }
-                for each in entries
+                for entry in entries
             ]
-            printing.print_data(printing.one_or_all(told), form)
+            printing.print_data(printing.one_or_all(shown), form)
             return
         for entry in entries:
             rows = workflow_views.state_rows(entry, is_wide=form == "wide")
@@ -101,14 +107,14 @@ def state(*, ids: tuple[str, ...], form: str) -> None:
 def events(*, ids: tuple[str, ...], form: str) -> None:
     """Print what has happened, oldest first; an unknown id has no events."""
     with Site.opened(options.where()) as site:
-        entries = [entry for each in ids if (entry := _known_or_told(site, each))]
+        entries = [entry for id_text in ids if (entry := _known_or_noted(site, id_text))]
         if form in ("json", "yaml"):
-            told = [
+            shown = [
                 {"workflow_id": entry.id, **workflow_views.event_data(event)}
                 for entry in entries
                 for event in entry.events
             ]
-            printing.print_data(told, form)
+            printing.print_data(shown, form)
             return
         is_wide = form == "wide"
         columns = workflow_views.EVENT_COLUMNS_WIDE if is_wide else workflow_views.EVENT_COLUMNS
@@ -166,8 +172,8 @@ def _not_deleted(site: Site) -> list[LiveWorkflow]:
     return [entry for entry in _all(site) if not entry.context.is_deleted]
 
 
-def _known_or_told(site: Site, workflow_id: str) -> LiveWorkflow | None:
-    """Classic tink prints an empty table for an unknown id; the person is told why."""
+def _known_or_noted(site: Site, workflow_id: str) -> LiveWorkflow | None:
+    """Classic tink prints an empty table for an unknown id; the person is shown why."""
     try:
         return site.workflow(workflow_id)
     except NotFound as error:

@@ -60,11 +60,11 @@ def create(
             workflow, template, hardware, start_timeout=start_timeout, path=path
         )
         content = text.encode()
-        made = proposal.check_request(desired, path, content).record
-        machines = ", ".join(_called(desired, each.id) for each in made.workers)
-        commit.write(site, {path: content}, f"Ask for {made.template_name} on {machines}")
-        for each in made.workers:
-            if refusal := allowance.refusal(desired.hardware[each.id]):
+        record = proposal.check_request(desired, path, content).record
+        machines = ", ".join(_called(desired, worker.id) for worker in record.workers)
+        commit.write(site, {path: content}, f"Ask for {record.template_name} on {machines}")
+        for worker in record.workers:
+            if refusal := allowance.refusal(desired.hardware[worker.id]):
                 printing.note(f"Warning: {refusal}; the workflow waits until that changes")
         click.echo(f"Created Workflow:  {workflow}")
         if wait_seconds:
@@ -79,7 +79,9 @@ def delete(*, ids: tuple[str, ...]) -> None:
     with Site.opened(options.where()) as site:
         site.check_writable()
         desired = site.desired()
-        paths = {each: path for each in ids if (path := _request_path(site, desired, each))}
+        paths = {
+            id_text: path for id_text in ids if (path := _request_path(site, desired, id_text))
+        }
         commit.delete(site, desired, ids, paths=paths, what=f"workflow {', '.join(paths)}")
     if len(paths) > deletion_guard.AT_ONCE:
         printing.note("Hint: a server asks before it deletes so many; tink validate, tink accept")
@@ -90,7 +92,7 @@ def _wait_for_server(site: Site, workflow: WorkflowId, path: str, seconds: int) 
     end = time.monotonic() + seconds
     while site.find_workflow(workflow) is None:
         reconciled = site.status.read_reconcile(site.status_commit)
-        problems = [each for each in reconciled.problems if each.path == path]
+        problems = [problem for problem in reconciled.problems if problem.path == path]
         if problems:
             raise InvalidInput(problems)
         if time.monotonic() > end:
@@ -108,8 +110,13 @@ def _path(desired: DesiredState, template: str, workflow: WorkflowId) -> str:
 
 def _called(desired: DesiredState, machine: HardwareId) -> str:
     found = desired.hardware[machine]
-    names = (found.name, *(each.hostname for each in found.interfaces), *found.macs, machine)
-    return next(each for each in names if each)
+    names = (
+        found.name,
+        *(interface.hostname for interface in found.interfaces),
+        *found.macs,
+        machine,
+    )
+    return next(name for name in names if name)
 
 
 def _request_path(site: Site, desired: DesiredState, text: str) -> str | None:

@@ -157,7 +157,7 @@ def _after_delete(entry: WorkflowEntry) -> str:
 def workflow_data(entry: WorkflowEntry, rendered: str | None = None) -> dict[str, object]:
     """The object that `-o json` and `-o yaml` print."""
     record, now = entry.record, entry.context
-    told: dict[str, object] = {
+    shown: dict[str, object] = {
         "id": record.id,
         "name": record.name,
         "state": now.state.value,
@@ -172,7 +172,7 @@ def workflow_data(entry: WorkflowEntry, rendered: str | None = None) -> dict[str
         "request_path": now.moved_to or record.request_path,
         "desired_commit": record.desired_commit,
     }
-    return told if rendered is None else {**told, "data": rendered}
+    return shown if rendered is None else {**shown, "data": rendered}
 
 
 def state_data(entry: WorkflowEntry) -> dict[str, object]:
@@ -194,14 +194,14 @@ def state_data(entry: WorkflowEntry) -> dict[str, object]:
 
 def event_data(event: WorkflowEvent) -> dict[str, object]:
     """One event as the status branch tells it; logs and files are elsewhere."""
-    told: dict[str, object] = json.loads(codec.encode_event(event))
-    return told
+    shown: dict[str, object] = json.loads(codec.encode_event(event))
+    return shown
 
 
 def classic_data(entry: WorkflowEntry, rendered: str | None) -> dict[str, object]:
     """`tink workflow get --format json` of v0.6: numbers for states, zero values left out."""
     record = entry.record
-    told: dict[str, object] = {
+    shown: dict[str, object] = {
         "id": record.id,
         "template": record.template_id,
         "hardware": device_map(entry),
@@ -210,13 +210,13 @@ def classic_data(entry: WorkflowEntry, rendered: str | None) -> dict[str, object
         "updated_at": _classic_moment(updated_at(entry)),
         "data": rendered or "",
     }
-    return {key: value for key, value in told.items() if value}
+    return {key: value for key, value in shown.items() if value}
 
 
 def _classic_moment(text: str) -> Mapping[str, int]:
     moment = _moment(text)
-    told = {"seconds": int(moment.timestamp()), "nanos": moment.microsecond * 1000}
-    return {key: value for key, value in told.items() if value}
+    shown = {"seconds": int(moment.timestamp()), "nanos": moment.microsecond * 1000}
+    return {key: value for key, value in shown.items() if value}
 
 
 def _moment(text: str) -> datetime:

@@ -1,4 +1,4 @@
-"""How does one get a Docker engine of one's own, with an image in it and no network?
+"""A Docker engine of one's own, with an image in it and no network.
 
 A private dockerd in a temporary folder: the machine's own engine, its images and its firewall
 rules stay untouched.  It installs nothing, reaches no registry but one on the loopback
@@ -129,7 +129,7 @@ def import_image(
 ) -> None:
     """Make an image of a tar archive, as `docker import` does."""
     changes = (f'CMD ["{command}"]', "ENV PATH=/bin")
-    words = "&".join(f"changes={quote(each)}" for each in changes)
+    words = "&".join(f"changes={quote(change)}" for change in changes)
     repository, _, tag = reference.rpartition(":")
     path = f"/images/create?fromSrc=-&repo={quote(repository, safe='')}&tag={tag}&{words}"
     status, body = _ask(engine_socket, "POST", path, root)

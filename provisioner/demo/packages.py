@@ -1,4 +1,4 @@
-"""What does the demo need that this machine has not, and may we install it?"""
+"""What the demo needs that this machine has not, and how it is installed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PACKAGES = {"dockerd": "docker.io", "busybox": "busybox-static"}
 def missing(programs: tuple[str, ...]) -> list[str]:
     """Name the Debian packages that bring the programs which are not here."""
     path = f"{os.defpath}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/sbin"
-    return [PACKAGES[each] for each in programs if shutil.which(each, path=path) is None]
+    return [PACKAGES[program] for program in programs if shutil.which(program, path=path) is None]
 
 
 def install(names: list[str], tell: Callable[[str], None]) -> None:

@@ -117,17 +117,17 @@ def _engine(tell: Tell, exits: contextlib.ExitStack) -> Path:
 @contextlib.contextmanager
 def _undisturbed() -> Iterator[None]:
     """Put off an interrupt until what was just started is known, so that it can be stopped."""
-    told: list[int] = []
+    received: list[int] = []
     before = {
-        each: signal.signal(each, lambda number, _: told.append(number))
-        for each in (signal.SIGINT, signal.SIGTERM)
+        signal_number: signal.signal(signal_number, lambda number, _: received.append(number))
+        for signal_number in (signal.SIGINT, signal.SIGTERM)
     }
     try:
         yield
     finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
-    if told:
+        for signal_number, handler in before.items():
+            signal.signal(signal_number, handler)
+    if received:
         raise KeyboardInterrupt
 
 
