@@ -71,7 +71,7 @@ def _sources(paths: Sequence[Path]) -> Iterable[tuple[str, bytes]]:
 
 
 def _tell(name: str, imported: Imported) -> None:
-    for path in imported.kept:
+    for path in imported.written:
         click.echo(f"{name}: {path}")
     for line in imported.changed:
         click.echo(f"{name}: changed: {line}")

@@ -1,4 +1,4 @@
-"""What do the documents of classic tink say: a machine's data, and a workflow request?"""
+"""The documents of classic tink: a machine's data, and a workflow request."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def decode_hardware(
     if isinstance(data, dict) and isinstance(data.get("data"), list) and "id" not in data:
         problems.add((), "hardware.dump", "this is no single machine", hint=_DUMP_HINT)
         return None, problems.in_reading_order()
-    data, told = schema_check.check_as_go(data, "hardware", document=document, path=source.path)
-    problems.found += told
+    data, reported = schema_check.check_as_go(data, "hardware", document=document, path=source.path)
+    problems.found += reported
     if problems.has_errors or not isinstance(data, dict):
         return None, problems.in_reading_order()
     identity = read_uuid(problems, ("id",), data["id"], code="hardware.id")

@@ -1,4 +1,4 @@
-"""Which repository files do the dumps of other Tinkerbells become?
+"""Repository files from the dumps of other Tinkerbells.
 
 Reads what classic tink prints (`-o json`, one JSON object a line, `hardware id`), what
 kubectl prints (YAML, JSON, lists, several documents), and plain files.  Each object gets a
@@ -47,10 +47,10 @@ class ImportedFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
-    """What a dump becomes.  Each line of `kept`, `changed`, `unsupported` is for a person."""
+    """What a dump becomes.  Each line of `written`, `changed`, `unsupported` is for a person."""
 
     files: tuple[ImportedFile, ...] = ()
-    kept: tuple[str, ...] = ()
+    written: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     unsupported: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
@@ -62,26 +62,26 @@ class _Import:
 
     path: str
     files: dict[str, str] = field(default_factory=dict)
-    kept: list[str] = field(default_factory=list)
+    written: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     unsupported: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
     def add(self, folder: str, name: str, text: str) -> None:
-        """Take in a file if it reads back; what it does not support is told."""
+        """Take in a file if it reads back; what it does not support is reported."""
         path = self._free(folder, name)
         decoded = decode.decode_file(path=path, blob_id="", content=text.encode())
-        errors = [each for each in decoded.problems if each.severity is Severity.ERROR]
-        for each in decoded.problems:
-            where = f"{path}:{each.line}" if each.line else path
-            if each.severity is Severity.WARNING:
-                self.unsupported.append(f"{where}: {each.message}")
+        errors = [problem for problem in decoded.problems if problem.severity is Severity.ERROR]
+        for problem in decoded.problems:
+            where = f"{path}:{problem.line}" if problem.line else path
+            if problem.severity is Severity.WARNING:
+                self.unsupported.append(f"{where}: {problem.message}")
         if errors:
             self.problems += errors
             self.unsupported.append(f"{path}: not written, it has errors")
             return
         self.files[path] = text
-        self.kept.append(path)
+        self.written.append(path)
 
     def _free(self, folder: str, name: str) -> str:
         stem = _NO_NAME.sub("-", name.lower()).strip("-.")[:100] or "unnamed"
@@ -102,7 +102,7 @@ def import_documents(path: str, content: bytes) -> Imported:
             _import_item(run, item)
     return Imported(
         files=tuple(ImportedFile(path=at, text=text) for at, text in run.files.items()),
-        kept=tuple(run.kept),
+        written=tuple(run.written),
         changed=tuple(run.changed),
         unsupported=tuple(run.unsupported),
         problems=tuple(run.problems),
@@ -159,9 +159,9 @@ def _import_item(run: _Import, item: Mapping[str, Any]) -> None:
         name, old_id = str(item.get("name", "")), str(item.get("id", ""))
         _template(run, item["data"], name=name, old_id=old_id)
     elif isinstance(item.get("hardware"), str) or "template_id" in item:
-        told = item.get("id", "without id")
+        id_text = item.get("id", "without id")
         run.unsupported.append(
-            f"workflow {told}: not imported, as it may have run already; to run it again:"
+            f"workflow {id_text}: not imported, as it may have run already; to run it again:"
             " tink workflow create"
         )
     elif "template" in item:
@@ -178,16 +178,23 @@ def _hardware(run: _Import, item: Mapping[str, Any]) -> None:
     content = json.dumps(item, ensure_ascii=False).encode(errors="replace")
     decoded = decode.decode_file(path="hardware/x.json", blob_id="", content=content)
     for hardware in decoded.hardware:
-        name = next((each.hostname for each in hardware.interfaces if each.hostname), hardware.id)
+        name = next(
+            (interface.hostname for interface in hardware.interfaces if interface.hostname),
+            hardware.id,
+        )
         if isinstance(item.get("metadata"), str):
             run.changed.append(f"hardware {hardware.id}: metadata is JSON now, not a text")
         run.add("hardware", name, encode.encode_hardware(hardware.document))
-    told = str(item.get("id", "without id"))
-    for each in decoded.problems:
-        run.unsupported.append(f"hardware {told}: {each.message}")
-        if each.severity is Severity.ERROR:
+    id_text = str(item.get("id", "without id"))
+    for problem in decoded.problems:
+        run.unsupported.append(f"hardware {id_text}: {problem.message}")
+        if problem.severity is Severity.ERROR:
             run.problems.append(
-                Problem(path=run.path, code=each.code, message=f"hardware {told}: {each.message}")
+                Problem(
+                    path=run.path,
+                    code=problem.code,
+                    message=f"hardware {id_text}: {problem.message}",
+                )
             )
 
 

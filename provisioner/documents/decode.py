@@ -1,6 +1,6 @@
-"""What does one file of the desired branch hold, and what is wrong with it?
+"""What one file of the desired branch holds, with its problems.
 
-Depends on nothing but its arguments, so that the result can be kept by path and blob id.
+Depends on nothing but its arguments, so that the result can be cached by path and blob id.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Decoded:
 
     @property
     def has_errors(self) -> bool:
-        return any(each.severity is Severity.ERROR for each in self.problems)
+        return any(problem.severity is Severity.ERROR for problem in self.problems)
 
 
 def decode_file(*, path: str, blob_id: str, content: bytes) -> Decoded:
@@ -56,14 +56,14 @@ def decode_file(*, path: str, blob_id: str, content: bytes) -> Decoded:
     if kind is None:
         return Decoded()
     source = Source(path=path, blob_id=blob_id)
-    text, told = _text(content, path=path)
+    text, reported = _text(content, path=path)
     if text is None:
-        return Decoded(problems=told)
+        return Decoded(problems=reported)
     if kind is Kind.TEMPLATE and not holds_kubernetes(text):
         template, problems = template_text.decode(text, source=source)
-        return Decoded(templates=(template,) if template else (), problems=(*told, *problems))
+        return Decoded(templates=(template,) if template else (), problems=(*reported, *problems))
     decoded = _decode_documents(kind, text, source=source)
-    return replace(decoded, problems=(*told, *decoded.problems)) if told else decoded
+    return replace(decoded, problems=(*reported, *decoded.problems)) if reported else decoded
 
 
 def holds_kubernetes(text: str) -> bool:
@@ -80,7 +80,7 @@ def _text(content: bytes, *, path: str) -> tuple[str | None, tuple[Problem, ...]
 def _decode_documents(kind: Kind, text: str, *, source: Source) -> Decoded:
     is_json = source.path.lower().endswith(".json")
     reading = yaml_reader.read(text, path=source.path, as_json=is_json)
-    documents = [each for each in reading.documents if each.data is not None]
+    documents = [document for document in reading.documents if document.data is not None]
     if reading.problems and ".Values" in text:
         first = replace(reading.problems[0], hint=_HELM_HINT)
         reading = replace(reading, problems=(first, *reading.problems[1:]))
@@ -120,39 +120,41 @@ def _decode_classic(kind: Kind, document: Document, *, source: Source) -> Decode
             return Decoded(requests=(request,) if request else (), problems=problems)
         case Kind.TEMPLATE:
             line, column = document.place(())
-            told = Problem(
+            reported = Problem(
                 path=source.path,
                 line=line,
                 column=column,
                 code="template.documents",
                 message="a classic template needs a file of its own",
             )
-            return Decoded(problems=(told,))
+            return Decoded(problems=(reported,))
 
 
 def _joined(found: Iterable[Decoded], reading: Reading) -> Decoded:
     found = list(found)
     if len(found) == 1 and not reading.problems and not found[0].problems:
         return found[0]
-    # What follows from a mistake in the YAML is not told a second time.
-    broken = {each.line for each in reading.problems}
-    problems = [each for one in found for each in one.problems if each.line not in broken]
+    # What follows from a mistake in the YAML is not reported a second time.
+    broken = {problem.line for problem in reading.problems}
+    problems = [problem for one in found for problem in one.problems if problem.line not in broken]
     in_order = _first_ones([*reading.problems, *problems])
-    has_broken_yaml = any(each.severity is Severity.ERROR for each in reading.problems)
+    has_broken_yaml = any(problem.severity is Severity.ERROR for problem in reading.problems)
     if has_broken_yaml:  # a key that stands twice, say: which one was meant?
         return Decoded(problems=tuple(in_order))
     return Decoded(
-        hardware=tuple(value for each in found for value in each.hardware),
-        templates=tuple(value for each in found for value in each.templates),
-        requests=tuple(value for each in found for value in each.requests),
+        hardware=tuple(value for part in found for value in part.hardware),
+        templates=tuple(value for part in found for value in part.templates),
+        requests=tuple(value for part in found for value in part.requests),
         problems=tuple(in_order),
     )
 
 
 def _first_ones(problems: Iterable[Problem]) -> list[Problem]:
     """Keep as many as help somebody, errors before warnings, in reading order."""
-    urgent = sorted(problems, key=lambda each: (each.severity is not Severity.ERROR, each.line))
-    return sorted(urgent[:MAX_PROBLEMS], key=lambda each: (each.line, each.column))
+    urgent = sorted(
+        problems, key=lambda problem: (problem.severity is not Severity.ERROR, problem.line)
+    )
+    return sorted(urgent[:MAX_PROBLEMS], key=lambda problem: (problem.line, problem.column))
 
 
 def _empty(source: Source) -> Problem:

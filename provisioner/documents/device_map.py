@@ -1,4 +1,4 @@
-"""What devices does the JSON text of `tink workflow create -r` name?"""
+"""The devices that the JSON text of `tink workflow create -r` names."""
 
 from __future__ import annotations
 

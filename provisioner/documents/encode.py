@@ -1,4 +1,4 @@
-"""How is a document written as tidy YAML: two spaces, lists indented, quotes where needed?
+"""Documents written as tidy YAML: two spaces, lists indented, quotes where needed.
 
 What is written reads back the same in YAML 1.1 and 1.2, so that a MAC address or `no` is
 in quotes although our own reader would not need them.

@@ -1,4 +1,4 @@
-"""What may stand in a document, in the schema's own words?  `tink explain workflow.hardware`."""
+"""What may stand in a document, in the schema's own words.  `tink explain workflow.hardware`."""
 
 from __future__ import annotations
 

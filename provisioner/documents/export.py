@@ -1,4 +1,4 @@
-"""How does a document of ours read on Tinkerbell with Kubernetes?  The way back out."""
+"""A document of ours as Tinkerbell with Kubernetes reads it.  The way back out."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _hardware(hardware: Hardware) -> Mapping[str, object]:
     document = hardware.document
     network = document.get("network")
     interfaces = network.get("interfaces", []) if isinstance(network, Mapping) else []
-    spec: dict[str, object] = {"interfaces": [_interface(each) for each in interfaces]}
+    spec: dict[str, object] = {"interfaces": [_interface(interface) for interface in interfaces]}
     metadata = document.get("metadata")
     if isinstance(metadata, Mapping):
         for name, field in _FROM_METADATA.items():
@@ -61,7 +61,9 @@ def _hardware(hardware: Hardware) -> Mapping[str, object]:
         spec["metadata"] = {
             name: value for name, value in metadata.items() if name not in _FROM_METADATA
         }
-    hostname = next((each.hostname for each in hardware.interfaces if each.hostname), "")
+    hostname = next(
+        (interface.hostname for interface in hardware.interfaces if interface.hostname), ""
+    )
     exported = _object("Hardware", hardware.name or hostname or hardware.id, spec)
     exported["metadata"]["annotations"] = {kubernetes.ID_ANNOTATION: hardware.id}
     return exported

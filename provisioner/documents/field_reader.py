@@ -1,7 +1,7 @@
-"""What do the fields of a template hold, read as classic tink's YAML library read them?
+"""The fields of a template, read as classic tink's YAML library reads them.
 
 Every scalar may stand for a text and keeps what was written (`1.50`, `yes`, `0x10`); a
-number may not be quoted; an empty value is the zero of its type.  Every mistake is told
+number may not be quoted; an empty value is the zero of its type.  Every mistake is reported
 at its place, in that library's words, with a hint.
 """
 
@@ -97,7 +97,7 @@ class FieldReader:
         return None
 
     def texts(self, where: Path, value: object) -> tuple[str, ...]:
-        return tuple(self.text(place, each) for place, each in self.items(where, value, "[]string"))
+        return tuple(self.text(place, item) for place, item in self.items(where, value, "[]string"))
 
     def items(self, where: Path, value: object, kind: str) -> Iterator[tuple[Path, object]]:
         if value is None:
@@ -108,8 +108,8 @@ class FieldReader:
                 hint = f"write a list: {json.dumps(value.split()[:9], ensure_ascii=False)}"
             self.mismatch(where, value, kind, hint=hint)
             return
-        for index, each in enumerate(value):
-            yield (*where, index), each
+        for index, item in enumerate(value):
+            yield (*where, index), item
 
     def text_map(self, where: Path, value: object) -> Mapping[str, str]:
         if value is None:
@@ -120,7 +120,7 @@ class FieldReader:
             )
             self.mismatch(where, value, "map[string]string", hint=hint)
             return {}
-        return {key: self.text((*where, key), each) for key, each in value.items()}
+        return {key: self.text((*where, key), content) for key, content in value.items()}
 
     def mismatch(self, where: Path, value: object, kind: str, *, hint: str = "") -> None:
         if isinstance(value, str) and self._is_open(value):

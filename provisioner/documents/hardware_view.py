@@ -1,4 +1,4 @@
-"""What do templates see as `.Hardware` and `.hardware`?
+"""What templates see as `.Hardware` and `.hardware`.
 
 The shapes are those of Tinkerbell on Kubernetes: `.hardware` is the object as written
 (`.hardware.spec.metadata.instance.id`), `.Hardware` its parts under the names of the Go
@@ -57,7 +57,7 @@ def _as_kubernetes(hardware: Hardware) -> Mapping[str, object]:
     metadata = document.get("metadata")
     network = document.get("network")
     interfaces = network.get("interfaces", []) if isinstance(network, Mapping) else []
-    spec: dict[str, object] = {"interfaces": [_netboot(each) for each in interfaces]}
+    spec: dict[str, object] = {"interfaces": [_netboot(interface) for interface in interfaces]}
     if isinstance(metadata, Mapping):
         spec["metadata"] = metadata
         spec["disks"] = [{"device": device} for device in _devices(metadata)]
@@ -86,9 +86,9 @@ def _devices(metadata: Mapping[str, Any]) -> list[str]:
 
 def _go_names(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {_go_name(key): _go_names(each) for key, each in value.items()}
+        return {_go_name(key): _go_names(content) for key, content in value.items()}
     if isinstance(value, list):
-        return [_go_names(each) for each in value]
+        return [_go_names(item) for item in value]
     return value
 
 

@@ -1,4 +1,4 @@
-"""Is a text a container image reference, by docker's grammar?
+"""Container image references, by docker's grammar.
 
 `[host[:port]/]path[:tag][@digest]`; a path is in lower case.  Names that docker would
 normalise (`hello-world`) are right; a bare 64-digit hex text is an image id, not a name.

@@ -146,7 +146,7 @@ class _Checked:
             self._usable((field, at), text, _is_hostname_or_address, "an IP address")
             for at, text in enumerate(texts)
         ]
-        return tuple(each for each in found if each)
+        return tuple(item for item in found if item)
 
     def routes(self, entries: Sequence[Mapping[str, str]]) -> tuple[tuple[str, str], ...]:
         found = []

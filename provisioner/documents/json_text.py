@@ -1,4 +1,4 @@
-"""What does a JSON text say, with nothing in it that could not be written again?"""
+"""JSON texts, with nothing in them that could not be written again."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ def _is_deep(data: object) -> bool:
     level = [data]
     for _ in range(MAX_DEPTH + 1):
         inner: list[object] = []
-        for each in level:
+        for item in level:
             inner += (
-                each.values() if isinstance(each, dict) else each if isinstance(each, list) else ()
+                item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
             )
         level = inner
     return bool(level)

@@ -1,4 +1,4 @@
-"""What do Tinkerbell's Kubernetes-era documents say, in our terms?
+"""Tinkerbell's Kubernetes-era documents, in our terms.
 
 Hardware, Template and Workflow of tinkerbell.org/v1alpha1, alone, in a `List`, or several
 in one file.  Nothing is dropped in silence: what has no effect here is named in a warning.
@@ -67,7 +67,7 @@ def objects(document: Document) -> Iterator[tuple[Path, Mapping[str, Any]]]:
         where, data = waiting.pop()
         items = data.get("items") if isinstance(data, dict) else None
         if isinstance(items, list) and str(data.get("kind", "")).endswith("List"):
-            waiting += [((*where, "items", at), each) for at, each in enumerate(items)][::-1]
+            waiting += [((*where, "items", at), item) for at, item in enumerate(items)][::-1]
         elif isinstance(data, dict):
             yield where, data
 
@@ -82,11 +82,11 @@ def decode(problems: Problems, document: Document, *, source: Source, text: str)
         if not _is_ours(problems, where, data):
             continue
         name = f"kubernetes/{kind}".lower()
-        data, told = schema_check.check_as_go(
+        data, reported = schema_check.check_as_go(
             data, name, document=document, path=source.path, prefix=where
         )
-        problems.found += told
-        if any(each.severity is Severity.ERROR for each in told):
+        problems.found += reported
+        if any(problem.severity is Severity.ERROR for problem in reported):
             continue
         _warn_of_unsupported(problems, where, data, schema_check.schema(name))
         match kind:
@@ -119,8 +119,8 @@ def _warn_of_unsupported(
     problems: Problems, where: Path, data: object, schema: Mapping[str, Any]
 ) -> None:
     if isinstance(data, list):
-        for index, each in enumerate(data):
-            _warn_of_unsupported(problems, (*where, index), each, schema.get("items", {}))
+        for index, item in enumerate(data):
+            _warn_of_unsupported(problems, (*where, index), item, schema.get("items", {}))
         return
     if not isinstance(data, dict):
         return
@@ -221,9 +221,9 @@ def _template(
         is_kubernetes=True,
         indent=indent,
     )
-    told = template_text.check_early(template)
-    problems.found += told
-    if not any(each.severity is Severity.ERROR for each in told):
+    reported = template_text.check_early(template)
+    problems.found += reported
+    if not any(problem.severity is Severity.ERROR for problem in reported):
         yield template
 
 
@@ -243,7 +243,7 @@ def _request(
         )
         return
     identity = None
-    with suppress(InvalidId):  # written by hand; the workflow gets an id when it is made
+    with suppress(InvalidId):  # written by hand; the workflow gets an id when it is created
         identity = WorkflowId(parse_uuid(str(metadata.get("uid"))))
     template, device_map = spec["templateRef"], spec.get("hardwareMap", {})
     reference = spec.get("hardwareRef", "")
@@ -276,9 +276,9 @@ def _start_timeout(problems: Problems, where: Path, metadata: Mapping[str, Any])
         return None
     if isinstance(text, str) and text.isascii() and text.isdecimal() and len(text) <= 18:
         return min(int(text), LONGEST_SECONDS)
-    told = f"expected a text of seconds, found {schema_check.describe(text)}"
+    message = f"expected a text of seconds, found {schema_check.describe(text)}"
     hint = f'{START_TIMEOUT_ANNOTATION}: "600"'
-    problems.add((*where, START_TIMEOUT_ANNOTATION), "workflow.start-timeout", told, hint=hint)
+    problems.add((*where, START_TIMEOUT_ANNOTATION), "workflow.start-timeout", message, hint=hint)
     return -1
 
 

@@ -75,7 +75,7 @@ def instance_id(machine: Hardware) -> str:
 
 
 def host_name(machine: Hardware) -> str:
-    own = next((each.hostname for each in machine.interfaces if each.hostname), "")
+    own = next((interface.hostname for interface in machine.interfaces if interface.hostname), "")
     return _text(_instance(machine).get("hostname")) or own
 
 
@@ -86,13 +86,13 @@ def public_keys(machine: Hardware) -> list[str]:
 def nocloud_meta_data(machine: Hardware) -> str:
     """As JSON, which is YAML: no value can end its line."""
     hostname = host_name(machine)
-    told = {
+    reported = {
         "instance-id": instance_id(machine),
         "local-hostname": hostname,
         "hostname": hostname,
         "public-keys": public_keys(machine),
     }
-    return json.dumps({name: value for name, value in told.items() if value}) + "\n"
+    return json.dumps({name: value for name, value in reported.items() if value}) + "\n"
 
 
 def network_config(machine: Hardware) -> str:
@@ -111,30 +111,30 @@ def network_config(machine: Hardware) -> str:
             ethernets[name] = card
         else:
             ethernets[name] = {**card, **addresses}
-    told = {"version": 2, "ethernets": ethernets}
+    reported = {"version": 2, "ethernets": ethernets}
     if vlans:
-        told["vlans"] = vlans
-    return json.dumps(told) + "\n"
+        reported["vlans"] = vlans
+    return json.dumps(reported) + "\n"
 
 
 def _addresses(interface: Interface) -> dict[str, Any]:
     prefix = _prefix(interface)
     if interface.ip is None or prefix is None:
         return {"dhcp4": True}
-    told: dict[str, Any] = {"addresses": [f"{interface.ip}/{prefix}"]}
+    reported: dict[str, Any] = {"addresses": [f"{interface.ip}/{prefix}"]}
     routes = [{"to": network, "via": gateway} for network, gateway in interface.routes]
     if interface.gateway:
         routes.append({"to": "0.0.0.0/0", "via": interface.gateway})
     if routes:
-        told["routes"] = routes
+        reported["routes"] = routes
     names: dict[str, Any] = {}
     if interface.name_servers:
         names["addresses"] = list(interface.name_servers)
     if interface.domain_name:
         names["search"] = [interface.domain_name]
     if names:
-        told["nameservers"] = names
-    return told
+        reported["nameservers"] = names
+    return reported
 
 
 def _prefix(interface: Interface) -> int | None:
@@ -145,17 +145,17 @@ def _prefix(interface: Interface) -> int | None:
 
 
 def _own_ipv4(machine: Hardware) -> str:
-    return next((each for each in machine.ips if ":" not in each), "")
+    return next((ip for ip in machine.ips if ":" not in ip), "")
 
 
 def _address(machine: Hardware, *, family: int, is_public: bool) -> str:
     network = _below(_instance(machine), "network")
     addresses = network.get("addresses")
-    for each in addresses if isinstance(addresses, list | tuple) else ():
-        if not isinstance(each, Mapping) or each.get("address_family") != family:
+    for address in addresses if isinstance(addresses, list | tuple) else ():
+        if not isinstance(address, Mapping) or address.get("address_family") != family:
             continue
-        if bool(each.get("public")) is is_public:
-            return _text(each.get("address"))
+        if bool(address.get("public")) is is_public:
+            return _text(address.get("address"))
     return ""
 
 

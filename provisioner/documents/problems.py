@@ -27,7 +27,7 @@ class Problems:
         at_key: bool = False,
     ) -> None:
         line, column = self._document.key_place(where) if at_key else self.place(where)
-        told = Problem(
+        reported = Problem(
             path=self._path,
             line=line,
             column=column,
@@ -36,7 +36,7 @@ class Problems:
             hint=hint,
             severity=severity,
         )
-        self.found.append(told)
+        self.found.append(reported)
 
     def place(self, where: Path) -> Place:
         return self._document.place(where)
@@ -47,7 +47,7 @@ class Problems:
 
     @property
     def has_errors(self) -> bool:
-        return any(each.severity is Severity.ERROR for each in self.found)
+        return any(problem.severity is Severity.ERROR for problem in self.found)
 
     def in_reading_order(self) -> tuple[Problem, ...]:
-        return tuple(sorted(self.found, key=lambda each: (each.line, each.column)))
+        return tuple(sorted(self.found, key=lambda problem: (problem.line, problem.column)))

@@ -1,4 +1,4 @@
-"""Does a document keep to its JSON Schema, and if not, where and what would be right?
+"""Where a document breaks its JSON Schema, and what would be right.
 
 What plainly keeps to it is accepted in 7 µs (see schema_accept.py).  jsonschema, which takes
 175 µs for a hardware document of two interfaces, looks at the rest and says what is wrong.
@@ -61,11 +61,13 @@ def check(
         return ()
     problems: list[Problem] = []
     for error in _validator(name).iter_errors(data):
-        told = _explain(error, document, path=path, prefix=prefix, unknown=unknown)
-        problems += islice(told, MAX_PROBLEMS - len(problems))
+        reported = _explain(error, document, path=path, prefix=prefix, unknown=unknown)
+        problems += islice(reported, MAX_PROBLEMS - len(problems))
         if len(problems) >= MAX_PROBLEMS:
             break
-    return tuple(sorted(_without_echoes(problems), key=lambda each: (each.line, each.column)))
+    return tuple(
+        sorted(_without_echoes(problems), key=lambda problem: (problem.line, problem.column))
+    )
 
 
 def check_as_go(
@@ -85,7 +87,7 @@ def check_as_go(
 
 def _like_go(data: object, schema: Mapping[str, Any]) -> object:
     if isinstance(data, list) and "items" in schema:
-        return [_like_go(each, schema["items"]) for each in data]
+        return [_like_go(item, schema["items"]) for item in data]
     if not isinstance(data, dict) or "additionalProperties" not in schema:
         return data
     known: Mapping[str, Any] = schema.get("properties", {})
@@ -100,11 +102,11 @@ def _like_go(data: object, schema: Mapping[str, Any]) -> object:
 
 def _without_echoes(problems: list[Problem]) -> Iterable[Problem]:
     """A misspelt field is one mistake, not an unknown one and a missing one."""
-    unknown = (each for each in problems if each.code == "schema.unknown")
-    meant = {each.hint for each in unknown if each.severity is Severity.ERROR}
-    for each in problems:
-        if each.code != "schema.required" or f"did you mean {_missing(each)}?" not in meant:
-            yield each
+    unknown = (problem for problem in problems if problem.code == "schema.unknown")
+    meant = {problem.hint for problem in unknown if problem.severity is Severity.ERROR}
+    for problem in problems:
+        if problem.code != "schema.required" or f"did you mean {_missing(problem)}?" not in meant:
+            yield problem
 
 
 def _missing(problem: Problem) -> str:
@@ -199,7 +201,7 @@ def _required(error: ValidationError, _: str) -> tuple[str, str, str]:
 
 def _one_of(error: ValidationError, _: str) -> tuple[str, str, str]:
     values: Any = error.validator_value
-    allowed = list(dict.fromkeys(str(each) for each in values))
+    allowed = list(dict.fromkeys(str(value) for value in values))
     found = _shown(str(error.instance))
     near = difflib.get_close_matches(str(error.instance), allowed, n=1)
     hint = f"did you mean {near[0]!r}?" if near and len(allowed) > 1 else ""
@@ -208,7 +210,7 @@ def _one_of(error: ValidationError, _: str) -> tuple[str, str, str]:
 
 def _pattern(error: ValidationError, _: str) -> tuple[str, str, str]:
     text = str(error.instance)
-    if any(ord(each) < 32 for each in text):
+    if any(ord(character) < 32 for character in text):
         return "pattern", f"{_shown(text)} holds a control character", "write it in one line"
     hint = "use letters, digits, dashes and dots"
     return "pattern", f"{_shown(text)} is not allowed here", placeholder_hint(text) or hint

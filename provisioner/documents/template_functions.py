@@ -12,7 +12,7 @@ from provisioner.model.problem import Severity
 def read_yaml(text: str) -> object:
     """Read the first document of a text, or raise `UnreadableText`."""
     reading = yaml_reader.read(text, path="fromYaml")
-    errors = [each for each in reading.problems if each.severity is Severity.ERROR]
+    errors = [problem for problem in reading.problems if problem.severity is Severity.ERROR]
     if errors:
         raise UnreadableText(str(errors[0]))
     return reading.documents[0].data if reading.documents else None

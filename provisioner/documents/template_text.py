@@ -1,4 +1,4 @@
-"""What can be told of a template before it is rendered: its name, and mistakes that stay?
+"""What is known of a template before it is rendered: its name, and mistakes that stay.
 
 A template is text until it is rendered.  But when it has no control structures, its
 rendered form has the same lines: with a mark in place of each expression it is read as
@@ -68,14 +68,14 @@ def check_early(template: Template) -> tuple[Problem, ...]:
     reading = yaml_reader.read(marked, path=template.source.path)
     # What is merged by `<<: {{ … }}` is not known yet.
     problems: Iterable[Problem] = [
-        each for each in reading.problems if not (spans and each.code == "yaml.merge")
+        problem for problem in reading.problems if not (spans and problem.code == "yaml.merge")
     ]
     if not problems:
         document = next(iter(reading.documents), Document(data=None, entry=None))
         problems = workflow_text.check_unrendered(document, path=template.source.path)
         if template.strict and len(reading.documents) > 1:
             problems = (*problems, _more_documents(template))
-    return tuple(_in_file(each, template) for each in problems)
+    return tuple(_in_file(problem, template) for problem in problems)
 
 
 def block_place(document: Document, where: Path, text: str) -> tuple[int, int]:
@@ -170,4 +170,4 @@ def _more_documents(template: Template) -> Problem:
 
 
 def _has_errors(problems: Iterable[Problem]) -> bool:
-    return any(each.severity is Severity.ERROR for each in problems)
+    return any(problem.severity is Severity.ERROR for problem in problems)

@@ -1,7 +1,7 @@
-"""What does a rendered workflow say, and is it right by classic tink's rules?
+"""Rendered workflows, read and checked by classic tink's rules.
 
-The rules are checked in classic tink's order and told in its words, so that the first
-problem is the one that it would have told; we tell all of them, with their places.
+The rules are checked in classic tink's order and reported in its words, so that the first
+problem is the one that it would have reported; we report all of them, with their places.
 """
 
 from __future__ import annotations
@@ -127,10 +127,10 @@ def parse_workflow(
     """Read a rendered workflow or raise `InvalidInput` with every problem found.
 
     `line_of` turns a line of the rendered text into the template's line.  Without `strict`
-    unknown fields are left out and told as warnings.
+    unknown fields are left out and reported as warnings.
     """
     reading = yaml_reader.read(text, path=path)
-    if any(each.severity is Severity.ERROR for each in reading.problems):
+    if any(problem.severity is Severity.ERROR for problem in reading.problems):
         raise InvalidInput(_at_source(reading.problems, line_of))
     document = reading.documents[0] if reading.documents else Document(data=None, entry=None)
     reader = FieldReader(document, path=path)
@@ -141,7 +141,7 @@ def parse_workflow(
             _check_rules(parsed, places, rendered=True)
     except Stopped:
         raise InvalidInput(_at_source(reader.problems, line_of)) from None
-    problems = [each for each in reader.problems if each not in warnings]
+    problems = [problem for problem in reader.problems if problem not in warnings]
     if problems:
         raise InvalidInput(_at_source(problems, line_of))
     tasks = tuple(
@@ -164,7 +164,7 @@ def check_unrendered(document: Document, *, path: str) -> tuple[Problem, ...]:
 
 
 def _unknown_fields(reader: FieldReader) -> list[Problem]:
-    return [each for each in reader.problems if each.code == "template.unknown"]
+    return [problem for problem in reader.problems if problem.code == "template.unknown"]
 
 
 def _read_workflow(reader: FieldReader, document: Document) -> tuple[ParsedWorkflow, _Places]:
@@ -204,8 +204,8 @@ def _read_task(
         name=fields.text("name"),
         worker=fields.text("worker").strip(),
         actions=tuple(
-            _read_action(reader, actions, volumes, environment, where=at, value=each)
-            for at, each in fields.items("actions", "[]workflow.Action")
+            _read_action(reader, actions, volumes, environment, where=at, value=item)
+            for at, item in fields.items("actions", "[]workflow.Action")
         ),
         line=line,
         column=column,
@@ -242,7 +242,7 @@ def _read_action(
 
 def merged_volumes(task: Iterable[str], action: Iterable[str]) -> tuple[str, ...]:
     """Merge by host path, the last one winning, in the order of first mention."""
-    by_host = {each.partition(":")[0]: each for each in (*task, *action)}
+    by_host = {mount.partition(":")[0]: mount for mount in (*task, *action)}
     return tuple(by_host.values())
 
 
@@ -255,7 +255,7 @@ class _Places:
 
 
 def _check_rules(workflow: ParsedWorkflow, places: _Places, *, rendered: bool) -> None:
-    """Apply classic tink's rules in its order; what breaks one is told to the reader."""
+    """Apply classic tink's rules in its order; what breaks one is reported to the reader."""
     top = places.top
     _check_name(top, workflow.name)
     if workflow.version != VERSION and (rendered or not _is_open(workflow.version)):
@@ -342,7 +342,7 @@ def _image_hint(image: str) -> str:
 
 def _is_open(text: str) -> bool:
     """Say whether rendering may still change this text."""
-    return not text.isascii() and any(OPEN_FIRST <= each <= OPEN_LAST for each in text)
+    return not text.isascii() and any(OPEN_FIRST <= character <= OPEN_LAST for character in text)
 
 
 def _at_source(
@@ -350,4 +350,7 @@ def _at_source(
 ) -> tuple[Problem, ...]:
     if line_of is None:
         return tuple(problems)
-    return tuple(replace(each, line=line_of(each.line)) if each.line else each for each in problems)
+    return tuple(
+        replace(problem, line=line_of(problem.line)) if problem.line else problem
+        for problem in problems
+    )

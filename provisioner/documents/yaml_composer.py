@@ -1,4 +1,4 @@
-"""How do events become plain data, with a place for each part and no recursion?"""
+"""Plain data from YAML events, with a place for each part and no recursion."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Limits:
 
 
 class Stopped(Exception):
-    """A limit was passed; the problem is told."""
+    """A limit was passed; the problem is reported."""
 
 
 @dataclass(slots=True)
@@ -135,7 +135,7 @@ class Composer:
         if frame.event.anchor:
             size = self._nodes - frame.first_node + 1
             self._anchors[frame.event.anchor] = (frame.data, frame.entry, size)
-        if frame.is_key:  # told already; what it leads to is read and left out
+        if frame.is_key:  # reported already; what it leads to is read and left out
             self._stack[-1].key = ""
         else:
             self._add(frame.data, frame.entry)

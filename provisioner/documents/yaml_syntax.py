@@ -1,4 +1,4 @@
-"""What is wrong with a text that is no YAML, and what should be written instead?"""
+"""What is wrong with a text that is no YAML, and what should be written instead."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def decode(content: bytes | str, *, path: str) -> tuple[str | None, tuple[Proble
         except UnicodeDecodeError as error:
             return None, (_not_utf8(content, error, path),)
     if text.startswith("\ufeff"):
-        told = Problem(
+        reported = Problem(
             path=path,
             line=1,
             column=1,
@@ -45,11 +45,11 @@ def decode(content: bytes | str, *, path: str) -> tuple[str | None, tuple[Proble
             hint="save it as UTF-8 without BOM",
             severity=Severity.WARNING,
         )
-        return text[1:], (told,)
+        return text[1:], (reported,)
     return text, ()
 
 
-def explain(error: YAMLError, text: str, *, path: str) -> Problem:
+def syntax_problem(error: YAMLError, text: str, *, path: str) -> Problem:
     """Turn the parser's complaint into a problem with place and hint."""
     mark = getattr(error, "problem_mark", None)
     said = getattr(error, "problem", None) or str(error).splitlines()[0]
@@ -59,7 +59,7 @@ def explain(error: YAMLError, text: str, *, path: str) -> Problem:
     line = mark.line
     written = lines[line] if line < len(lines) else ""
     if _TAB_INDENT.match(written) and ("token" in said or "tab" in said):
-        tabs = [number for number, each in enumerate(lines) if _TAB_INDENT.match(each)]
+        tabs = [number for number, line_text in enumerate(lines) if _TAB_INDENT.match(line_text)]
         return _tabs(tabs, line, path)
     hint = next((hint for start, hint in _HINTS.items() if start in said), "")
     if "{{" in written or (line and line - 1 < len(lines) and "{{" in lines[line - 1]):
@@ -75,7 +75,7 @@ def explain(error: YAMLError, text: str, *, path: str) -> Problem:
 
 
 def _tabs(tabs: list[int], line: int, path: str) -> Problem:
-    rest = [each for each in tabs if each > line]
+    rest = [tab for tab in tabs if tab > line]
     more = f", and {len(rest)} more down to line {rest[-1] + 1}" if rest else ""
     return Problem(
         path=path,

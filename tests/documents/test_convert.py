@@ -161,4 +161,4 @@ def test_what_is_no_document_gives_no_file(text):
 
 def test_the_summary_lists_every_file():
     result = imported(f"{HARDWARE}---\n{WORKFLOW}")
-    assert list(result.kept) == paths(result)
+    assert list(result.written) == paths(result)
