@@ -6,8 +6,9 @@ names a run is here.
 
 from __future__ import annotations
 
+import json
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from worker import wire
@@ -32,6 +33,7 @@ LABEL_ATTEMPT = "tinkgit.attempt"
 LABEL_WORKER = "tinkgit.worker"
 LABEL_ROLE = "tinkgit.role"
 LABEL_BOOT = "tinkgit.boot"
+LABEL_BACKGROUND = "tinkgit.background"  # of a run that is handed over: JSON of `Handover`
 LABEL_BEGAN = "tinkgit.began"  # seconds of the machine's monotonic clock since that boot
 
 ROLE_ACTION = "action"
@@ -73,6 +75,15 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Handover:
+    """What a container says of a run that is started after its end was reported."""
+
+    task_name: str
+    action_name: str
+    timeout_seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HeldRun:
     """A run that this worker's engine still holds a container of."""
 
@@ -80,6 +91,7 @@ class HeldRun:
     action_index: int
     attempt: int
     asked_as: str
+    handover: Handover | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +145,11 @@ def labels(run: Run, role: str, boot_id: str) -> dict[str, str]:
     }
 
 
+def background_label(handover: Handover) -> dict[str, str]:
+    """What is needed to repeat the report and to start the container after a crash."""
+    return {LABEL_BACKGROUND: json.dumps(asdict(handover))}
+
+
 def held_run(labels: dict[str, str]) -> HeldRun | None:
     """Read the labels back; None for labels that are not ours."""
     try:
@@ -141,9 +158,14 @@ def held_run(labels: dict[str, str]) -> HeldRun | None:
             action_index=int(labels[LABEL_ACTION_INDEX]),
             attempt=int(labels[LABEL_ATTEMPT]),
             asked_as=labels[LABEL_WORKER],
+            handover=_handover(labels.get(LABEL_BACKGROUND, "")),
         )
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, TypeError):
         return None
+
+
+def _handover(text: str) -> Handover | None:
+    return Handover(**json.loads(text)) if text else None
 
 
 def shortened(message: str) -> str:

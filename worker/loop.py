@@ -13,10 +13,11 @@ import time
 from dataclasses import replace
 from typing import Protocol
 
-from worker import action, data, wire
-from worker.action import Cancelled, HeldRun, Interrupted, Leaving, Outcome, Run
+from worker import action, data, hand_over, wire
+from worker.action import ActionFailed, Cancelled, HeldRun, Interrupted, Leaving, Outcome, Run
 from worker.config import Config
 from worker.data import DataRefused
+from worker.hand_over import Held
 from worker.heartbeat import UNWANTED_STATUSES, HeartbeatThread
 from worker.transport import ServerApi, ServerRefused, ServerUnreachable
 from worker.watch import Watch
@@ -39,6 +40,9 @@ class Runtime(Protocol):
     def run(self, run: Run, watch: Watch) -> Outcome: ...
     def clean_up(self, run: Run) -> bool: ...
     def drop(self, held: HeldRun) -> bool: ...
+    def prepare(self, run: Run, watch: Watch) -> None: ...
+    def handed_over(self, held: HeldRun, watch: Watch) -> Held | None: ...
+    def start_handed_over(self, held: HeldRun) -> None: ...
 
 
 class Worker:
@@ -124,7 +128,7 @@ class Worker:
         run = Run(offer=offer, asked_as=asked_as, attempt=offer.attempt, folder=folder)
         watch = Watch(leaving=self._leaving)
         try:
-            is_held = offer.action_status == action.RUNNING and self._runtime.holds(run, watch)
+            is_held = offer.action_status == action.RUNNING and self._holds(run, watch)
             if not is_held:
                 run = replace(run, attempt=offer.attempt + 1)
             self._run_to_its_end(run, is_held)
@@ -135,6 +139,12 @@ class Worker:
             log.error("%s: the server refused a report: %s", run, error)
             self._forget(run)
             self._api.pause(0)
+
+    def _holds(self, run: Run, watch: Watch) -> bool:
+        if not run.offer.background:
+            return self._runtime.holds(run, watch)
+        held = self._runtime.handed_over(hand_over.held_of(run), watch)
+        return held is not None and held.is_of_this_boot
 
     def _run_to_its_end(self, run: Run, is_held: bool) -> None:
         for interruptions in range(1, INTERRUPTION_LIMIT + 1):
@@ -173,6 +183,8 @@ class Worker:
             )
             if begun.workflow_state in action.FINAL_STATES:
                 raise Cancelled  # it ended before the answer came
+        if not problem and run.offer.background:
+            return self._hand_over(run, watch)
         if problem:
             return self._report_end(run, Outcome(action_status=action.FAILED, message=problem))
         seconds = self._config.heartbeat_seconds
@@ -180,6 +192,18 @@ class Worker:
             outcome = self._runtime.run(run, watch)
             outcome = self._push_data(run, outcome, had_sha256)
         return self._report_end(run, outcome)
+
+    def _hand_over(self, run: Run, watch: Watch) -> Acknowledgement:
+        """Create the container, report SUCCESS, start it, and wait for its end."""
+        try:
+            with HeartbeatThread(self._api, run, watch, seconds=self._config.heartbeat_seconds):
+                self._runtime.prepare(run, watch)
+        except ActionFailed as failure:
+            return self._report_end(run, hand_over.failed(failure))
+        acknowledged = hand_over.finish(hand_over.held_of(run), self._runtime, self._api, watch)
+        if acknowledged is None:
+            raise Cancelled
+        return acknowledged
 
     def _report(self, run: Run, status: str, what: str, outcome: Outcome) -> Acknowledgement:
         log.info("%s: %s %s", run, status, outcome.message)
@@ -256,7 +280,9 @@ class Worker:
         watch = Watch(leaving=self._leaving)
         self._may_have_leftovers = False
         for held in self._runtime.held_runs(self._config.ids, watch):
-            if not self._is_wanted(held):
+            if held.handover is not None:
+                hand_over.finish(held, self._runtime, self._api, watch)
+            elif not self._is_wanted(held):
                 log.warning(
                     "removing the container of workflow %s, which has ended", held.workflow_id
                 )

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
-from worker import action, engine_errors
+from worker import action, engine_errors, hand_over
 from worker.action import (
     ActionFailed,
     ActionTimedOut,
@@ -24,6 +24,8 @@ from worker.action import (
     Run,
 )
 from worker.config import Config
+from worker.hand_over import Held
+from worker.handed_over import HandedOver
 from worker.image_pull import Images
 from worker.log_pump import CutOff, LogPump
 from worker.log_tail import LogTail
@@ -60,6 +62,7 @@ class DockerRuntime:
         self._engine = engine or Engine(config.docker_environment)
         self._clock = clock or RunClock()
         self._images = Images(config, self._engine, self._clock.now)
+        self._handed_over = HandedOver(self._engine, self._clock)
 
     def close(self) -> None:
         self._engine.close()
@@ -126,6 +129,33 @@ class DockerRuntime:
             self._run_afterwards(run, outcome, tail, watch)
         return replace(outcome, seconds=int(self._clock.now() - began), log_tail=tail.text)
 
+    # Runs that are handed over (hand_over.py).
+
+    def prepare(self, run: Run, watch: Watch) -> None:
+        """Create the container of a run, or find it created; it is not started."""
+        self._await_engine(watch, run.timeout_seconds)
+        found = self._find(run, action.ROLE_ACTION)
+        if found is not None and found.labels.get(action.LABEL_BOOT) == self._clock.boot_id:
+            return
+        self.clean_up(run)
+        self._images.pull(self._images.name(run.offer.image), watch, seconds=run.timeout_seconds)
+        settings = self._settings(run, action.ROLE_ACTION, run.offer.command)
+        handover = hand_over.held_of(run).handover
+        assert handover is not None
+        labels = {**settings.labels, **action.background_label(handover)}
+        try:
+            self._engine.create(replace(settings, labels=labels))
+        except EngineSaidNo as error:
+            raise _DidNotStart(error.text) from error
+        except EngineGone as error:
+            raise Interrupted(f"the Docker engine went away: {error}") from error
+
+    def handed_over(self, held: HeldRun, watch: Watch) -> Held | None:
+        return self._handed_over.find(held)
+
+    def start_handed_over(self, held: HeldRun) -> None:
+        self._handed_over.start(held)
+
     # From an action to a started container.
 
     def _begun(self, run: Run, watch: Watch) -> ContainerState:
@@ -142,16 +172,7 @@ class DockerRuntime:
     def _started(
         self, run: Run, role: str, command: tuple[str, ...], watch: Watch
     ) -> ContainerState:
-        settings = ContainerSettings(
-            name=action.container_name(run, role),
-            image=self._images.name(run.offer.image),
-            command=command,
-            environment=run.offer.environment,
-            binds=(f"{run.folder}:/workflow", *run.offer.volumes),
-            pid=run.offer.pid,
-            labels={**action.labels(run, role, self._clock.boot_id), **self._clock.labels()},
-            capture_output=self._config.capture_action_logs,
-        )
+        settings = self._settings(run, role, command)
         try:
             return self._create_and_start(settings)
         except EngineSaidNo as error:
@@ -170,6 +191,18 @@ class DockerRuntime:
             raise _DidNotStart(error.text) from error
         except EngineGone as error:
             raise Interrupted(f"the Docker engine went away: {error}") from error
+
+    def _settings(self, run: Run, role: str, command: tuple[str, ...]) -> ContainerSettings:
+        return ContainerSettings(
+            name=action.container_name(run, role),
+            image=self._images.name(run.offer.image),
+            command=command,
+            environment=run.offer.environment,
+            binds=(f"{run.folder}:/workflow", *run.offer.volumes),
+            pid=run.offer.pid,
+            labels={**action.labels(run, role, self._clock.boot_id), **self._clock.labels()},
+            capture_output=self._config.capture_action_logs,
+        )
 
     def _create_and_start(self, settings: ContainerSettings) -> ContainerState:
         container_id = self._engine.create(settings)

@@ -77,6 +77,7 @@ class Offer:
     pid: str = ""
     data_version: int = 0
     data_sha256: str = ""
+    background: bool = False  # start it when its SUCCESS is acknowledged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,6 +46,7 @@ _ACTION = (
     "environment",
     "pid",
     "max_attempts",
+    "background",
 )
 
 
@@ -63,6 +64,13 @@ class ParsedAction:
     environment: tuple[tuple[str, str], ...] = ()
     pid: str = ""
     max_attempts: int = DEFAULT_MAX_ATTEMPTS
+    background: bool | None = None  # None: as its image and its place say
+
+    def runs_in_background(self, *, is_last: bool) -> bool:
+        """Whether it is started after its end was reported; `is_last` of its machine's."""
+        if self.background is None:
+            return is_last and known_images.ends_machine(self.image)
+        return self.background
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +99,7 @@ class ParsedWorkflow:
 
     def actions_for(self, worker_ids: Sequence[HardwareId]) -> tuple[Action, ...]:
         """Flatten the tasks; `worker_ids` holds the machine of each task, in order."""
+        last = last_actions(self.tasks, worker_ids)
         pairs = [
             (task, action, worker)
             for task, worker in zip(self.tasks, worker_ids, strict=True)
@@ -112,9 +121,21 @@ class ParsedWorkflow:
                 environment=action.environment,
                 pid=action.pid,
                 max_attempts=action.max_attempts,
+                background=action.runs_in_background(is_last=index in last),
             )
             for index, (task, action, worker) in enumerate(pairs)
         )
+
+
+def last_actions(tasks: Iterable[ParsedTask], worker_ids: Iterable[HardwareId]) -> frozenset[int]:
+    """The index of each machine's last action."""
+    last: dict[HardwareId, int] = {}
+    count = 0
+    for task, worker in zip(tasks, worker_ids, strict=True):
+        count += len(task.actions)
+        if task.actions:
+            last[worker] = count - 1
+    return frozenset(last.values())
 
 
 def parse_workflow(
@@ -237,6 +258,7 @@ def _read_action(
         environment=tuple(sorted({**environment, **fields.text_map("environment")}.items())),
         pid=fields.text("pid"),
         max_attempts=fields.integer("max_attempts") or DEFAULT_MAX_ATTEMPTS,
+        background=fields.flag("background"),
     )
 
 

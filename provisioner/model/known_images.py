@@ -25,6 +25,10 @@ DISK_WRITERS = frozenset(
     }
 )
 
+# Images that end the machine, or take its place.  kexec and reboot of Tinkerbell's actions, and
+# waitdaemon (https://github.com/jacobweinstock/waitdaemon), which its users wrap them in.
+MACHINE_ENDERS = frozenset({"kexec", "reboot", "waitdaemon"})
+
 
 def name_of(image: str) -> str:
     """The last part of an image's name: `image2disk` of `host:5000/actions/image2disk:v1`."""
@@ -33,6 +37,10 @@ def name_of(image: str) -> str:
 
 def is_disk_writer(image: str) -> bool:
     return name_of(image) in DISK_WRITERS
+
+
+def ends_machine(image: str) -> bool:
+    return name_of(image) in MACHINE_ENDERS
 
 
 def installed_machines(record: WorkflowRecord) -> tuple[HardwareId, ...]:

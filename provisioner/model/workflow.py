@@ -51,6 +51,7 @@ class Action:
     environment: tuple[tuple[str, str], ...] = ()  # sorted by name
     pid: str = ""
     max_attempts: int = DEFAULT_MAX_ATTEMPTS
+    background: bool = False  # started after its SUCCESS is durable: it ends the machine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

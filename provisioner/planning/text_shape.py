@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from provisioner.documents.workflow_text import ParsedWorkflow
+from provisioner.documents.workflow_text import ParsedWorkflow, last_actions
 from provisioner.model import known_images
 from provisioner.model.ids import HardwareId
 from provisioner.model.workflow import Action
@@ -88,6 +88,7 @@ class Shape:
             return tuple([get(each, each) for each in kept]) if kept else kept
 
         actions: list[Action] = []
+        last = last_actions(self.parsed.tasks, worker_ids)
         for task, worker_id in zip(self.parsed.tasks, worker_ids, strict=True):
             worker = get(task.worker, task.worker)
             for action in task.actions:
@@ -111,6 +112,7 @@ class Shape:
                     ),
                     pid=action.pid,
                     max_attempts=action.max_attempts,
+                    background=action.runs_in_background(is_last=len(actions) in last),
                 )
                 actions.append(made)
         return tuple(actions)

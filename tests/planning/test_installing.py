@@ -85,3 +85,23 @@ def test_a_record_that_does_not_say_is_judged_by_its_images():
     record = builders.record(ONE, TWO, actions=actions)
     assert record.installs_os is None and installed_machines(record) == (TWO,)
     assert installed_machines(replace(record, installs_os=())) == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "background"),
+    [
+        ("", "", [1]),  # reboot is the first machine's last action
+        ("image: reboot}", "image: reboot, background: false}", []),
+        ("image: alpine}", "image: 'x/kexec:v1'}", [1]),  # it is not the last
+        ("image: cexec}", "image: 'h:5000/y/waitdaemon@sha256:" + "0" * 64 + "'}", [1, 2]),
+        ("image: alpine}", "image: alpine, background: true}", [0, 1]),
+    ],
+)
+def test_an_action_that_ends_the_machine_runs_in_the_background(old, new, background):
+    text = TEXT.format(top="", first="", second="", image="alpine").replace(old, new, 1)
+    devices = {"device_1": MACS[ONE], "device_2": MACS[TWO]}
+    wish = request(template="install", devices=devices)
+    site = Site(hardware(ONE), hardware(TWO), template(text, name="install"), wish)
+    (created,) = site.plan.creations
+    found = [action.index for action in created.record.actions if action.background]
+    assert found == background

@@ -36,6 +36,7 @@ tasks:
         pid: host
         volumes: ["/dev:/dev"]
         max_attempts: 9
+        background: true
         environment:
           SERVER: fixed
           URL: "http://{{.two}}/{{.other}}"

@@ -149,8 +149,9 @@ def test_a_record_is_json_as_python_writes_it_one_key_a_line(changes, name):
     assert raw.pop("start_timeout_seconds") == 0
     assert raw.pop("installs_os") is None
     assert raw.pop("allows_netboot") is False
-    if raw["actions"][0]["max_attempts"] == DEFAULT_MAX_ATTEMPTS:
-        del raw["actions"][0]["max_attempts"]
+    for name, default in (("max_attempts", DEFAULT_MAX_ATTEMPTS), ("background", False)):
+        if raw["actions"][0][name] == default:
+            del raw["actions"][0][name]
     try:
         lines = [f'"{key}": {as_json(value)}' for key, value in raw.items()]
         content = f"{{\n{COMMA.join(lines)}\n}}\n".encode()

@@ -192,6 +192,7 @@ def _offer(due: DueAction) -> wire.Offer:
         pid=action.pid,
         data_version=data.version if data else 0,
         data_sha256=data.sha256 if data else "",
+        background=action.background,
     )
 
 

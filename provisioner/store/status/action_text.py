@@ -26,6 +26,9 @@ def encode(action: Action, fallback: Callable[[Action], str]) -> str:
         numbers = (action.index, action.timeout_seconds, action.max_attempts)
         if {*map(type, numbers)} != _ALL_INTEGERS:
             return fallback(action)
+        if type(action.background) is not bool:
+            return fallback(action)
+        background = '"background": true, ' if action.background else ""
         same = _what_stays(
             action.image,
             action.index,
@@ -39,7 +42,7 @@ def encode(action: Action, fallback: Callable[[Action], str]) -> str:
             action.volumes,
         )
         return (
-            f'{{"command": {_texts(action.command)},'
+            f'{{{background}"command": {_texts(action.command)},'
             f' "environment": {_pairs(action.environment)},'
             f" {same},"
             f' "worker": {_quote(action.worker)},'
