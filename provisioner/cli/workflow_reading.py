@@ -11,6 +11,7 @@ from provisioner.errors import NotFound
 from provisioner.model.problem import Problem
 from provisioner.model.state import State
 from provisioner.model.views import DesiredState, LiveWorkflow, Snapshot
+from provisioner.services import event_view
 from provisioner.services.queries import Queries
 
 
@@ -109,11 +110,7 @@ def events(*, ids: tuple[str, ...], form: str) -> None:
     with Site.opened(options.where()) as site:
         entries = [entry for id_text in ids if (entry := _known_or_noted(site, id_text))]
         if form in ("json", "yaml"):
-            shown = [
-                {"workflow_id": entry.id, **workflow_views.event_data(event)}
-                for entry in entries
-                for event in entry.events
-            ]
+            shown = [event for entry in entries for event in event_view.events_of(entry)]
             printing.print_data(shown, form)
             return
         is_wide = form == "wide"

@@ -14,13 +14,11 @@ from provisioner.model.event import (
     MachinePhonedHome,
     RequestMoved,
     WorkflowDeleted,
-    WorkflowEvent,
     WorkflowTimedOut,
 )
 from provisioner.model.state import CLASSIC_NUMBER, State
 from provisioner.model.views import WorkflowEntry
 from provisioner.model.workflow import Action
-from provisioner.store.status import codec
 
 LIST_COLUMNS = table.columns(
     "Workflow ID", "Template ID", "Hardware Device", "Created At", "Updated At"
@@ -190,12 +188,6 @@ def state_data(entry: WorkflowEntry) -> dict[str, object]:
         "total_number_of_actions": now.total_number_of_actions,
         "attempt": now.attempt,
     }
-
-
-def event_data(event: WorkflowEvent) -> dict[str, object]:
-    """One event as the status branch tells it; logs and files are elsewhere."""
-    shown: dict[str, object] = json.loads(codec.encode_event(event))
-    return shown
 
 
 def classic_data(entry: WorkflowEntry, rendered: str | None) -> dict[str, object]:

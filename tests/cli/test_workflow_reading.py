@@ -13,8 +13,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import jsonschema
 import pytest
+import requests
+import yaml
 
+from provisioner import resources
 from provisioner.git.repo import GitRepo
 from provisioner.store.upkeep import maintenance
 from provisioner.store.writer.lock import WriterLock
@@ -36,6 +40,7 @@ class Written:
     site: Path
     done: str
     waiting: str
+    events: list[dict]  # of `done`, as the server showed them
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +56,10 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Written]:
     api = ServerApi(f"http://{served.address}", stop=threading.Event())
     _run(api, done)
     api.close()
+    answer = requests.get(f"http://{served.address}/v1/workflows/{done}/events", timeout=10)
+    events = [json.loads(line) for line in answer.text.splitlines()]
     served.stop_all()
-    yield Written(site=served.repository, done=done, waiting=waiting)
+    yield Written(site=served.repository, done=done, waiting=waiting, events=events)
 
 
 def _run(api: ServerApi, workflow: str) -> None:
@@ -195,10 +202,19 @@ def test_events_wide_tell_of_data_versions(stand, written):
     assert "data version 2: 2 files, 5 B" in out
 
 
-def test_events_as_data_are_those_of_the_branch(stand, written):
-    told = json.loads(stand("workflow", "events", written.done, "-o", "json").out)
-    kinds = [each["kind"] for each in told]
-    assert kinds == ["action_reported", "data_pushed", "data_pushed", "action_reported"]
+@pytest.mark.parametrize("form", ["json", "yaml"])
+def test_events_as_data_are_what_the_server_shows(stand, written, form):
+    shown = yaml.safe_load(stand("workflow", "events", written.done, "-o", form).out)
+    assert [each["kind"] for each in shown] == [
+        "action_reported",
+        "data_pushed",
+        "data_pushed",
+        "action_reported",
+    ]
+    assert shown == written.events
+    rules = json.loads(resources.schema_text("read/v1/event.json"))
+    for each in shown:
+        jsonschema.validate(each, rules, jsonschema.Draft7Validator)
 
 
 def test_data_prints_the_file_named_data(stand, written):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 
+import jsonschema
 import pytest
 from builders import COMMIT, HELLO, MACS, ONE, TWO, push, report, template
 from services.parts import FIRST, SECOND
 
+from provisioner import resources
 from provisioner.model.event import (
     ActionTimedOut,
     RequestMoved,
@@ -101,15 +103,23 @@ def test_events_tell_everything_that_happened(client, inside):
     ]  # fmt: skip
     inside.apply(*events)
     first = lines(client.get(f"/v1/workflows/{FIRST}/events"))
-    assert [each["kind"] for each in first] == ["action", "data", "moved", "action"]
+    assert [each["kind"] for each in first] == [
+        "action_reported",
+        "data_pushed",
+        "request_moved",
+        "action_timed_out",
+    ]
     assert [each["number"] for each in first] == [1, 2, 3, 4]
+    rules = json.loads(resources.schema_text("read/v1/event.json"))
+    for each in (*first, *lines(client.get(f"/v1/workflows/{SECOND}/events"))):
+        jsonschema.validate(each, rules, jsonschema.Draft7Validator)
     assert (first[0]["message"], first[0]["action_status"]) == (
         "Started execution",
         "STATE_RUNNING",
     )
     assert (first[3]["action_status"], first[3]["seconds"]) == ("STATE_TIMEOUT", 60)
     second = lines(client.get(f"/v1/workflows/{SECOND}/events"))
-    assert [each["kind"] for each in second] == ["timeout", "deleted"]
+    assert [each["kind"] for each in second] == ["workflow_timed_out", "workflow_deleted"]
 
 
 def test_a_deleted_workflow_is_not_listed_and_still_tells_its_events(client, inside):

@@ -18,20 +18,9 @@ from provisioner.faces.http.answers import (
     json_answer,
     json_lines,
 )
-from provisioner.model.event import (
-    ActionReported,
-    ActionTimedOut,
-    DataPushed,
-    MachinePhonedHome,
-    RequestMoved,
-    WorkflowDeleted,
-    WorkflowEvent,
-    WorkflowTimedOut,
-)
-from provisioner.model.state import State
 from provisioner.model.summary import WorkflowSummary
 from provisioner.model.template import Template
-from provisioner.model.views import WorkflowEntry
+from provisioner.services import event_view
 from provisioner.services.provisioner import Provisioner
 
 LOOK_UP_LIMIT_BYTES = 4_096
@@ -111,7 +100,7 @@ def get_state(server: Provisioner, call: Call) -> Outcome:
 
 def get_events(server: Provisioner, call: Call) -> Outcome:
     entry = server.queries().workflow(call.path["workflow"])
-    return _list(lambda: _events(entry))
+    return _list(lambda: event_view.events_of(entry))
 
 
 def get_log(server: Provisioner, call: Call) -> Outcome:
@@ -173,55 +162,6 @@ def _summary(summary: WorkflowSummary) -> Mapping[str, object]:
         "created_at": summary.created_at,
         "updated_at": summary.updated_at,
         "name": summary.name,
-    }
-
-
-def _events(entry: WorkflowEntry) -> Iterator[Mapping[str, object]]:
-    for number, event in enumerate(entry.events, start=1):
-        yield {"number": number, "created_at": event.at, **_event(event)}
-
-
-def _event(event: WorkflowEvent) -> Mapping[str, object]:
-    """The fields of classic tink's event, with a kind for what it did not know."""
-    match event:
-        case ActionReported():
-            return {
-                **_action(event),
-                "action_status": event.action_status,
-                "exit_code": event.exit_code,
-            }
-        case ActionTimedOut():
-            return {**_action(event), "action_status": State.TIMEOUT}
-        case WorkflowTimedOut():
-            return {"kind": "timeout", "seconds": event.seconds, "message": event.message}
-        case WorkflowDeleted():
-            return {"kind": "deleted", "message": event.message}
-        case RequestMoved():
-            return {"kind": "moved", "message": f"the request is {event.request_path} now"}
-        case MachinePhonedHome():
-            return {"kind": "phoned_home", "worker_id": event.worker_id}
-        case DataPushed():
-            version = event.version
-            return {
-                "kind": "data",
-                "worker_id": version.worker_id,
-                "task_name": version.task_name,
-                "action_name": version.action_name,
-                "version": version.version,
-                "sha256": version.sha256,
-                "size_bytes": version.size_bytes,
-            }
-
-
-def _action(event: ActionReported | ActionTimedOut) -> Mapping[str, object]:
-    return {
-        "kind": "action",
-        "worker_id": event.worker_id,
-        "task_name": event.task_name,
-        "action_name": event.action_name,
-        "seconds": event.seconds,
-        "message": event.message,
-        "attempt": event.attempt,
     }
 
 

@@ -54,7 +54,8 @@ _KIND_OF = {kind: name for name, kind in EVENT_KINDS.items()}
 # What stands before and behind the events of a status file.
 EVENTS_START, EVENTS_END = b'\n"events": [\n', b"\n]\n}\n"
 # Stored beside the event as files, or said by the file's own id.
-_NOT_IN_EVENTS = frozenset({"workflow_id", "log_tail", "files"})
+STORED_AS_FILES = frozenset({"log_tail", "files"})
+_NOT_IN_EVENTS = STORED_AS_FILES | {"workflow_id"}
 
 _NAMES: Mapping[type, tuple[str, ...]] = {
     kind: tuple(field.name for field in fields(kind))
