@@ -47,7 +47,6 @@ HOMES = {
     "gitdb": ("provisioner/git/",),
     "flask": ("provisioner/faces/",),
     "werkzeug": ("provisioner/faces/",),
-    "uvicorn": ("provisioner/faces/", "provisioner/wiring.py"),
     "uvloop": ("provisioner/faces/", "provisioner/wiring.py"),
     "httptools": ("provisioner/faces/",),
     "yaml": ("provisioner/documents/",),

@@ -152,9 +152,7 @@ def test_words_are_completed(home):
     assert done.stdout == "plain,workflow\n"
 
 
-@pytest.mark.parametrize(
-    "library", ["flask", "rich", "yaml", "jsonschema", "uvicorn", "watchdog", "docker"]
-)
+@pytest.mark.parametrize("library", ["flask", "rich", "yaml", "jsonschema", "watchdog", "docker"])
 def test_looking_at_workflows_imports_nothing_heavy(home, library):
     code = (
         "import sys; from provisioner.cli import main; main.run(['workflow', 'list']);"

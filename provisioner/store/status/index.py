@@ -16,10 +16,10 @@ from provisioner.model.boot_history import Part
 from provisioner.model.ids import HardwareId, WorkflowId
 from provisioner.model.problem import InvalidInput, Problem
 from provisioner.model.set_aside import SetAside
-from provisioner.model.state import State
+from provisioner.model.state import FINAL, State
 from provisioner.model.workflow import WorkflowRecord
 from provisioner.store.status import begun_parts, json_lines, layout, lazy_workflow
-from provisioner.store.status.lazy_workflow import Blobs, StoredWorkflow, WorkflowReader, is_final
+from provisioner.store.status.lazy_workflow import Blobs, StoredWorkflow, WorkflowReader
 
 
 class WorkerRow(NamedTuple):
@@ -190,7 +190,7 @@ def _row(blobs: Blobs, record: bytes, status: bytes, *, with_workers_of_final: b
     arrival = json_lines.find_line(record, "arrival") or 0
     if {*map(type, (created_at, path, claimed_at, digest))} != {str} or type(arrival) is not int:
         raise ValueError("a value is of another type")
-    has_workers = with_workers_of_final or not is_final(state)
+    has_workers = with_workers_of_final or state not in FINAL
     workers = json_lines.line_of(record, "workers") if has_workers else ()
     return Row(
         id=blobs.id,

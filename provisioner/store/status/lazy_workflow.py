@@ -18,7 +18,7 @@ from provisioner.model.event import WorkflowEvent
 from provisioner.model.ids import BlobId, WorkflowId
 from provisioner.model.problem import InvalidInput, Problem
 from provisioner.model.set_aside import Damaged
-from provisioner.model.state import FINAL, State
+from provisioner.model.state import State
 from provisioner.model.state_machine import WorkflowContext
 from provisioner.model.views import LiveWorkflow
 from provisioner.model.workflow import WorkflowRecord
@@ -28,10 +28,6 @@ from provisioner.store.status import codec, json_lines, layout, record_codec
 FILE_LIMIT_BYTES = 32 * 1024 * 1024  # of a record or a status file: some 100,000 events
 DAMAGED = "status.damaged"
 _KEPT = 10_000  # decoded workflows that were only read
-
-
-def is_final(state: State) -> bool:
-    return state in FINAL
 
 
 class Blobs(NamedTuple):

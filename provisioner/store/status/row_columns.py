@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 from provisioner.model.boot_history import Install, MachineHistory, Part
 from provisioner.model.ids import CommitId, HardwareId, WorkflowId
 from provisioner.model.shard_map import ShardMap
-from provisioner.model.state import State
+from provisioner.model.state import FINAL, State
 from provisioner.model.views import ReconcileReport, StatusView, WorkflowEntry
 from provisioner.store.status import index
 from provisioner.store.status.index import Row, WorkerRow
-from provisioner.store.status.lazy_workflow import StoredWorkflow, WorkflowReader, is_final
+from provisioner.store.status.lazy_workflow import StoredWorkflow, WorkflowReader
 
 _ID_BYTES = 20
 _ID_DIGITS = 2 * _ID_BYTES
@@ -83,7 +83,7 @@ def columns_of(rows: Iterable[Row]) -> tuple[Columns, Times]:
         digests=[row.request_digest for row in rows],
         deleted=deleted,
         pathless=sorted(set(range(len(rows))).difference(owners.values())),
-        workers=[(place, row.workers) for place, row in enumerate(rows) if not is_final(row.state)],
+        workers=[(place, row.workers) for place, row in enumerate(rows) if row.state not in FINAL],
         arrivals=rows[-1].arrival if rows else 0,
         machines=_machine_rows(rows),
     )

@@ -12,6 +12,7 @@ from provisioner.model import boot_history
 from provisioner.model.ids import WorkflowId
 from provisioner.model.set_aside import Damaged, SetAside
 from provisioner.model.shard_map import ShardMap, Shards
+from provisioner.model.state import FINAL
 from provisioner.model.views import (
     StatusView,
     WorkflowEntry,
@@ -23,7 +24,7 @@ from provisioner.model.views import (
 )
 from provisioner.store.status import index
 from provisioner.store.status.index import Row, WorkerRow
-from provisioner.store.status.lazy_workflow import StoredWorkflow, WorkflowReader, is_final
+from provisioner.store.status.lazy_workflow import StoredWorkflow, WorkflowReader
 
 
 def with_row(view: StatusView, row: Row, reader: WorkflowReader) -> StatusView:
@@ -43,7 +44,7 @@ def with_row(view: StatusView, row: Row, reader: WorkflowReader) -> StatusView:
         arrivals=max(view.arrivals, row.arrival),
         set_aside=_set_aside(view, row, entry),
     )
-    if not is_final(row.state):
+    if row.state not in FINAL:
         return _with_queued(view, row, is_newest=is_newest)
     return _without_queued(view, row, old) if old is not None else view
 

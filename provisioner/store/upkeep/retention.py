@@ -19,9 +19,9 @@ from provisioner.git.pack_files import PackFiles
 from provisioner.git.repo import GitRepo
 from provisioner.git.tree import EMPTY_TREE, TreeEditor
 from provisioner.model.ids import CommitId
+from provisioner.model.state import FINAL
 from provisioner.store.status import json_lines, layout
 from provisioner.store.status.index import Row
-from provisioner.store.status.lazy_workflow import is_final
 from provisioner.store.status.store import StatusStore
 from provisioner.store.writer.status_writer import StatusWriter
 
@@ -91,7 +91,7 @@ def run(
 def _ended(store: StatusStore, tip: CommitId, ended_before: str) -> list[Row]:
     """Those whose files are in the tip; what began later is not even read."""
     rows = store.read_tip_rows(tip, lambda workflow: layout.day_of(workflow) <= ended_before)
-    final = [row for row in rows if is_final(row.state)]
+    final = [row for row in rows if row.state in FINAL]
     contents = stream.objects(store.repo.common_dir, [row.status_blob for row in final])
     return [
         row
