@@ -163,7 +163,6 @@ chmod 1777 "$root/var/tmp"
 for name in init reboot poweroff halt; do ln -sf /usr/bin/busybox "$root/usr/sbin/$name"; done
 for name in mount umount; do ln -sf busybox "$root/usr/bin/$name"; done
 chroot "$root" busybox --install -s /usr/local/bin
-rm -f "$root/usr/lib/modules/$version/"*.bin
 """
 
 

@@ -1,0 +1,39 @@
+"""The in-memory OS, built once, and a lab."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from provisioner.os_image import build
+from provisioner.os_image.build import Recipe
+from tests.boot.lab import Lab
+from tests.boot.site import Site
+
+BUILT = os.environ.get("TINKGIT_OS_FOLDER")  # read before the tests' own environment is set
+
+
+@pytest.fixture(scope="session")
+def os_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The in-memory OS for virtual machines; `TINKGIT_OS_FOLDER` names one that is built."""
+    if BUILT:
+        return Path(BUILT)
+    folder = tmp_path_factory.mktemp("os") / "cloud"
+    build.build(folder, Recipe(kernel="cloud"), print)
+    return folder
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    if os.geteuid() != 0:
+        pytest.skip("a network of virtual machines needs root, and this is not root")
+    with Lab(tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def site(lab: Lab, tmp_path: Path, os_folder: Path) -> Site:
+    return Site(lab, tmp_path, os_folder)

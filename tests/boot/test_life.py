@@ -1,0 +1,138 @@
+"""Whole lives of machines: real virtual machines, real DHCP, nobody presses a key."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.boot import disk
+from tests.boot.lab import Process, until
+from tests.boot.site import ADDRESS, REBOOT, Site, mac, shell
+
+pytestmark = [pytest.mark.network, pytest.mark.waits, pytest.mark.timeout(300)]
+
+INSTALLED, HARMLESS, IDLE, UNKNOWN = 0x11, 0x12, 0x13, 0x14
+
+
+def serve_disk(site: Site) -> None:
+    """A web server with the image of a disk."""
+    folder = site.folder / "images"
+    folder.mkdir()
+    disk.write_bios_disk(folder / "disk.raw", site.os_folder)
+    words = ["python3", "-m", "http.server", "8000", "--directory", folder]
+    site.lab.start(words, site.folder / "images.log")
+
+
+WRITE = shell(
+    "write",
+    f"wget -q -O - http://{ADDRESS}:8000/disk.raw | dd of=/dev/vda bs=1M && sync",
+    image="actions/image2disk",
+)
+
+
+def empty_disk(site: Site, number: int):
+    path = site.folder / f"disk-{number}.raw"
+    with path.open("wb") as opened:
+        opened.truncate(disk.SIZE_MB * 1_048_576)
+    return path
+
+
+def switch_on(site: Site, number: int, **options: object) -> Process:
+    return site.lab.machine(mac(number), **options)
+
+
+def test_a_merged_request_installs_a_machine_that_then_boots_from_its_disk(site):
+    """Empty disk, power on: DHCP by MAC, memory, workflow, reboot, disk, phone home."""
+    site.start_registry()
+    serve_disk(site)
+    site.add_machine(INSTALLED)
+    site.add_template("install", WRITE, REBOOT)
+    site.request("install-n17", "install", INSTALLED)
+    site.commit("Install n17")
+    site.serve()
+    machine = switch_on(site, INSTALLED, disk=empty_disk(site, INSTALLED))
+    machine.wait_for("tinkgit: 02:00:00:00:00:11 n17: memory, because workflow", 60)
+    machine.wait_for("tinkgit: worker 02:00:00:00:00:11 asks", 90)
+    machine.wait_for("tinkgit: 02:00:00:00:00:11 n17: disk, because", 120)
+    machine.wait_for("disk OS: n17 is up", 60)
+    machine.wait_for("disk OS: phoned home as i-17", 30)
+    events = site.events("install-n17")
+    assert [each.get("action_status") or each.get("status") for each in events][:4] == [
+        "STATE_RUNNING",
+        "STATE_SUCCESS",
+        "STATE_RUNNING",
+        "STATE_SUCCESS",
+    ]
+    assert machine.text.count("tinkgit: worker 02") == 1
+    assert site.machines()[mac(INSTALLED)]["state"] == "installed"
+
+
+def test_one_that_installs_nothing_comes_back_and_others_are_ignored(site):
+    site.start_registry()
+    site.add_machine(HARMLESS)
+    site.add_machine(IDLE)
+    site.add_template("harmless", shell("look", "ls /dev/vda"), REBOOT)
+    site.request("look-n18", "harmless", HARMLESS)
+    site.commit("Look at n18")
+    server = site.serve()
+    unknown = switch_on(site, UNKNOWN, memory_mb=256)
+    idle = switch_on(site, IDLE, memory_mb=256)
+    machine = switch_on(site, HARMLESS, disk=empty_disk(site, HARMLESS))
+    machine.wait_for("n18: memory, because workflow", 90)
+    machine.wait_for("n18: memory, because its workflows installed no operating system", 150)
+    server.wait_for(f"DHCP ignores {mac(UNKNOWN)}", 60)
+    found = site.machines()
+    assert found[mac(HARMLESS)]["state"] in ("waiting", "booting")
+    assert found[mac(UNKNOWN)]["state"] == "unknown"
+    assert found[mac(IDLE)]["boot"] == "ignore" and found[mac(IDLE)]["contacts"]["dhcp"]
+    assert "auto.ipxe" not in unknown.text and "tinkgit" not in unknown.text
+    assert "auto.ipxe" not in idle.text and "tinkgit" not in idle.text
+    idle.kill()
+    unknown.kill()
+
+
+def test_a_machine_that_waits_in_memory_is_started_by_a_merge(site):
+    site.start_registry()
+    site.add_machine(IDLE, idle="memory")
+    site.commit("Add n19")
+    site.serve()
+    machine = switch_on(site, IDLE)
+    machine.wait_for("tinkgit: worker .* asks", 90)
+    site.add_template("hello", shell("hello", "echo hello"))
+    site.request("hello-n19", "hello", IDLE)
+    site.commit("Say hello on n19")
+    until(lambda: "STATE_SUCCESS" in str(site.events("hello-n19")), 90)
+
+
+def test_a_changed_file_system_is_refused_on_the_console_and_a_killed_server_is_waited_for(site):
+    site.add_machine(IDLE, idle="memory")
+    site.commit("Add n19")
+    server = site.serve()
+    root = site.folder / "root"
+    machine = switch_on(site, IDLE)
+    machine.wait_for("os/initramfs... ok", 60)
+    server.kill()  # before the machine has its file system; dnsmasq goes on
+    machine.wait_for("root.squashfs can't be fetched. Trying again", 60)
+    assert not root.exists()
+    server = site.serve()
+    assert "is replaced" in server.text
+    machine.wait_for("tinkgit: worker .* asks", 120)
+
+
+def test_dnsmasq_is_started_again_when_it_dies(site):
+    site.add_machine(IDLE, idle="memory")
+    site.commit("Add n19")
+    server = site.serve()
+    pid_file = site.repo / ".git" / "tink" / "dnsmasq.pid"
+    until(pid_file.exists, 20)
+    first = pid_file.read_text()
+    import os
+    import signal
+
+    os.kill(int(first), signal.SIGKILL)
+    server.wait_for("dnsmasq ended", 20)
+    until(lambda: pid_file.read_text() not in ("", first), 30)
+    assert server.terminate() == 0
+    time.sleep(0.5)
+    assert not pid_file.exists()
