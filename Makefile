@@ -1,4 +1,5 @@
 # make demo    see the whole product work (a real engine, two workers; under three minutes)
+# make demo-boot  see virtual machines boot from the network and install themselves
 # make test    every test
 # make check   layout, lint, types
 # make bench   what docs/performance.md is made of
@@ -15,7 +16,7 @@ BIN := $(VENV)/bin
 BENCHMARKS ?= reports polls gate create growth fleet documents render store
 PYTEST_ARGS ?= -n 2 --dist loadfile
 
-.PHONY: help demo test check bench lock packages clean
+.PHONY: help demo demo-boot test check bench lock packages clean
 
 help:
 	@sed -n 's/^# //p' Makefile | sed '/^A fresh/,$$d'
@@ -23,8 +24,13 @@ help:
 demo: $(VENV)/ready
 	@$(BIN)/tink demo
 
+demo-boot: $(VENV)/ready
+	@test "$$(id -u)" = 0 || { echo "make demo-boot needs root: it makes a network of its own"; exit 1; }
+	@./install-packages engine boot
+	@$(BIN)/python -m tests.boot.demo
+
 test: $(VENV)/ready
-	@test "$$(id -u)" != 0 || ./install-packages engine test
+	@test "$$(id -u)" != 0 || ./install-packages engine test boot
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 check: $(VENV)/ready
@@ -49,7 +55,7 @@ $(VENV)/ready: requirements-dev.txt pyproject.toml
 	@touch $@
 
 packages:
-	./install-packages venv engine test
+	./install-packages venv engine test boot
 
 lock: $(VENV)/ready
 	$(BIN)/python -m pip install -q pip-tools
