@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,8 +22,12 @@ def os_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The in-memory OS for virtual machines; `TINKGIT_OS_FOLDER` names one that is built."""
     if BUILT:
         return Path(BUILT)
-    folder = tmp_path_factory.mktemp("os") / "cloud"
-    build.build(folder, Recipe(kernel="cloud"), print)
+    shared = tmp_path_factory.getbasetemp().parent  # by the processes that run the tests
+    folder = shared / "os-cloud"
+    with (shared / "os-cloud.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            build.build(folder, Recipe(kernel="cloud"), print)
     return folder
 
 

@@ -73,7 +73,7 @@ class Lab:
         memory_mb: int = 768,
         firmware: str = "bios",
         words: Sequence[str | Path] = (),
-        seconds: int = 240,
+        seconds: int = 600,
     ) -> Process:
         """Switch a machine on.  It boots from the network first, then from its disk."""
         tap = f"tap{mac[-2:]}"
@@ -143,13 +143,13 @@ class Process:
         return self._process.wait(seconds)
 
     def wait_for(self, pattern: str, seconds: float) -> re.Match[str]:
-        """Wait until a pattern stands in what it wrote."""
+        """Wait until a pattern stands in what it wrote; thrice as long as it may take alone."""
 
         def look() -> re.Match[str] | None:
             return re.search(pattern, self.text)
 
         try:
-            return until(look, seconds, while_=lambda: self.is_running)
+            return until(look, 3 * seconds, while_=lambda: self.is_running)
         except AssertionError as late:
             end = self.text[-3_000:]
             raise AssertionError(f"{pattern!r} did not appear in {seconds} s:\n{end}") from late

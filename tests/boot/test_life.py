@@ -10,7 +10,7 @@ from tests.boot import disk
 from tests.boot.lab import Process, until
 from tests.boot.site import ADDRESS, REBOOT, Site, mac, shell
 
-pytestmark = [pytest.mark.network, pytest.mark.waits, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.network, pytest.mark.waits, pytest.mark.timeout(900)]
 
 INSTALLED, HARMLESS, IDLE, UNKNOWN = 0x11, 0x12, 0x13, 0x14
 

@@ -16,7 +16,7 @@ SQUASHFS_LIMIT_BYTES = 130_000_000
 
 @pytest.mark.network
 @pytest.mark.waits
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_it_is_small_and_the_same_bytes_twice(os_folder, tmp_path):
     first = manifest.checked(os_folder)
     for name, file in first.files.items():
