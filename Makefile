@@ -13,7 +13,7 @@ SHELL := /bin/sh
 PYTHON ?= $(shell command -v python3.11 || echo python3)
 VENV := .venv
 BIN := $(VENV)/bin
-BENCHMARKS ?= reports polls gate create growth fleet documents render store
+BENCHMARKS ?= reports polls gate create growth fleet documents render store boot
 PYTEST_ARGS ?= -n 2 --dist loadfile
 
 .PHONY: help demo demo-boot test check bench lock packages clean

@@ -37,10 +37,9 @@ def os_() -> None:
 @click.option("--suite", default="bookworm", show_default=True, help="Debian's release.")
 @click.option(
     "--mirror",
-    default="http://deb.debian.org/debian",
-    show_default=True,
+    default="",
     metavar="URL",
-    help="Where its packages come from.",
+    help="Where its packages come from.  [default: Debian's servers, with security updates]",
 )
 def build(*, out: Path, kernel: str, firmware: bool, suite: str, mirror: str) -> None:
     """Build it from Debian packages: kernel, initramfs, root file system, manifest.

@@ -37,12 +37,15 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """`kernel` is a key of `contents.KERNELS`; `mirror` as mmdebstrap takes it."""
+    """`kernel` is a key of `contents.KERNELS`; `mirror` as mmdebstrap takes it.
+
+    Without a mirror, Debian's own is used, with its security updates.
+    """
 
     kernel: str = "generic"
     has_firmware: bool = False
     suite: str = "bookworm"
-    mirror: str = "http://deb.debian.org/debian"
+    mirror: str = ""
 
 
 def build(out: Path, recipe: Recipe, say: Say) -> Manifest:
@@ -66,6 +69,8 @@ def build(out: Path, recipe: Recipe, say: Say) -> Manifest:
             kernel=recipe.kernel,
             kernel_version=version,
             arch="x86_64",
+            suite=recipe.suite,
+            has_firmware=recipe.has_firmware,
             files={
                 name: manifest.file_of(folder / name)
                 for name in (manifest.KERNEL, manifest.INITRAMFS, manifest.ROOT)
@@ -125,7 +130,7 @@ def _bootstrap(tar: Path, recipe: Recipe, folder: Path) -> None:
         f'--customize-hook=sh {hook} "$1"',
         recipe.suite,
         str(tar),
-        recipe.mirror,
+        *([recipe.mirror] if recipe.mirror else []),
     ]
     _run(words)
     hook.unlink()

@@ -29,6 +29,8 @@ class Manifest:
     kernel: str
     kernel_version: str
     arch: str
+    suite: str
+    has_firmware: bool
     files: Mapping[str, File]
     packages: Mapping[str, str]
 

@@ -5,6 +5,7 @@ Nothing in it reaches the network of the machine that runs the tests.  It needs 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -42,6 +43,11 @@ class Lab:
             if each.poll() is None:
                 os.killpg(each.pid, signal.SIGKILL)
             each.wait()
+        # What outlives its parent on purpose: the dnsmasq of a server that was killed.
+        done = subprocess.run(["ip", "netns", "pids", self.name], capture_output=True, text=True)
+        for pid in done.stdout.split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
         _ip("netns", "delete", self.name)
 
     def ip(self, *words: str) -> None:

@@ -34,7 +34,15 @@ def write_os(folder, root=ROOT):
         (folder / name).write_bytes(content)
         digest = hashlib.sha256(content).hexdigest()
         files[name] = File(size_bytes=len(content), sha256=digest)
-    made = Manifest(kernel="cloud", kernel_version="6.1", arch="x86_64", files=files, packages={})
+    made = Manifest(
+        kernel="cloud",
+        kernel_version="6.1",
+        arch="x86_64",
+        suite="bookworm",
+        has_firmware=False,
+        files=files,
+        packages={},
+    )
     (folder / "manifest.json").write_text(manifest.encode(made))
     return files
 
