@@ -59,7 +59,10 @@ class LogPump:
         except CutOff:
             log.warning("the end of the container's output is missing")
         else:
-            self._pass_on(self._missing(size, end))
+            if size - self._heard_bytes > len(end) and self._heard_bytes:
+                self._pass_on_unheard()
+            else:
+                self._pass_on(self._missing(size, end))
             if size:
                 self._tail.keep(self._before, end)
         self._pass_on(b"", last=True)
@@ -105,6 +108,16 @@ class LogPump:
             if len(end) > 2 * LogTail.KEPT_BYTES:
                 del end[: -LogTail.KEPT_BYTES]
         return size, bytes(end[-LogTail.KEPT_BYTES :])
+
+    def _pass_on_unheard(self) -> None:
+        """Read again what the follower left out: docker may end it with its container."""
+        position = 0
+        try:
+            for chunk in self._read(False):
+                self._pass_on(chunk[max(0, self._heard_bytes - position) :])
+                position += len(chunk)
+        except CutOff:
+            log.warning("the end of the container's output is missing")
 
     def _missing(self, size: int, end: bytes) -> bytes:
         """What of the end was not passed on yet."""

@@ -18,13 +18,12 @@ from provisioner.model.boot_history import MachineHistory
 from provisioner.model.event import RequestMoved, WorkflowDeleted
 from provisioner.model.ids import BlobId
 from provisioner.model.shard_map import ShardMap
-from provisioner.model.state import State
+from provisioner.model.state import FINAL, State
 from provisioner.model.summary import summary_of
 from provisioner.model.views import ReconcileReport, StatusView, WorkflowEntry, path_of
 from provisioner.model.workflow import Action, WorkflowRecord
 from provisioner.store.status import index, record_codec, row_columns, summaries
 from provisioner.store.status.index import Row, WorkerRow
-from provisioner.store.status.lazy_workflow import is_final
 from provisioner.store.status.store import StatusStore
 from provisioner.store.writer.status_writer import StatusWriter
 from tests import builders
@@ -84,7 +83,7 @@ def expected_row(entry: WorkflowEntry, row: Row) -> Row:
         created_at=record.created_at,
         claimed_at=moves[-1] if moves else record.created_at,
         state=context.state,
-        workers=() if is_final(context.state) else tuple(workers),
+        workers=() if context.state in FINAL else tuple(workers),
         is_deleted=context.is_deleted,
         arrival=record.arrival or 0,
         parts=boot_history.parts_of(record, context, entry.events),
