@@ -223,3 +223,16 @@ def test_closing_breaks_off_what_is_under_way(inside, files):
         opened.recv(10)
         server.close()
         assert server._gate.files._under_way == 0
+
+
+def test_a_rack_that_is_switched_on_is_answered_to_the_last_machine(server):
+    """Whoever is refused goes on to its next boot device: more ask than other reads may wait."""
+    asking = [raw_http.connect(server) for _ in range(400)]
+    try:
+        for opened in asking:
+            opened.sendall(get(f"/boot/{MACS[ONE]}/auto.ipxe", "Connection: close"))
+        answers = [raw_http.until_closed(opened) for opened in asking]
+    finally:
+        for opened in asking:
+            opened.close()
+    assert {status for each in answers for status in raw_http.statuses(each)} == {200}

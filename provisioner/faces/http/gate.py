@@ -38,10 +38,13 @@ FLASK_BODY_BYTES = 65_536  # for Flask's routes, which check their own limit
 # So many at once, and so many that wait; 503 beyond.  Threads share one interpreter with the
 # loop, which waits for each that is busy: more of them make nothing quicker.
 READS = (2, 128)  # through Flask: a fraction of a millisecond each
+BOOTS = (1, 4_096)  # a rack that is switched on asks at once, and whoever is refused boots on
 LISTS = (1, 32)  # of 3,000 workflows: 0.1 s each
 DATA = (2, 1_024)  # a rack that is switched on asks all at once; 10 MB take 0.1 s each
 PROBES = (1, 16)
-THREADS = sum(at_once for at_once, _ in (READS, LISTS, DATA, PROBES))
+THREADS = sum(at_once for at_once, _ in (READS, BOOTS, LISTS, DATA, PROBES))
+
+_BOOT_PATHS = ("/boot/", "/auto.ipxe", "/os/", "/ipxe/")
 
 Tell = Callable[[Answer], None]
 Stop = Callable[[], object]
@@ -88,6 +91,7 @@ class Gate:
         self._counters: dict[tuple[str, int], Callable[[], None]] = {}
         has_room = self._has_room
         self._reads = Lane(threads, self._in_loop, at_once=READS[0], queue_limit=READS[1])
+        self._boots = Lane(threads, self._in_loop, at_once=BOOTS[0], queue_limit=BOOTS[1])
         self._lanes = {
             kind: Lane(
                 threads,
@@ -120,7 +124,7 @@ class Gate:
 
     def close_lanes(self) -> None:
         """Answer all whose work waits or runs that it won't be done."""
-        for lane in (self._reads, *self._lanes.values()):
+        for lane in (self._reads, self._boots, *self._lanes.values()):
             lane.close()
 
     def find(self, method: str, path: str) -> Found | None:
@@ -160,7 +164,8 @@ class Gate:
                 counted = partial(self._tell, route, tell=tell)
                 stop_waiting.append(self._await(outcome, counted, request))
 
-        stop_asking = self._reads.run(lambda _: flask_call.call(self._app, request), said)
+        lane = self._boots if request.path.startswith(_BOOT_PATHS) else self._reads
+        stop_asking = lane.run(lambda _: flask_call.call(self._app, request), said)
 
         def stop() -> None:
             stop_asking()
