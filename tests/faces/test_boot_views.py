@@ -212,7 +212,7 @@ def test_a_machine_that_goes_away_frees_its_sender(server):
             opened.sendall(get("/os/root.squashfs"))
             opened.recv(10)
     files = server._gate.files
-    raw_http.eventually(lambda: files._under_way == 0)
+    raw_http.eventually(lambda: files.count == 0)
 
 
 def test_closing_breaks_off_what_is_under_way(inside, files):
@@ -222,7 +222,7 @@ def test_closing_breaks_off_what_is_under_way(inside, files):
         opened.sendall(get("/os/root.squashfs"))
         opened.recv(10)
         server.close()
-        assert server._gate.files._under_way == 0
+        assert server._gate.files.count == 0
 
 
 def test_a_rack_that_is_switched_on_is_answered_to_the_last_machine(server):

@@ -28,7 +28,7 @@ from provisioner.faces.http import app as flask_app
 from provisioner.faces.http import errors, flask_call, ops_views, worker_views
 from provisioner.faces.http.answers import NOTHING, Answer, Call, Kind, Later, Outcome, Route, Wait
 from provisioner.faces.http.budget import Budget
-from provisioner.faces.http.file_parts import FileSender
+from provisioner.faces.http.file_sender import FileSender
 from provisioner.faces.http.flask_call import Request
 from provisioner.faces.http.lanes import Lane
 from provisioner.services.provisioner import Provisioner
