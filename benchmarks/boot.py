@@ -1,28 +1,25 @@
 """What machines that boot cost: their scripts, and their operating system beside reports.
 
     python -m benchmarks.boot [--machines 1000] [--seconds 4] [--rounds 3] [--clients 64]
-        [--downloads 50] [--megabytes 100]
+        [--downloads 50] [--megabytes 100] [--links 1gbit 10gbit loopback]
 
 Every machine has a workflow, and asks for its script over a connection of its own.  Then
 reports are sent with and without machines that load a file of that size, in turn; the ratio of
-the p99 is the median over the rounds.
+the p99 is the median over the rounds.  A link other than loopback needs root, and iproute2.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
-import socket
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
-from benchmarks import load_client, reports, site
-from benchmarks.figures import median
+from benchmarks import downloads, load_client, reports, site
+from benchmarks.figures import Figures, median
 from benchmarks.load import Scripts
 from provisioner.os_image import manifest
 from provisioner.os_image.manifest import File, Manifest
@@ -61,41 +58,14 @@ def _write_os(folder: Path, megabytes: int) -> None:
     (folder / manifest.NAME).write_text(manifest.encode(made))
 
 
-@contextmanager
-def _downloading(server: site.Server, downloads: int) -> Iterator[list[int]]:
-    """Machines that load the file again and again; yields the bytes that each has got."""
-    got = [0] * downloads
-    over = threading.Event()
-
-    def load(place: int) -> None:
-        buffer = bytearray(262_144)
-        while not over.is_set():
-            with (
-                suppress(OSError),
-                socket.create_connection((server.host, server.port), timeout=30) as client,
-            ):
-                client.sendall(load_client.get(f"/os/{manifest.ROOT}"))
-                while not over.is_set() and (size := client.recv_into(buffer)):
-                    got[place] += size
-
-    threads = [threading.Thread(target=load, args=(place,)) for place in range(downloads)]
-    for each in threads:
-        each.start()
-    try:
-        yield got
-    finally:
-        over.set()
-        for each in threads:
-            each.join()
-
-
 def _measure(options: argparse.Namespace, folder: Path) -> None:
     os_folder = folder / "os"
     os_folder.mkdir()
     _write_os(os_folder, options.megabytes)
     played = reports.scripts(options.machines * 20)
     site.fill(folder / "site.git", options.machines * 20)
-    with site.serving(folder / "site.git", "--os", str(os_folder)) as server:
+    everywhere = ("--listen", "0.0.0.0:0")  # the last one counts
+    with site.serving(folder / "site.git", "--os", str(os_folder), *everywhere) as server:
         server.settle()
         asking = Scripts(
             lambda first: _asking(options.machines, first * SCRIPTS_OF_A_CLIENT),
@@ -107,22 +77,36 @@ def _measure(options: argparse.Namespace, folder: Path) -> None:
                 server.host, server.port, clients=options.machines, seconds=options.seconds
             )
             print(f"{options.machines} machines ask for scripts: {figures}", flush=True)
-        ratios = []
-        for _ in range(options.rounds):
-            alone = played.drive(
-                server.host, server.port, clients=options.clients, seconds=options.seconds
-            )
-            with _downloading(server, options.downloads) as got:
-                time.sleep(0.5)
-                before, begun = sum(got), time.monotonic()
-                beside = played.drive(
-                    server.host, server.port, clients=options.clients, seconds=options.seconds
-                )
-                speed = (sum(got) - before) / (time.monotonic() - begun) / 1e6
-            ratios.append(beside.p99_ms / alone.p99_ms)
-            print(f"reports alone: {alone}", flush=True)
-            print(f"beside {options.downloads} downloads ({speed:,.0f} MB/s): {beside}", flush=True)
-        print(f"p99 beside downloads: {median(ratios):.2f} times that alone")
+        for link in options.links:
+            _beside_downloads(options, server, played, "" if link == "loopback" else link)
+
+
+def _beside_downloads(
+    options: argparse.Namespace, server: site.Server, played: Scripts, link: str
+) -> None:
+    def drive() -> Figures:
+        return played.drive(
+            "127.0.0.1", server.port, clients=options.clients, seconds=options.seconds
+        )
+
+    ratios = []
+    for _ in range(options.rounds):
+        alone = drive()
+        path = f"/os/{manifest.ROOT}"
+        with downloads.beside(server.port, path, options.downloads, link) as loaded:
+            time.sleep(0.5)
+            before, begun = loaded()
+            beside = drive()
+            after, ended = loaded()
+        ratios.append(beside.p99_ms / alone.p99_ms)
+        speed = (after - before) / (ended - begun) / 1e6
+        print(f"reports alone: {alone}", flush=True)
+        print(
+            f"beside {options.downloads} downloads by {link or 'loopback'} ({speed:,.0f} MB/s): "
+            f"{beside}",
+            flush=True,
+        )
+    print(f"p99 beside downloads by {link or 'loopback'}: {median(ratios):.2f} times that alone")
 
 
 def main() -> None:
@@ -133,6 +117,9 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--downloads", type=int, default=50)
     parser.add_argument("--megabytes", type=int, default=100)
+    parser.add_argument(
+        "--links", nargs="+", default=["1gbit", "10gbit", "loopback"], help="speeds of the network"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tinkgit-boot-") as name:
         _measure(options, Path(name))
