@@ -3,7 +3,9 @@
 A MAC, an IP address, an id and a name each belong to one file.  Whoever has one keeps it:
 a newcomer that claims it too is refused, with both places named, and so nobody takes over
 a machine by adding a file.  Of a refused or broken file the last good version stays in
-force.  The work is proportional to what changed.
+force, but only until the newest versions do without what it claims: where those are free of
+conflict, they are the state, whatever came before.  The work is proportional to what changed
+and to the files that are refused.
 """
 
 from __future__ import annotations
@@ -199,21 +201,52 @@ class _Updating:
         self._in_force[path] = blob
 
     def _admit_waiting(self) -> None:
-        """Try refused files again, until none gets what it waits for."""
-        progress = bool(self._left)
-        while progress:
-            progress = False
-            for path, documents in sorted(self._refused.items()):
-                if any(self._conflicts(path, documents)):
-                    continue
+        """Admit refused files, alone or together, until none gets what it waits for."""
+        while self._refused:
+            ready = self._free_alone() or self._free_together()
+            if not ready:
+                break
+            for path in ready:
                 self._withdraw(path)
+            for path, documents in ready.items():
                 self._refused.discard(path)
                 self._in_force.discard(path)
                 self._set_problems(path, ())
                 self._enforce(path, documents)
-                progress = True
         for path, documents in sorted(self._refused.items()):
             self._set_problems(path, tuple(self._conflicts(path, documents)))
+
+    def _free_alone(self) -> dict[str, FileDocuments]:
+        """The first refused file that conflicts with nothing in force."""
+        for path, documents in sorted(self._refused.items()):
+            if not any(self._conflicts(path, documents)):
+                return {path: documents}
+        return {}
+
+    def _free_together(self) -> dict[str, FileDocuments]:
+        """The refused files that conflict only with versions which they themselves replace.
+
+        Two files that exchange a claim by two commits wait for each other's last good version.
+        """
+        ready = dict(sorted(self._refused.items()))
+        wanted = {path: tuple(claims_of(documents)) for path, documents in ready.items()}
+        is_settled = False
+        while not is_settled:
+            is_settled = True
+            taken: set[Claim] = set()
+            for path in tuple(ready):
+                claims = wanted[path]
+                is_free = len(claims) == len(set(claims)) and taken.isdisjoint(claims)
+                for claim in claims:
+                    owner = self._claims.get(claim, path)
+                    is_left = owner == path or (owner in ready and claim not in wanted[owner])
+                    is_free = is_free and is_left
+                if is_free:
+                    taken.update(claims)
+                else:
+                    del ready[path]
+                    is_settled = False
+        return ready
 
     def _set_problems(self, path: str, conflicts: tuple[Problem, ...]) -> None:
         """Replace what was told of claims; the rest stays."""

@@ -9,7 +9,7 @@ from builders import COMMIT, ONE, TWO, hardware, request, template
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner.model.ids import BlobId, WorkflowId
+from provisioner.model.ids import BlobId, HardwareId, WorkflowId
 from provisioner.model.problem import Problem
 from provisioner.model.views import DesiredState
 from provisioner.planning import desired
@@ -205,27 +205,84 @@ VERSION = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=300)
-@given(st.lists(st.dictionaries(st.sampled_from(PATHS), VERSION, min_size=1), max_size=8))
-def test_no_history_of_files_gives_one_address_two_owners_or_forgets_at_a_restart(history):
+HISTORY = st.lists(st.dictionaries(st.sampled_from(PATHS), VERSION, min_size=1), max_size=8)
+
+
+def played(history):
+    """The state after all commits, with every version of every file that there was."""
     state, files = DesiredState(), {}
     for commit in history:
-        changed = {}
-        for path, version in commit.items():
-            if version == "gone":
-                changed[path] = None
-                continue
-            blob = str(version)
-            if version == "broken":
-                changed[path] = broken(path, blob)
-            else:
-                owner, mac, address = version
-                machine = hardware(owner, mac=f"08:00:27:00:00:{mac:02}", ip=f"10.0.0.{address}")
-                changed[path] = file(machine, blob=blob)
-            files[path, blob] = changed[path]
+        changed = {path: version_of(path, version) for path, version in commit.items()}
+        files |= {(path, each.blob_id): each for path, each in changed.items() if each}
         state = after(changed, start=state)
+    return state, files
+
+
+def version_of(path, version):
+    if version == "gone":
+        return None
+    if version == "broken":
+        return broken(path, version)
+    owner, mac, address = version
+    machine = hardware(owner, mac=f"08:00:27:00:00:{mac:02}", ip=f"10.0.0.{address}")
+    return file(machine, blob=str(version))
+
+
+@settings(deadline=None, max_examples=300)
+@given(HISTORY)
+def test_no_history_of_files_gives_one_address_two_owners_or_forgets_at_a_restart(history):
+    state, files = played(history)
     check_consistent(state)
     assert summary(restarted(state, files)) == summary(state)
+
+
+@settings(deadline=None, max_examples=300)
+@given(HISTORY, st.permutations([(ONE, 7, 1), (TWO, 8, 2), "gone"]), st.permutations(PATHS))
+def test_where_the_tip_is_free_of_conflicts_it_is_the_state_whatever_came_before(
+    history, versions, order
+):
+    tip = {path: version_of(path, version) for path, version in zip(PATHS, versions, strict=True)}
+    fresh = summary(after({path: each for path, each in tip.items() if each}))
+    assert not fresh[-1]
+    state, _ = played(history)
+    for path in order:  # the tip comes in several commits
+        state = after({path: tip[path]}, start=state)
+    check_consistent(state)
+    assert summary(state) == fresh
+
+
+def test_machines_whose_addresses_were_typed_in_the_wrong_way_round_are_put_right_one_by_one():
+    first, second = "08:00:27:00:00:01", "08:00:27:00:00:02"
+    state = after(
+        {
+            "hardware/n1.yaml": file(hardware(ONE, mac=second)),
+            "hardware/n2.yaml": file(hardware(TWO, mac=first)),
+        },
+        {"hardware/n1.yaml": file(hardware(ONE, mac=first), blob="2")},
+    )
+    assert codes(state) == {"hardware/n1.yaml": ["hardware.mac-taken"]}
+    state = after({"hardware/n2.yaml": file(hardware(TWO, mac=second), blob="2")}, start=state)
+    assert dict(state.hardware_by_mac) == {first: ONE, second: TWO}
+    assert not state.problems and not state.in_force and not state.refused
+
+
+def test_files_that_wait_in_a_ring_do_not_take_what_a_newer_version_still_claims():
+    first, second, third = (f"08:00:27:00:00:0{number}" for number in (1, 2, 3))
+    paths = ["hardware/n1.yaml", "hardware/n2.yaml", "hardware/n3.yaml"]
+    three, four = (HardwareId(f"5d4d2f76-9d8c-4c1f-a5a3-0d7d3c6a9a0{number}") for number in (3, 4))
+    more = file(hardware(three, mac=third, ip="10.0.0.3"), hardware(four, mac=first), blob="2")
+    state = after(
+        {
+            paths[0]: file(hardware(ONE, mac=first)),
+            paths[1]: file(hardware(TWO, mac=second)),
+            paths[2]: file(hardware(three, mac=third, ip="10.0.0.3")),
+        },
+        {paths[0]: file(hardware(ONE, mac=second), blob="2")},
+        {paths[1]: file(hardware(TWO, mac=third), blob="2")},
+        {paths[2]: more},
+    )
+    assert dict(state.hardware_by_mac) == {first: ONE, second: TWO, third: three}
+    assert set(state.problems) == set(paths)
 
 
 def summary(state):
