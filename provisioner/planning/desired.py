@@ -10,7 +10,7 @@ and to the files that are refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -75,9 +75,13 @@ def update(
     changed: Mapping[str, ChangedFile | None],
     *,
     commit: CommitId | None,
+    ages: Mapping[str, int] | None = None,
 ) -> Update:
-    """Take in the files that changed; `None` means that a file is gone."""
-    updating = _Updating(previous)
+    """Take in the files that changed; `None` means that a file is gone.
+
+    Of `rivals` the one whose age is the lowest number goes first, else the first by its path.
+    """
+    updating = _Updating(previous, ages)
     updating.take(changed)
     return updating.result(commit)
 
@@ -87,6 +91,7 @@ def restore(
     newest: Mapping[str, ChangedFile],
     *,
     commit: CommitId | None,
+    ages: Mapping[str, int] | None = None,
 ) -> Update:
     """Make the state that a server had before it was restarted.
 
@@ -94,11 +99,23 @@ def restore(
     `versions_in_force`).  The newest come one by one: they were refused before, and must
     not find a claim free because its owner is being looked at too.
     """
-    updating = _Updating(DesiredState())
+    updating = _Updating(DesiredState(), ages)
     updating.take(in_force)
     for path, file in sorted(newest.items()):
         updating.take({path: file})
     return updating.result(commit)
+
+
+def rivals(state: DesiredState, changed: Container[str]) -> dict[str, frozenset[Claim]]:
+    """What files that came together claim both, by path: the order of paths decided it."""
+    found: dict[str, set[Claim]] = {}
+    for path, documents in state.refused.items():
+        for claim in claims_of(documents):
+            owner = state.claims.get(claim)
+            if owner is not None and owner != path and path in changed and owner in changed:
+                found.setdefault(path, set()).add(claim)
+                found.setdefault(owner, set()).add(claim)
+    return {path: frozenset(claims) for path, claims in found.items()}
 
 
 def file_of(key: str) -> str:
@@ -125,8 +142,9 @@ def claims_of(documents: FileDocuments | Decoded) -> Iterator[Claim]:
 class _Updating:
     """One update under way: the maps of the state to be."""
 
-    def __init__(self, previous: DesiredState) -> None:
+    def __init__(self, previous: DesiredState, ages: Mapping[str, int] | None) -> None:
         self._now = previous
+        self._ages = ages or {}
         self._files, self._claims = previous.files.edit(), previous.claims.edit()
         self._refused, self._problems = previous.refused.edit(), previous.problems.edit()
         self._in_force, self._paths = previous.in_force.edit(), previous.paths.edit()
@@ -138,7 +156,7 @@ class _Updating:
     def take(self, changed: Mapping[str, ChangedFile | None]) -> None:
         self._changed |= changed.keys()
         last_good = {path: self._withdraw(path) for path in sorted(changed)}
-        newest: list[tuple[int, str, ChangedFile]] = []
+        newest: list[tuple[int, int, str, ChangedFile]] = []
         for path in last_good:
             self._problems.discard(path)
             self._refused.discard(path)
@@ -150,8 +168,9 @@ class _Updating:
             self._paths[path] = file.blob_id
             if file.decoded.problems:
                 self._problems[path] = tuple(file.decoded.problems)
-            newest.append((_rank(file, last_good[path]), path, file))
-        for rank, path, file in sorted(newest, key=lambda each: each[:2]):
+            rank = _rank(file, last_good[path])
+            newest.append((rank, self._ages.get(path, 0), path, file))
+        for rank, _, path, file in sorted(newest, key=lambda each: each[:3]):
             documents = _documents(file)
             if rank == _BROKEN or not self._admit(path, documents):
                 self._fall_back(path, last_good[path])

@@ -1,18 +1,19 @@
 """Turns the files of a commit into a desired state.
 
 Only files that differ are read and decoded.  After a restart the last good versions of bad
-files come from the blobs that `reconcile.json` names.
+files come from the blobs that `reconcile.json` names.  Where files that come together claim
+the same, the history of the branch says which one claimed it first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from provisioner.documents import layout
 from provisioner.documents.decode import Decoded, decode_file
 from provisioner.errors import TinkError
 from provisioner.model.ids import BlobId, CommitId
-from provisioner.model.views import DesiredState
+from provisioner.model.views import Claim, DesiredState
 from provisioner.planning import desired as planning
 from provisioner.planning.desired import ChangedFile, Update
 from provisioner.store.desired.reading import DesiredFile, DesiredStore
@@ -30,7 +31,11 @@ def load(
     newest = _decoded(store, files)
     before = {path: old.get(path, newest[path]) for path in versions}
     after = {path: file for path, file in newest.items() if before.get(path) is not file}
-    return planning.restore(before, after, commit=commit)
+
+    def restore(ages: Mapping[str, int]) -> Update:
+        return planning.restore(before, after, commit=commit, ages=ages)
+
+    return _oldest_first(store, commit, restore, before.keys())
 
 
 def follow(store: DesiredStore, state: DesiredState, commit: CommitId) -> Update:
@@ -41,7 +46,53 @@ def follow(store: DesiredStore, state: DesiredState, commit: CommitId) -> Update
         path for path, file in changes.items() if file is None
     )
     changed.update(_decoded(store, files))
-    return planning.update(state, changed, commit=commit)
+
+    def update(ages: Mapping[str, int]) -> Update:
+        return planning.update(state, changed, commit=commit, ages=ages)
+
+    return _oldest_first(store, commit, update, changed.keys())
+
+
+def _oldest_first(
+    store: DesiredStore,
+    commit: CommitId,
+    update: Callable[[Mapping[str, int]], Update],
+    changed: Collection[str],
+) -> Update:
+    """Update in the order in which the files of `changed` that are rivals claimed what they claim.
+
+    The history is read only when there are any: an order may bring out more of them.
+    """
+    ages: dict[str, int] = {}
+    while True:
+        found = update(ages)
+        rivals = planning.rivals(found.state, changed)
+        if rivals.keys() <= ages.keys():
+            return found
+        ages |= _ages(store, commit, rivals)
+
+
+def _ages(
+    store: DesiredStore, commit: CommitId, rivals: Mapping[str, frozenset[Claim]]
+) -> dict[str, int]:
+    """When each file came to claim the last of its claims there, as a place in the history."""
+    versions: dict[str, list[tuple[int, str]]] = {path: [] for path in rivals}
+    for place, change in store.versions(commit, rivals):
+        versions[change.path].append((place, change.new))
+    ages = {}
+    for path, found in versions.items():
+        age = 0
+        for place, blob in reversed(found):
+            if not blob or not _claims_all(store, path, BlobId(blob), rivals[path]):
+                break
+            age = place
+        ages[path] = age
+    return ages
+
+
+def _claims_all(store: DesiredStore, path: str, blob: BlobId, claims: frozenset[Claim]) -> bool:
+    decoded = decode_file(path=path, blob_id=blob, content=store.read(blob))
+    return claims.issubset(planning.claims_of(decoded))
 
 
 def _changes(

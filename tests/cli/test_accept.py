@@ -6,8 +6,9 @@ import subprocess
 
 import pytest
 from builders import AT
+from services.reconciled_site import Site
 from services.test_desired_head import MANY, another_history, look, numbered, tip
-from services.test_reconciler import A, B, C, Site
+from services.test_reconciler import A, B, C
 
 from provisioner.model.event import WorkflowTimedOut
 from provisioner.model.state import State

@@ -10,7 +10,8 @@ from provisioner.services.conditions import Conditions
 from provisioner.services.desired_head import MISSING, NOT_ACCEPTED, DesiredHead
 from provisioner.store.desired.acceptance import Acceptance
 from services.parts import SITE, request_file
-from services.test_reconciler import A, B, C, Site
+from services.reconciled_site import Site
+from services.test_reconciler import A, B, C
 
 
 def numbered(number):

@@ -17,8 +17,8 @@ from provisioner.store.fsck import fsck
 from provisioner.store.status import checkpoint
 from provisioner.store.upkeep import retention
 from services.parts import SITE, request_file
+from services.reconciled_site import Site
 from services.test_desired_head import look, names, tip
-from services.test_reconciler import Site
 from tests.store.sites import same_content
 
 ROUNDS = 60 if os.environ.get("TINK_SLOW") else 3

@@ -10,7 +10,7 @@ from provisioner.model.problem import Severity
 from provisioner.services import validation
 from provisioner.store.desired.reading import DesiredStore
 from services.parts import SITE, hardware_file, request_file
-from services.test_reconciler import Site as ReconciledSite
+from services.reconciled_site import Site as ReconciledSite
 
 A = "workflows/a.yaml"
 

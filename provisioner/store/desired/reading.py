@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from provisioner.errors import LimitExceeded, NotFound
-from provisioner.git import tree
+from provisioner.git import history, tree
+from provisioner.git.history import RawChange
 from provisioner.git.repo import GitRepo
 from provisioner.git.tree import EXECUTABLE_MODE, FILE_MODE, PathChange
 from provisioner.model.ids import BlobId, CommitId
@@ -73,6 +74,15 @@ class DesiredStore:
         blobs = {each.new.id for each in found.values() if each.new and each.new.mode not in _MODES}
         sizes = self.repo.sizes(blobs) if blobs else {}
         return {path: _file(change, sizes) for path, change in sorted(found.items())}
+
+    def versions(self, commit: CommitId, paths: Iterable[str]) -> Iterator[tuple[int, RawChange]]:
+        """Return the changes of files up to a commit, oldest first, with their places in the
+        first-parent line, from 1 on.  Costs the length of the history."""
+        literal = tuple(f":(literal){path}" for path in paths)
+        past = history.read(self.repo, None, commit, literal)
+        for place, changes in enumerate(past, start=1):
+            for change in changes.changes:
+                yield place, change
 
     def has_lost_folder(self, folder: str, *, old: CommitId, new: CommitId) -> bool:
         """Whether a folder is gone that held more than one file or folder."""
