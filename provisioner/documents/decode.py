@@ -63,7 +63,11 @@ def decode_file(*, path: str, blob_id: str, content: bytes) -> Decoded:
         template, problems = template_text.decode(text, source=source)
         return Decoded(templates=(template,) if template else (), problems=(*reported, *problems))
     decoded = _decode_documents(kind, text, source=source)
-    return replace(decoded, problems=(*reported, *decoded.problems)) if reported else decoded
+    return replace(
+        decoded,
+        requests=_numbered(decoded.requests),
+        problems=(*reported, *decoded.problems),
+    )
 
 
 def holds_kubernetes(text: str) -> bool:
@@ -146,6 +150,19 @@ def _joined(found: Iterable[Decoded], reading: Reading) -> Decoded:
         templates=tuple(value for part in found for value in part.templates),
         requests=tuple(value for part in found for value in part.requests),
         problems=tuple(in_order),
+    )
+
+
+def _numbered(requests: tuple[WorkflowRequest, ...]) -> tuple[WorkflowRequest, ...]:
+    """Give each of several requests in a file a path of its own: `file#1`, `file#2`, …
+
+    A workflow whose number changes is found by its digest (planning.request_moves).
+    """
+    if len(requests) < 2:
+        return requests
+    return tuple(
+        replace(each, source=replace(each.source, path=f"{each.source.path}#{number}"))
+        for number, each in enumerate(requests, start=1)
     )
 
 

@@ -287,4 +287,5 @@ def _with_any(touched: frozenset[Claim]) -> frozenset[Claim]:
 
 
 def _invalid(request: WorkflowRequest, *, code: str, message: str, hint: str) -> InvalidInput:
-    return InvalidInput([Problem(path=request.source.path, code=code, message=message, hint=hint)])
+    path = desired_planning.file_of(request.source.path)
+    return InvalidInput([Problem(path=path, code=code, message=message, hint=hint)])

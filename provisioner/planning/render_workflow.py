@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from provisioner.documents import layout
 from provisioner.documents.hardware_view import hardware_view
+from provisioner.documents.layout import Kind
 from provisioner.errors import UserError
 from provisioner.model import ids
 from provisioner.model.hardware import Hardware
 from provisioner.model.ids import CommitId, HardwareId, WorkflowId
 from provisioner.model.problem import InvalidInput, Problem
 from provisioner.model.template import Template
-from provisioner.model.views import DesiredState, WorkflowCreated
+from provisioner.model.views import NOTHING_IN_FORCE, DesiredState, WorkflowCreated
 from provisioner.model.workflow import WorkerAddress, WorkflowRecord, WorkflowRequest
 from provisioner.planning.desired import file_of
 from provisioner.planning.template_cache import TemplateCache
@@ -96,7 +98,7 @@ def find_template(request: WorkflowRequest, desired: DesiredState) -> Template:
             path=file_of(request.source.path),
             code="workflow.template-unknown",
             message=f"there is no template {request.template!r}",
-            hint="tink template list shows the names and ids",
+            hint=_hint(desired, Kind.TEMPLATE) or "tink template list shows the names and ids",
         )
         raise InvalidInput([problem])
     return template
@@ -124,7 +126,7 @@ def _referenced(request: WorkflowRequest, desired: DesiredState) -> Hardware | N
                 path=file_of(request.source.path),
                 code="workflow.hardware-unknown",
                 message=f"there is no hardware {request.hardware_ref!r}",
-                hint="tink hardware list shows the machines",
+                hint=_hint(desired, Kind.HARDWARE) or "tink hardware list shows the machines",
             )
             raise InvalidInput([problem])
         return found
@@ -182,7 +184,9 @@ def _workers(
         kind, name = worker_address(task.worker)
         known = f"no worker found: {kind}: {name}" if kind else ""
         message = known or f"invalid worker address: {task.worker}"
-        hint = "add its file to hardware/" if kind else "a worker is a MAC or an IPv4 address"
+        hint = "a worker is a MAC or an IPv4 address"
+        if kind:
+            hint = _hint(desired, Kind.HARDWARE) or "add its file to hardware/"
         problem = Problem(
             path=file_of(request.source.path),
             code="workflow.worker-unknown" if kind else "workflow.worker-invalid",
@@ -193,6 +197,20 @@ def _workers(
     if problems:
         raise UnknownWorkers(problems, [task.worker for task in made.tasks])
     return found
+
+
+def _hint(desired: DesiredState, kind: Kind) -> str:
+    """Name the files that may hold what is missing, and of which nothing is in force."""
+    folder = f"{layout.FOLDER_OF[kind]}/"
+    broken = sorted(
+        path
+        for path, blob in desired.in_force.items()
+        if blob == NOTHING_IN_FORCE and path.startswith(folder)
+    )
+    if not broken:
+        return ""
+    more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
+    return f"{broken[0]}{more} can't be used before its problems are mended: is it there?"
 
 
 def _installed_machines(

@@ -301,3 +301,32 @@ def test_somebody_elses_commit_on_the_status_branch_is_built_upon(site):
     site.commit({A: request_file()})
     assert site.git("show", "status:note.txt") == "hello"
     assert len(site.writer.store.list_workflows()) == 1
+
+
+def workflow_document(device):
+    return f"""\
+apiVersion: tinkerbell.org/v1alpha1
+kind: Workflow
+metadata: {{name: w}}
+spec: {{templateRef: hello_world_workflow, hardwareMap: {{device_1: "{device}"}}}}
+"""
+
+
+def test_each_request_of_a_file_becomes_a_workflow_and_keeps_it_when_others_come_and_go(site):
+    one, two = workflow_document(MACS[ONE]), workflow_document(MACS[TWO])
+    assert site.commit({**SITE, A: two}).created == 1
+    [first] = site.status.workflows
+    outcome = site.commit({A: f"{one}---\n{two}"})
+    assert (outcome.created, outcome.moved, outcome.deleted) == (1, 1, 0)
+    assert site.status.requests.get(f"{A}#2") == first
+    outcome = site.commit({A: two})
+    assert (outcome.created, outcome.moved, outcome.deleted) == (0, 1, 1)
+    assert dict(site.status.requests) == {A: first}
+
+
+def test_a_request_whose_template_is_broken_is_told_where(site):
+    broken = {"templates/hello.yaml": "tasks: ["}
+    outcome = site.commit({**SITE, **broken, A: request_file()})
+    [problem] = [each for each in outcome.report.problems if each.path == A]
+    assert problem.code == "workflow.template-unknown"
+    assert problem.hint.startswith("templates/hello.yaml can't be used")
