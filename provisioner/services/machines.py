@@ -11,6 +11,7 @@ from provisioner.model.hardware import Hardware
 from provisioner.model.ids import HardwareId, InvalidId, MacAddress
 from provisioner.model.views import Snapshot
 from provisioner.planning import boot_decision, machine_standing
+from provisioner.planning.boot_decision import Boot
 from provisioner.services.sightings import Contact, Sighting, Sightings
 
 _ASKING = (Contact.DHCP, Contact.BOOT)
@@ -71,14 +72,15 @@ def describe(
     """
     seen = sightings.of(machine.id, *machine.macs) if sightings is not None else {}
     newest = max(seen.items(), key=lambda each: each[1].at, default=None)
+    mac = machine.macs[0] if machine.macs else None
+    decision = boot_decision.decide(snapshot, mac, idle=idle) if mac else None
+    is_asking = newest is not None and newest[0] in _ASKING and newest[1].detail != "ignored"
     standing = machine_standing.standing_of(
         snapshot,
         machine.id,
         is_seen=bool(seen),
-        is_booting=newest is not None and newest[0] in _ASKING and newest[1].detail != "ignored",
+        is_booting=is_asking and decision is not None and decision.boot is not Boot.IGNORE,
     )
-    mac = machine.macs[0] if machine.macs else None
-    decision = boot_decision.decide(snapshot, mac, idle=idle) if mac else None
     return {
         "id": machine.id,
         "hostname": _name(machine),

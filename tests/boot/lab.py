@@ -28,6 +28,7 @@ class Lab:
         self.folder = folder
         self.name = f"lab{os.getpid()}-{time.monotonic_ns() % 100_000}"
         self._processes: list[subprocess.Popen[bytes]] = []
+        self._segments: list[str] = []
 
     def __enter__(self) -> Lab:
         _ip("netns", "add", self.name)
@@ -48,20 +49,23 @@ class Lab:
         for pid in done.stdout.split():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(pid), signal.SIGKILL)
-        _ip("netns", "delete", self.name)
+        for each in (*self._segments, self.name):
+            _ip("netns", "delete", each)
 
     def ip(self, *words: str) -> None:
         _ip("-n", self.name, *words)
 
-    def inside(self, words: Sequence[str | Path]) -> list[str]:
+    def inside(self, words: Sequence[str | Path], segment: str = "") -> list[str]:
         """The words that run a command in the network."""
-        return ["ip", "netns", "exec", self.name, *map(str, words)]
+        return ["ip", "netns", "exec", segment or self.name, *map(str, words)]
 
-    def start(self, words: Sequence[str | Path], log: Path, **options: object) -> Process:
+    def start(
+        self, words: Sequence[str | Path], log: Path, *, segment: str = "", **options: object
+    ) -> Process:
         """Start a process in the network; it ends with the lab."""
         with log.open("ab") as opened:
             process = subprocess.Popen(
-                self.inside(words),
+                self.inside(words, segment),
                 stdin=subprocess.DEVNULL,
                 stdout=opened,
                 stderr=subprocess.STDOUT,
@@ -110,11 +114,26 @@ class Lab:
             command += ["-device", "virtio-blk-pci,drive=d0,bootindex=2"]
         return self.start([*command, *words], self.folder / f"console-{mac[-2:]}.log")
 
-    def _taps(self) -> str:
-        done = subprocess.run(
-            ["ip", "-n", self.name, "-o", "link"], capture_output=True, text=True, check=True
+    def add_segment(self, name: str) -> str:
+        """A namespace on the same wire, whose interface is `eth0`; returns its name."""
+        segment = f"{self.name}-{name}"
+        _ip("netns", "add", segment)
+        self._segments.append(segment)
+        self.ip(
+            "link", "add", f"w-{name}", "type", "veth", "peer", "name", "eth0", "netns", segment
         )
-        return done.stdout
+        self.ip("link", "set", f"w-{name}", "master", BRIDGE, "up")
+        for link in ("lo", "eth0"):
+            _ip("-n", segment, "link", "set", link, "up")
+        until(lambda: "state forwarding" in self._link(f"w-{name}"), 10)
+        return segment
+
+    def _taps(self) -> str:
+        return self._link()
+
+    def _link(self, *names: str) -> str:
+        words = ["ip", "-n", self.name, "-d", "-o", "link", "show", *names]
+        return subprocess.run(words, capture_output=True, text=True, check=True).stdout
 
 
 class Process:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from provisioner.demo import engine as starter
@@ -28,7 +29,7 @@ def address(number: int) -> str:
 class Site:
     """`folder` takes everything; the server runs from `serve` on."""
 
-    def __init__(self, lab: Lab, folder: Path, os_folder: Path) -> None:
+    def __init__(self, lab: Lab, folder: Path, os_folder: Path | None = None) -> None:
         self.lab = lab
         self.folder = folder
         self.os_folder = os_folder
@@ -50,7 +51,8 @@ class Site:
     def serve(self, *options: str | Path) -> Process:
         """Start the server, with DHCP on the lab's bridge."""
         words = [sys.executable, "-m", "provisioner.cli", "--repo", self.repo, "serve"]
-        words += ["--listen", "0.0.0.0:42114", "--os", self.os_folder, "--dhcp", "br0"]
+        words += ["--listen", "0.0.0.0:42114", "--dhcp", "br0"]
+        words += ["--os", self.os_folder] if self.os_folder else []
         arguments = f"console=ttyS0 insecure_registries={REGISTRY}"
         words += ["--kernel-arguments", arguments, *options]
         log = self.folder / "server.log"
@@ -75,7 +77,10 @@ class Site:
             words = [ROOT / "tests/boot/registry.py", f"http://{REGISTRY}", name, "v1", layer]
             subprocess.run(self.lab.inside([sys.executable, *words]), check=True)
 
-    def add_machine(self, number: int, **netboot: object) -> None:
+    def add_machine(
+        self, number: int, *, dhcp: Mapping[str, object] | None = None, **netboot: object
+    ) -> None:
+        """A hardware document; `dhcp` and the rest replace what it says usually."""
         document = {
             "id": f"00000000-0000-4000-8000-0000000000{number:02x}",
             "network": {
@@ -89,6 +94,7 @@ class Site:
                                 "netmask": NETMASK,
                                 "gateway": ADDRESS,
                             },
+                            **(dhcp or {}),
                         },
                         "netboot": {"allow_pxe": True, "allow_workflow": True, **netboot},
                     }

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 
 import pytest
 
@@ -84,7 +82,7 @@ def test_one_that_installs_nothing_comes_back_and_others_are_ignored(site):
     until(lambda: "dhcp" in str(site.machines()[mac(IDLE)]["contacts"]), 60)
     found = site.machines()
     assert found[mac(UNKNOWN)]["state"] == "unknown"
-    assert (found[mac(IDLE)]["state"], found[mac(IDLE)]["boot"]) == ("booting", "ignore")
+    assert (found[mac(IDLE)]["state"], found[mac(IDLE)]["boot"]) == ("ignored", "ignore")
     idle.wait_for("No more network devices|Nothing to boot|No bootable device", 60)
     for other in (unknown, idle):
         other.kill()
@@ -144,17 +142,3 @@ def test_a_killed_server_is_waited_for(site):
     server = site.serve()
     assert "is replaced" in server.text
     machine.wait_for("tinkgit: worker .* asks", 120)
-
-
-def test_dnsmasq_is_started_again_when_it_dies(site):
-    site.add_machine(IDLE, idle="memory")
-    site.commit("Add n19")
-    server = site.serve()
-    pid_file = site.repo / ".git" / "tink" / "dnsmasq.pid"
-    until(pid_file.exists, 20)
-    first = pid_file.read_text()
-    os.kill(int(first), signal.SIGKILL)
-    server.wait_for("dnsmasq ended", 20)
-    until(lambda: pid_file.read_text() not in ("", first), 30)
-    assert server.terminate() == 0
-    until(lambda: not pid_file.exists(), 10)

@@ -1,7 +1,6 @@
 """dnsmasq's configuration, as text.
 
-Three files: the settings, which a start reads; the machines and their options, which dnsmasq
-reads again at each SIGHUP.
+Three files: the settings, the machines, and their options.
 """
 
 from __future__ import annotations
@@ -61,21 +60,16 @@ def settings_text(
     lines = ["# Written by tink; see docs/boot.md"]
     if files is not None:
         lines += [
-            "port=0",
-            "keep-in-foreground",
-            "log-facility=-",
+            *_process_lines(settings, files.pid),
             "log-dhcp",
             "no-ping",
-            f"interface={settings.interface}",
-            "bind-dynamic",
-            f"pid-file={files.pid}",
             f"dhcp-leasefile={files.leases}",
             f"dhcp-hostsfile={files.hosts}",
             f"dhcp-optsfile={files.options}",
-            *([f"user={settings.user}"] if settings.user else []),
         ]
     if settings.is_proxy:
-        lines += [f"dhcp-range={settings.address},proxy"]
+        # Firmware that gets an answer without a boot file waits, or shows an empty menu.
+        lines += [f"dhcp-range={settings.address},proxy", "dhcp-ignore=tag:!boot"]
     else:
         lines += [
             *(["dhcp-authoritative"] if files is not None else []),
@@ -88,8 +82,30 @@ def settings_text(
                 f"dhcp-range=::,constructor:{settings.interface},ra-only",
                 f"ra-param={settings.interface},0,0",
             ]
-    lines += ["enable-tftp", f"tftp-root={settings.ipxe_folder}", *_matches(), *_boots(settings)]
+    lines += _tftp_lines(settings) if files is None else []
+    lines += [*_matches(), *_boots(settings)]
     return "\n".join(lines) + "\n"
+
+
+def tftp_text(settings: DnsmasqSettings, pid: Path) -> str:
+    """The settings of the dnsmasq that serves boot programs."""
+    return "\n".join([*_process_lines(settings, pid), *_tftp_lines(settings)]) + "\n"
+
+
+def _process_lines(settings: DnsmasqSettings, pid: Path) -> Sequence[str]:
+    return [
+        "port=0",
+        "keep-in-foreground",
+        "log-facility=-",
+        f"interface={settings.interface}",
+        "bind-dynamic",
+        f"pid-file={pid}",
+        *([f"user={settings.user}"] if settings.user else []),
+    ]
+
+
+def _tftp_lines(settings: DnsmasqSettings) -> Sequence[str]:
+    return ["enable-tftp", f"tftp-root={settings.ipxe_folder}"]
 
 
 def _matches() -> Sequence[str]:

@@ -80,7 +80,13 @@ def networks(
         for interface in machine.interfaces:
             if interface.ip and interface.mac and _is_v4(interface.ip):
                 found.add(_network_of(interface, default))
-    return tuple(ipaddress.collapse_addresses(each for each in found if each is not None))
+    known = {each for each in found if each is not None}
+    return tuple(sorted(each for each in known if known.isdisjoint(_around(each))))
+
+
+def _around(network: ipaddress.IPv4Network) -> Iterator[ipaddress.IPv4Network]:
+    """The networks that contain it.  Neighbours stay apart: each has a broadcast address."""
+    return (network.supernet(new_prefix=length) for length in range(network.prefixlen))
 
 
 def _network_of(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from provisioner.services.sightings import Contact, Sightings
 
@@ -20,18 +20,12 @@ _LOG = logging.getLogger(__name__)
 
 
 class Events:
-    """`read` runs in a thread of its own for each dnsmasq."""
+    """`take` gets each line of a log, in a thread for each dnsmasq."""
 
     def __init__(self, sightings: Sightings, is_known: Callable[[str], bool]) -> None:
         self._sightings = sightings
         self._is_known = is_known
         self._unknown: set[str] = set()
-        self.last_error = ""
-
-    def read(self, lines: Iterable[str]) -> None:
-        """Take in the log until it ends."""
-        for line in lines:
-            self.take(line.strip())
 
     def take(self, line: str) -> None:
         if found := _ACK.search(line):
@@ -43,7 +37,6 @@ class Events:
         elif found := _SENT.search(line):
             _LOG.debug("TFTP sent %s to %s", *found.groups())
         elif found := _FAILED.search(line):
-            self.last_error = found[1]
             _LOG.warning("dnsmasq: %s", found[1])
 
     def _ignored(self, mac: str) -> None:

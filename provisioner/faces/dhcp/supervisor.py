@@ -1,7 +1,7 @@
-"""Starts dnsmasq, tells it what changes, starts it again when it dies, stops it at the end.
+"""Runs dnsmasq, for DHCP and for TFTP, with what the newest snapshot says of machines.
 
-dnsmasq goes on when the server is killed, so that machines keep their leases; the next server
-finds it by its pid file and replaces it.
+TFTP has a dnsmasq of its own, which is never replaced: a machine that loads its boot program is
+not cut off by a commit.
 """
 
 from __future__ import annotations
@@ -9,32 +9,26 @@ from __future__ import annotations
 import getpass
 import ipaddress
 import logging
-import os
 import shutil
-import signal
-import subprocess
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
-from provisioner.errors import Unavailable
+from provisioner.errors import TinkError, Unavailable
 from provisioner.faces.boot import dnsmasq, reservations
 from provisioner.faces.boot.dnsmasq import DnsmasqSettings, Files
 from provisioner.faces.boot.reservations import Reservation
 from provisioner.faces.dhcp import network_card
 from provisioner.faces.dhcp.events import Events
+from provisioner.faces.dhcp.process import Service
 from provisioner.model.ids import HardwareId
 from provisioner.model.views import Snapshot
 from provisioner.services.booting import Booting
 
 LOOK_SECONDS = 0.25  # between two looks for changes; a longer look is followed by a longer pause
-START_SECONDS = 1.0  # in which a dnsmasq that can't start ends
-STOP_SECONDS = 5.0
-LONGEST_PAUSE_SECONDS = 30.0  # between two starts
+FIRST_SECONDS = 10.0  # in which a server usually has read the desired branch
 _PACKAGE_HINT = "sudo apt-get install --no-install-recommends dnsmasq-base"
-_CAPABILITIES = "CAP_NET_ADMIN CAP_NET_BIND_SERVICE CAP_NET_RAW"
 
 _LOG = logging.getLogger(__name__)
 
@@ -52,55 +46,77 @@ class Dhcp:
         program = shutil.which("dnsmasq") or shutil.which("dnsmasq", path="/usr/sbin:/sbin")
         if program is None:
             raise Unavailable("dnsmasq is not installed, and --dhcp needs it", hint=_PACKAGE_HINT)
-        self._program = program
         self._booting = booting
         self._snapshot = snapshot
         self._card = network_card.read(booting.settings.dhcp_interface)
         self._server_port = server_port
         folder.mkdir(parents=True, exist_ok=True)
-        self._config = folder / "dnsmasq.conf"
-        self._files = Files(
-            hosts=folder / "dnsmasq.hosts",
-            options=folder / "dnsmasq.options",
-            leases=folder / "dnsmasq.leases",
-            pid=folder / "dnsmasq.pid",
-        )
-        self._events = Events(booting.sightings, self._name_of)
+        self._hosts, self._options = folder / "dhcp.hosts", folder / "dhcp.options"
+        self._leases = folder / "dhcp.leases"
         self._known = _Known(booting)
         self._networks: tuple[ipaddress.IPv4Network, ...] = ()
-        self._process: subprocess.Popen[str] | None = None
-        self._reader: threading.Thread | None = None
+        events = Events(booting.sightings, self._known.has)
+        self._dhcp = Service(
+            "dhcp",
+            program=program,
+            folder=folder,
+            settings=self._dhcp_settings,
+            ready=f"read {self._options}",  # after the machines; before, it knows none
+            read=events.take,
+        )
+        self._tftp = Service(
+            "tftp",
+            program=program,
+            folder=folder,
+            settings=self._tftp_settings,
+            ready="started, version",
+            read=events.take,
+        )
         self._closing = threading.Event()
-        self._end_leftover()
-        self._follow(snapshot())
-        self._start()
-        self._check_started()
+        self._tftp.start()
+        self._has_started = False
+        try:
+            self._start(FIRST_SECONDS)
+        except TinkError:
+            self._tftp.stop()
+            raise
         self._thread = threading.Thread(target=self._run, name="dhcp")
         self._thread.start()
 
     def close(self) -> None:
         self._closing.set()
         self._thread.join()
-        self._stop()
+        for service in (self._dhcp, self._tftp):
+            service.stop()
+
+    def _start(self, seconds: float) -> None:
+        """Start DHCP as soon as the machines are known: one that is not is ignored."""
+        end = time.monotonic() + seconds
+        while self._snapshot().desired.commit is None:
+            if time.monotonic() > end:
+                return
+            time.sleep(0.02)
+        self._follow(self._snapshot())
+        self._dhcp.start()
+        self._has_started = True
+        _LOG.info("dnsmasq answers on %s", self._card.name)
 
     def _run(self) -> None:
-        pause, due = 1.0, 0.0
         seen: Snapshot | None = None
         while True:
             begun = time.monotonic()
             snapshot = self._snapshot()
             try:
-                if snapshot is not seen and self._follow(snapshot):
-                    self._tell()
+                if not self._has_started:
+                    self._start(0.0)
+                elif snapshot is not seen and self._follow(snapshot):
+                    self._dhcp.replace()
                 seen = snapshot
-                if self._process is not None and self._process.poll() is not None:
-                    _LOG.error("dnsmasq ended: %s", self._events.last_error or "it says not why")
-                    self._process, due = None, begun + pause
-                    pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
-                if self._process is None and begun >= due:
-                    self._start()
-                elif self._process is not None and begun > due + 60:
-                    pause = 1.0
+                if self._has_started:
+                    self._dhcp.look(begun)
+                self._tftp.look(begun)
+            except TinkError as error:
+                _LOG.error("%s", error)
             except OSError as error:
                 _LOG.error("dnsmasq's files can't be written: %s", error.strerror)
             took = time.monotonic() - begun
@@ -108,22 +124,21 @@ class Dhcp:
                 return
 
     def _follow(self, snapshot: Snapshot) -> bool:
-        """Write what changed; True when dnsmasq has to be told."""
+        """Write what changed; True when dnsmasq has to be replaced."""
         if not self._known.take(snapshot):
             return False
         found = self._known.reservations()
-        _write(self._files.hosts, dnsmasq.hosts_text(found))
-        _write(self._files.options, dnsmasq.options_text(found))
-        networks = reservations.networks(snapshot.desired, self._card.address.network)
-        if networks != self._networks:
-            self._networks = networks
-            _write(self._config, dnsmasq.settings_text(self._settings(), networks, self._files))
-            if self._process is not None:
-                _LOG.info("dnsmasq is started again, for other networks")
-                self._stop()
-                self._start()
-                return False
+        _write(self._hosts, dnsmasq.hosts_text(found))
+        _write(self._options, dnsmasq.options_text(found))
+        self._networks = reservations.networks(snapshot.desired, self._card.address.network)
         return True
+
+    def _dhcp_settings(self, pid: Path) -> str:
+        files = Files(hosts=self._hosts, options=self._options, leases=self._leases, pid=pid)
+        return dnsmasq.settings_text(self._settings(), self._networks, files)
+
+    def _tftp_settings(self, pid: Path) -> str:
+        return dnsmasq.tftp_text(self._settings(), pid)
 
     def _settings(self) -> DnsmasqSettings:
         settings = self._booting.settings
@@ -137,74 +152,6 @@ class Dhcp:
             has_ipv6=self._card.has_ipv6,
             user=getpass.getuser(),
         )
-
-    def _tell(self) -> None:
-        if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(signal.SIGHUP)
-
-    def _start(self) -> None:
-        self._process = subprocess.Popen(
-            [self._program, f"--conf-file={self._config}"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-            start_new_session=True,  # a person's Ctrl-C is for the server
-        )
-        assert self._process.stderr is not None
-        self._reader = threading.Thread(
-            target=self._events.read, args=(self._process.stderr,), name="dhcp-log", daemon=True
-        )
-        self._reader.start()
-        _LOG.info("dnsmasq answers on %s", self._card.name)
-
-    def _check_started(self) -> None:
-        assert self._process is not None and self._reader is not None
-        try:
-            self._process.wait(START_SECONDS)
-        except subprocess.TimeoutExpired:
-            return
-        self._reader.join(START_SECONDS)
-        said = self._events.last_error
-        hint = ""
-        if "in use" in said:
-            hint = f"another DHCP server has the port: ss -lunp 'sport = :67', or {_MODES}"
-        elif "ermission" in said or "perm" in said:
-            hint = f"run as root, or give the service {_CAPABILITIES}"
-        raise Unavailable(f"dnsmasq can't start: {said or 'it says not why'}", hint=hint)
-
-    def _stop(self) -> None:
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.terminate()
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-    def _end_leftover(self) -> None:
-        """End the dnsmasq of a server that was killed; only one that runs by our settings."""
-        with suppress(OSError, ValueError):
-            pid = int(self._files.pid.read_text(encoding="ascii"))
-            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-            if f"--conf-file={self._config}".encode() not in words:
-                return
-            _LOG.info("dnsmasq of an earlier server (process %d) is replaced", pid)
-            os.kill(pid, signal.SIGTERM)
-            end = time.monotonic() + STOP_SECONDS
-            while time.monotonic() < end:
-                os.kill(pid, 0)
-                time.sleep(0.05)
-            os.kill(pid, signal.SIGKILL)
-
-    def _name_of(self, mac: str) -> bool:
-        return self._known.has(mac)
-
-
-_MODES = "--dhcp-mode proxy"
 
 
 class _Known:
