@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -91,7 +92,7 @@ def config(*, kind: str, **given: Any) -> None:
 
 
 def _dnsmasq_settings(settings: BootSettings) -> DnsmasqSettings:
-    host = settings.url.partition("://")[2].partition("/")[0].rpartition(":")[0]
+    host = urlsplit(settings.url).hostname or ""
     try:
         ipaddress.IPv4Address(host)
     except ValueError:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import click
 
@@ -16,6 +17,8 @@ from provisioner.cli.table import Column
 
 Item = TypeVar("Item")
 Row = Sequence[object]
+
+_CONTROLS = re.compile(r"[\x7f-\x9f]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +38,11 @@ def print_list(listed: Listed[Item], items: Iterable[Item], shape: Shape) -> Non
     if shape.ids_only:
         for item in items:
             for id_text in listed.ids(item):
-                click.echo(id_text)
+                click.echo(table.plain(id_text))
     elif shape.classic_form == "json":
         # One line without its end, as classic tink leaves it.
         shown = {"data": [listed.classic_data(item) for item in items]}
-        click.echo(json.dumps(shown, ensure_ascii=False, separators=(",", ":")), nl=False)
+        click.echo(_json(shown, separators=(",", ":")), nl=False)
     elif shape.classic_form == "csv":
         rows = [row for item in items for row in listed.rows(item)]
         text = table.comma_separated(listed.columns, rows, with_headers=shape.with_headers)
@@ -60,7 +63,13 @@ def print_data(data: object, form: str) -> None:
 
         click.echo(encode_yaml(data), nl=False)
     else:
-        click.echo(json.dumps(data, ensure_ascii=False, indent=2))
+        click.echo(_json(data, indent=2))
+
+
+def _json(data: object, **layout: Any) -> str:
+    """JSON escapes the control characters of ASCII; a terminal obeys those above, too."""
+    text = json.dumps(data, ensure_ascii=False, **layout)
+    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def one_or_all(shown: Sequence[object]) -> object:

@@ -184,6 +184,7 @@ def serve(
             lambda: provisioner.snapshots.current,
             folder,
             server_port=face.port,
+            count=lambda answer: provisioner.metrics.dhcp.labels(answer).inc(),
         )
 
     def ready(server: wiring.Server) -> None:

@@ -27,7 +27,7 @@ def draw(
 ) -> str:
     """Draw the table; without rows, the header stands between its rules and a closing one."""
     titles = [head.title.upper() for head in heads]
-    body = [[_plain(cell) for cell in row] for row in rows]
+    body = [[plain(cell) for cell in row] for row in rows]
     shown = [titles, *body] if with_headers else body
     widths = [max((_width(row[at]) for row in shown), default=0) for at in range(len(heads))]
     rule = "+" + "+".join("-" * (width + 2) for width in widths) + "+"
@@ -50,11 +50,11 @@ def comma_separated(
     writer = csv.writer(buffer, lineterminator="\n")
     if with_headers:
         writer.writerow([head.title for head in heads])
-    writer.writerows([[_plain(cell) for cell in row] for row in rows])
+    writer.writerows([[plain(cell) for cell in row] for row in rows])
     return buffer.getvalue()
 
 
-def _plain(cell: object) -> str:
+def plain(cell: object) -> str:
     """One line with nothing that a terminal would obey: a worker's message is not ours."""
     text = "" if cell is None else str(cell)
     if text.isprintable():

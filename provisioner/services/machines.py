@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
-from provisioner.errors import NotFound
-from provisioner.model import ids
+from provisioner.errors import NotFound, UserError
 from provisioner.model.hardware import Hardware
-from provisioner.model.ids import HardwareId, InvalidId, MacAddress
+from provisioner.model.ids import HardwareId, MacAddress
 from provisioner.model.views import Snapshot
 from provisioner.planning import boot_decision, machine_standing
 from provisioner.planning.boot_decision import Boot
+from provisioner.planning.render_workflow import find_hardware
 from provisioner.services.sightings import Contact, Sighting, Sightings
 
 _ASKING = (Contact.DHCP, Contact.BOOT)
@@ -38,29 +38,21 @@ def one_machine(
 
 
 def find(snapshot: Snapshot, name: str) -> Hardware:
+    """Find a machine by id, MAC, IP address or host name.
+
+    Raises `NotFound`, and `UserError` for a host name that several have.
+    """
     desired = snapshot.desired
-    found = desired.hardware.get(HardwareId(name.lower()))
-    if found is None:
-        found = _by_address(snapshot, name)
-    if found is None:
-        named = [each for each in desired.hardware.values() if _name(each) == name]
-        found = named[0] if len(named) == 1 else None
-    if found is None:
+    found = desired.hardware.get(HardwareId(name.lower())) or find_hardware(name, desired)
+    if found is not None:
+        return found
+    named = [each for each in desired.hardware.values() if _name(each) == name]
+    if len(named) > 1:
+        which = ", ".join(sorted(each.macs[0] if each.macs else each.id for each in named))
+        raise UserError(f"{len(named)} machines are called {name!r}", hint=f"choose one: {which}")
+    if not named:
         raise NotFound("machine", name, hint="tink machine list shows the machines")
-    return found
-
-
-def _by_address(snapshot: Snapshot, name: str) -> Hardware | None:
-    desired = snapshot.desired
-    owner = None
-    try:
-        owner = desired.hardware_by_mac.get(ids.parse_mac(name))
-    except InvalidId:
-        try:
-            owner = desired.hardware_by_ip.get(ids.parse_ip(name))
-        except InvalidId:
-            return None
-    return desired.hardware.get(owner) if owner is not None else None
+    return named[0]
 
 
 def describe(

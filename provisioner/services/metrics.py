@@ -69,6 +69,7 @@ class Metrics:
     fetches: Counter
     branch_moves: Counter
     boots: Counter
+    dhcp: Counter
     connections: Gauge
     kept: Gauge
 
@@ -105,6 +106,12 @@ def build(
             registry=registry,
         ),
         boots=Counter("tink_boot_requests", "Boot scripts asked for.", ["boot"], registry=registry),
+        dhcp=Counter(
+            "tink_dhcp_answers",
+            "Machines that got an address or a boot program, or were ignored.",
+            ["answer"],
+            registry=registry,
+        ),
         connections=Gauge("tink_http_connections", "Open connections.", registry=registry),
         kept=Gauge("tink_http_kept_bytes", "Bytes kept for clients.", ["share"], registry=registry),
     )

@@ -124,6 +124,11 @@ class Site:
             git = ["git", "-c", "user.name=lab", "-c", "user.email=lab@localhost"]
             subprocess.run([*git, "-C", self.repo, *words], check=True)
 
+    def get(self, path: str) -> str:
+        """What the server answers a GET of that path."""
+        words = self.lab.inside(["busybox", "wget", "-q", "-O", "-", f"{SERVER}{path}"])
+        return subprocess.run(words, check=True, capture_output=True, text=True).stdout
+
     def machines(self) -> dict[str, dict[str, object]]:
         """By MAC, as the running server shows them."""
         found = json.loads(self.tink("machine", "list", "-o", "json", "--server", SERVER))

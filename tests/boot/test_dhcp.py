@@ -139,6 +139,9 @@ def test_one_that_is_ignored_has_its_address_and_an_unknown_one_nothing(site, cl
     machines = site.machines()
     assert machines[mac(IGNORED)]["state"] == "ignored"
     assert machines[mac(UNKNOWN)]["state"] == "unknown"
+    metrics = site.get("/metrics")
+    assert 'tink_dhcp_answers_total{answer="address"} 1.0' in metrics
+    assert 'tink_dhcp_answers_total{answer="ignored"} 1.0' in metrics
     assert "DHCP ignores 02:00:00:00:00:19: no hardware document has" in site.server.text
 
 
@@ -152,6 +155,7 @@ def test_the_boot_program_comes_by_tftp(site, clients):
     words = ["busybox", "tftp", "-g", "-r", "undionly.kpxe", "-l", got, ADDRESS]
     subprocess.run(site.lab.inside(words, clients), check=True)
     assert got.read_bytes() == Path("/usr/lib/ipxe/undionly.kpxe").read_bytes()
+    assert 'tink_dhcp_answers_total{answer="boot_program"} 1.0' in site.get("/metrics")
     words[5], words[7] = "../../../etc/passwd", site.folder / "stolen"
     done = subprocess.run(site.lab.inside(words, clients), capture_output=True, check=False)
     assert done.returncode != 0

@@ -14,7 +14,7 @@ from planning.test_desired import after, file
 from provisioner.faces.boot import dnsmasq, other_dhcp, reservations
 from provisioner.faces.boot.dnsmasq import DnsmasqSettings, Files
 from provisioner.model.hardware import Interface
-from provisioner.model.ids import IpAddress, MacAddress
+from provisioner.model.ids import HardwareId, IpAddress, MacAddress
 from provisioner.planning.boot_decision import Boot, BootDecision
 from tests import builders
 from tests.builders import ONE, TWO
@@ -52,21 +52,48 @@ def both():
 
 def test_each_machine_has_a_line_and_who_is_ignored_boots_nothing():
     assert dnsmasq.hosts_text(both()).splitlines() == [
-        "08:00:27:00:00:01,set:m080027000001,set:boot,192.168.1.5,n1,3600",
-        "08:00:27:00:00:02,set:m080027000002,192.168.1.6,172800",
+        "08:00:27:00:00:01,set:o1,set:boot,192.168.1.5,n1,3600",
+        "08:00:27:00:00:02,192.168.1.6,172800",
     ]
 
 
 def test_everything_that_the_document_says_of_its_network_is_handed_out():
     assert dnsmasq.options_text(both()).splitlines() == [
-        "tag:m080027000001,1,255.255.255.248",
-        "tag:m080027000001,3,192.168.1.1",
-        "tag:m080027000001,6,1.1.1.1,8.8.8.8",
-        "tag:m080027000001,42,192.168.1.9",
-        "tag:m080027000001,15,lab.example",
-        "tag:m080027000001,121,10.0.0.0/8,192.168.1.2,0.0.0.0/0,192.168.1.1",
-        'tag:m080027000001,132,"12"',
+        "tag:o1,1,255.255.255.248",
+        "tag:o1,3,192.168.1.1",
+        "tag:o1,6,1.1.1.1,8.8.8.8",
+        "tag:o1,42,192.168.1.9",
+        "tag:o1,15,lab.example",
+        "tag:o1,121,10.0.0.0/8,192.168.1.2,0.0.0.0/0,192.168.1.1",
+        'tag:o1,132,"12"',
     ]
+
+
+def test_machines_with_the_same_options_share_them():
+    other = replace(FULL, mac=PLAIN.mac, ip=PLAIN.ip, hostname="n2")
+    apart = replace(PLAIN, mac=MacAddress("08:00:27:00:00:03"), gateway="192.168.1.2")
+    found = [reservations.of_interface(each, boots=False) for each in (FULL, other, apart)]
+    tags = [line.split(",")[1] for line in dnsmasq.hosts_text(found).splitlines()]
+    assert tags == ["set:o1", "set:o1", "set:o2"]
+    lines = dnsmasq.options_text(found).splitlines()
+    assert len(lines) == 8 and lines[-1] == "tag:o2,3,192.168.1.2"
+
+
+def test_neighbouring_networks_stay_apart_and_one_within_another_goes():
+    def machine(identity, address, netmask):
+        mac = MacAddress(f"08:00:27:00:00:{identity:02x}")
+        interface = Interface(mac=mac, ip=IpAddress(address), netmask=netmask)
+        name = HardwareId(f"00000000-0000-4000-8000-0000000000{identity:02x}")
+        return builders.hardware(name, interfaces=(interface,))
+
+    machines = (
+        machine(1, "10.0.0.5", "255.255.255.0"),
+        machine(2, "10.0.1.5", "255.255.255.0"),
+        machine(3, "10.0.1.200", "255.255.255.128"),
+    )
+    desired = after({each.source.path: file(each) for each in machines})
+    found = reservations.networks(desired, None)
+    assert list(map(str, found)) == ["10.0.0.0/24", "10.0.1.0/24"]
 
 
 def test_the_settings_know_firmware_from_ipxe():
@@ -142,7 +169,7 @@ def test_no_document_adds_a_line_or_an_option(hostname, gateway, servers, netmas
     )
     found = reservations.of_interface(interface, boots=False)
     (line,) = dnsmasq.hosts_text([found]).splitlines()
-    assert line.count(",") in (3, 4) and " " not in line and line.isascii()
+    assert line.count(",") in (2, 3, 4) and " " not in line and line.isascii()
     for option in dnsmasq.options_text([found]).splitlines():
         assert option.split(",")[1] in {"1", "3", "6"}
 

@@ -148,13 +148,17 @@ def _boots(settings: DnsmasqSettings) -> Sequence[str]:
     return lines
 
 
-def hosts_text(reservations: Iterable[Reservation]) -> str:
+Options = tuple[tuple[str, str], ...]  # code and value, of those that have a value
+
+
+def hosts_text(reservations: Sequence[Reservation]) -> str:
     """A line for each machine; its tag leads to its options."""
+    tags = _tags(reservations)
     return "".join(
         ",".join(
             [
                 each.mac,
-                f"set:{_tag(each)}",
+                *([f"set:{tag}"] if (tag := tags.get(_options(each))) else []),
                 *(["set:boot"] if each.boots else []),
                 each.ip,
                 *([each.hostname] if each.hostname else []),
@@ -166,20 +170,35 @@ def hosts_text(reservations: Iterable[Reservation]) -> str:
     )
 
 
-def options_text(reservations: Iterable[Reservation]) -> str:
-    lines: list[str] = []
-    for each in reservations:
-        values = {
-            "1": each.netmask,
-            "3": each.gateway,
-            "6": ",".join(each.name_servers),
-            "42": ",".join(each.time_servers),
-            "15": each.domain_name,
-            "121": ",".join(f"{network},{gateway}" for network, gateway in _all_routes(each)),
-            "132": f'"{each.vlan_id}"' if each.vlan_id else "",
-        }
-        lines += (f"tag:{_tag(each)},{code},{text}" for code, text in values.items() if text)
-    return "".join(f"{line}\n" for line in lines)
+def options_text(reservations: Sequence[Reservation]) -> str:
+    """The options of all machines, once for those that have the same ones.
+
+    dnsmasq looks at each line for each answer: with three lines for each of 10,000 machines it
+    gave 531 answers a second.
+    """
+    return "".join(
+        f"tag:{tag},{code},{text}\n"
+        for options, tag in _tags(reservations).items()
+        for code, text in options
+    )
+
+
+def _tags(reservations: Iterable[Reservation]) -> dict[Options, str]:
+    found = dict.fromkeys(_options(each) for each in reservations)
+    return {options: f"o{number}" for number, options in enumerate(filter(None, found), start=1)}
+
+
+def _options(reservation: Reservation) -> Options:
+    values = {
+        "1": reservation.netmask,
+        "3": reservation.gateway,
+        "6": ",".join(reservation.name_servers),
+        "42": ",".join(reservation.time_servers),
+        "15": reservation.domain_name,
+        "121": ",".join(f"{network},{gateway}" for network, gateway in _all_routes(reservation)),
+        "132": f'"{reservation.vlan_id}"' if reservation.vlan_id else "",
+    }
+    return tuple((code, text) for code, text in values.items() if text)
 
 
 def _all_routes(reservation: Reservation) -> Sequence[tuple[str, str]]:
@@ -187,7 +206,3 @@ def _all_routes(reservation: Reservation) -> Sequence[tuple[str, str]]:
     if reservation.routes and reservation.gateway:
         return (*reservation.routes, ("0.0.0.0/0", reservation.gateway))
     return reservation.routes
-
-
-def _tag(reservation: Reservation) -> str:
-    return f"m{reservation.mac.replace(':', '')}"

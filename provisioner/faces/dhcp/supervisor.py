@@ -26,7 +26,8 @@ from provisioner.model.ids import HardwareId
 from provisioner.model.views import Snapshot
 from provisioner.services.booting import Booting
 
-LOOK_SECONDS = 0.25  # between two looks for changes; a longer look is followed by a longer pause
+LOOK_SECONDS = 0.25  # between two looks for changes …
+SHARE = 5  # … and this many times what a look took of the processor
 FIRST_SECONDS = 10.0  # in which a server usually has read the desired branch
 _PACKAGE_HINT = "sudo apt-get install --no-install-recommends dnsmasq-base"
 
@@ -37,9 +38,15 @@ class Dhcp:
     """Runs from the moment it is made until `close`."""
 
     def __init__(
-        self, booting: Booting, snapshot: Callable[[], Snapshot], folder: Path, *, server_port: int
+        self,
+        booting: Booting,
+        snapshot: Callable[[], Snapshot],
+        folder: Path,
+        *,
+        server_port: int,
+        count: Callable[[str], None],
     ) -> None:
-        """`folder` takes dnsmasq's files.
+        """`folder` takes dnsmasq's files; `count` gets each answer (see `Events`).
 
         Raises `UserError` or `Unavailable` when dnsmasq can't be started as things are.
         """
@@ -55,7 +62,7 @@ class Dhcp:
         self._leases = folder / "dhcp.leases"
         self._known = _Known(booting)
         self._networks: tuple[ipaddress.IPv4Network, ...] = ()
-        events = Events(booting.sightings, self._known.has)
+        events = Events(booting.sightings, self._known.has, count)
         self._dhcp = Service(
             "dhcp",
             program=program,
@@ -104,7 +111,7 @@ class Dhcp:
     def _run(self) -> None:
         seen: Snapshot | None = None
         while True:
-            begun = time.monotonic()
+            begun, used = time.monotonic(), time.thread_time()
             snapshot = self._snapshot()
             try:
                 if not self._has_started:
@@ -119,8 +126,7 @@ class Dhcp:
                 _LOG.error("%s", error)
             except OSError as error:
                 _LOG.error("dnsmasq's files can't be written: %s", error.strerror)
-            took = time.monotonic() - begun
-            if self._closing.wait(max(LOOK_SECONDS, 10 * took)):
+            if self._closing.wait(max(LOOK_SECONDS, SHARE * (time.thread_time() - used))):
                 return
 
     def _follow(self, snapshot: Snapshot) -> bool:

@@ -1,0 +1,149 @@
+"""`tink machine` and `tink boot`, with and without a server."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+
+import pytest
+from ruamel.yaml import YAML
+from services.running import eventually
+
+from provisioner import wiring
+from provisioner.config import BootSettings, ServerSettings
+from provisioner.faces.http.server import HttpServer
+from tests.faces import raw_http
+
+N1, N2 = "08:00:27:00:00:01", "08:00:27:00:00:02"
+STRANGER = "08:00:27:00:00:99"
+CONTROL = "\x1b]0;owned\x07\x9b31m"
+
+
+@pytest.fixture
+def server(home):
+    """A real server on the repository; with an idle machine waiting in memory."""
+    settings = ServerSettings(
+        repo=str(home),
+        host="127.0.0.1",
+        port=0,
+        boot=BootSettings(idle="memory", osie_url="http://192.168.1.1/hook"),
+    )
+    opened = wiring.Server(
+        settings, lambda provisioner, _: HttpServer(provisioner, host="127.0.0.1", port=0)
+    )
+    try:
+        eventually(opened.provisioner.is_ready, "the first pass")
+        yield opened.face
+    finally:
+        opened.close()
+
+
+def test_machines_are_listed_without_a_server(tink, home):
+    done = tink("machine", "list", "-o", "json")
+    machines = json.loads(done.out)
+    assert [(each["hostname"], each["state"], each["boot"]) for each in machines] == [
+        ("n1", "never seen", "ignore"),
+        ("n2", "never seen", "ignore"),
+    ]
+    assert {each["last_contact"] for each in machines} == {""}
+    table = tink("machine", "list")
+    assert "| n1       | 08:00:27:00:00:01 | 192.168.1.5 | never seen | ignore |" in table.out
+    assert tink("machine", "list", "-o", "yaml").code == 0
+    assert tink("machine", "list", "-q").out.split() == [each["id"] for each in machines]
+
+
+@pytest.mark.network
+def test_a_server_knows_who_asked(tink, home, server):
+    for mac in (N1, STRANGER):
+        raw_http.ask(server, raw_http.get(f"/boot/{mac}/auto.ipxe", "Connection: close"))
+    found = json.loads(tink("machine", "list", "--server", server.address, "-o", "json").out)
+    states = {each["mac"]: each["state"] for each in found}
+    assert states == {N1: "booting", N2: "never seen", STRANGER: "unknown"}
+    done = tink("machine", "show", "n1", "--server", server.address, "-o", "yaml")
+    shown = YAML(typ="safe").load(done.out)
+    assert (shown["mac"], shown["boot"]) == (N1, "memory")
+    assert shown["contacts"]["boot"]["detail"] == "memory" and shown["last_contact"]
+    table = tink("machine", "show", "n1", "--server", server.address).out
+    assert "contact: boot" in table and "because" not in table
+
+
+@pytest.mark.parametrize(
+    "name", ["n1", N1, "08-00-27-00-00-01", "192.168.1.5", "CE2E62ED-826F-4485-A39F-A82BB74338E2"]
+)
+def test_a_machine_is_found_by_every_name(tink, home, name):
+    done = tink("machine", "show", name, "-o", "json")
+    assert (done.code, json.loads(done.out)["mac"]) == (0, N1)
+    assert f"# {N1}: ignore, because" in tink("boot", "show", name).out
+
+
+@pytest.mark.parametrize("command", ["machine", "boot"])
+def test_an_unknown_machine_and_an_ambiguous_name_are_errors(tink, home, command):
+    done = tink(command, "show", "n9")
+    assert (done.code, done.out) == (1, "")
+    assert "n9" in done.err and "tink machine list" in done.err
+    text = (home / "hardware").glob("*.yaml")
+    for path in text:
+        path.write_text(path.read_text().replace("hostname: n2", "hostname: n1"))
+    subprocess.run(["git", "commit", "-qam", "Call both n1"], check=True)
+    done = tink(command, "show", "n1")
+    assert done.code == 1
+    assert "2 machines are called 'n1'" in done.err and f"{N1}, {N2}" in done.err
+
+
+@pytest.mark.network
+def test_a_server_that_is_away_or_none_is_told(tink, home):
+    done = tink("machine", "list", "--server", "http://127.0.0.1:1")
+    assert done.code == 1 and "is tink serve running there?" in done.err
+    done = tink("machine", "list", "--server", "127.0.0.1:42114")
+    assert done.code == 1 and "Hint: http://" in done.err
+
+
+@pytest.mark.network
+def test_what_a_server_says_reaches_no_terminal_as_it_is(tink, home):
+    """Not every server that answers is ours."""
+    machine = dict.fromkeys(("id", "hostname", "mac", "ip", "state", "boot", "reason"), CONTROL)
+    machine |= {"workflow": CONTROL, "last_contact": CONTROL, "path": CONTROL}
+    machine["contacts"] = {CONTROL: {"at": CONTROL, "detail": CONTROL}}
+
+    class Hostile(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(machine).encode() + b"\n")
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Hostile) as hostile:
+        Thread(target=hostile.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{hostile.server_port}"
+        for words in (("list",), ("list", "-o", "wide"), ("list", "-q"), ("show", "x")):
+            done = tink("machine", *words, "--server", url)
+            assert done.code == 0
+            assert {"\x1b", "\x07", "\x9b"}.isdisjoint(done.out)
+        for form in ("json", "yaml"):
+            done = tink("machine", "list", "--server", url, "-o", form)
+            assert {"\x1b", "\x07", "\x9b"}.isdisjoint(done.out) and "owned" in done.out
+        hostile.shutdown()
+
+
+def test_a_script_is_printed_without_a_machine(tink, home):
+    options = ("--idle", "memory", "--osie-url", "http://192.168.1.1/hook")
+    done = tink("boot", "show", "n1", "--firmware", "efi", *options)
+    assert done.code == 0
+    assert done.out.startswith(f"# {N1}: memory, because")
+    assert "#!ipxe" in done.out and "http://192.168.1.1/hook" in done.out
+
+
+def test_other_dhcp_servers_get_their_configuration(tink, home):
+    url = ("--boot-url", "http://192.168.1.1")
+    done = tink("boot", "config", "dnsmasq", *url)
+    assert "dhcp-host=08:00:27:00:00:01,set:o" in done.out
+    assert json.loads(tink("boot", "config", "kea", *url).out)["Dhcp4"]["subnet4"]
+    assert "hardware ethernet 08:00:27:00:00:01;" in tink("boot", "config", "isc", *url).out
+    done = tink("boot", "config", "isc")
+    assert done.code == 1 and "--boot-url http://192.168.1.1:42114" in done.err
+    done = tink("boot", "config", "isc", "--boot-url", "http://boot.example")
+    assert done.code == 1 and "has no IPv4 address" in done.err
