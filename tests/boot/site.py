@@ -11,6 +11,7 @@ from pathlib import Path
 
 from provisioner.demo import engine as starter
 from tests.boot.lab import ADDRESS, NETMASK, Lab, Process, until
+from worker import wire
 
 ROOT = Path(__file__).resolve().parents[2]
 REGISTRY = f"{ADDRESS}:5000"
@@ -78,9 +79,14 @@ class Site:
             subprocess.run(self.lab.inside([sys.executable, *words]), check=True)
 
     def add_machine(
-        self, number: int, *, dhcp: Mapping[str, object] | None = None, **netboot: object
+        self,
+        number: int,
+        *,
+        dhcp: Mapping[str, object] | None = None,
+        metadata: Mapping[str, object] | None = None,
+        **netboot: object,
     ) -> None:
-        """A hardware document; `dhcp` and the rest replace what it says usually."""
+        """A hardware document; what is given replaces what it says usually."""
         document = {
             "id": f"00000000-0000-4000-8000-0000000000{number:02x}",
             "network": {
@@ -100,7 +106,7 @@ class Site:
                     }
                 ]
             },
-            "metadata": {"instance": {"id": f"i-{number}"}},
+            "metadata": metadata or {"instance": {"id": f"i-{number}"}},
         }
         (self.repo / "hardware" / f"n{number}.json").write_text(json.dumps(document))
 
@@ -124,10 +130,31 @@ class Site:
             git = ["git", "-c", "user.name=lab", "-c", "user.email=lab@localhost"]
             subprocess.run([*git, "-C", self.repo, *words], check=True)
 
-    def get(self, path: str) -> str:
+    def get(self, path: str, *options: str, segment: str = "") -> str:
         """What the server answers a GET of that path."""
-        words = self.lab.inside(["busybox", "wget", "-q", "-O", "-", f"{SERVER}{path}"])
+        asking = ["busybox", "wget", "-q", "-O", "-", *options, f"{SERVER}{path}"]
+        words = self.lab.inside(asking, segment)
         return subprocess.run(words, check=True, capture_output=True, text=True).stdout
+
+    def finish(self, number: int, action: str) -> None:
+        """Report the one action of the only workflow as done, as a worker would."""
+        listing = ("--repo", str(self.repo), "workflow", "list", "-o", "json")
+        (found,) = until(lambda: json.loads(self.tink(*listing)), 20)
+        for state in ("STATE_RUNNING", "STATE_SUCCESS"):
+            report = {
+                "report_id": wire.report_id(found["id"], 0, 1, state),
+                "worker": f"00000000-0000-4000-8000-0000000000{number:02x}",
+                "task_name": "os",
+                "action_name": action,
+                "action_index": 0,
+                "attempt": 1,
+                "action_status": state,
+                "seconds": 1,
+                "message": "",
+            }
+            text = f"--post-data={json.dumps(report)}"
+            kind = "--header=Content-Type: application/json"
+            self.get(f"/v1/workflows/{found['id']}/reports", kind, text)
 
     def machines(self) -> dict[str, dict[str, object]]:
         """By MAC, as the running server shows them."""

@@ -15,11 +15,11 @@ pytestmark = [pytest.mark.network, pytest.mark.waits, pytest.mark.timeout(900)]
 INSTALLED, HARMLESS, IDLE, UNKNOWN = 0x11, 0x12, 0x13, 0x14
 
 
-def serve_disk(site: Site) -> None:
+def serve_disk(site: Site, write=disk.write_bios_disk) -> None:
     """A web server with the image of a disk."""
     folder = site.folder / "images"
     folder.mkdir()
-    disk.write_bios_disk(folder / "disk.raw", site.os_folder)
+    write(folder / "disk.raw", site.os_folder)
     words = ["python3", "-m", "http.server", "8000", "--directory", folder]
     site.lab.start(words, site.folder / "images.log")
 
@@ -123,12 +123,54 @@ def test_a_changed_file_system_is_refused_until_it_is_right(site):
     machine.wait_for("tinkgit: worker .* asks", 120)
 
 
-def test_uefi_boots_into_memory(site):
-    site.add_machine(IDLE, idle="memory")
-    site.commit("Add n19")
+def test_uefi_installs_a_disk_though_the_power_fails_while_it_is_written(site):
+    """It boots to PXE again, the action runs again, and the system on its disk comes up."""
+    site.start_registry()
+    serve_disk(site, disk.write_efi_disk)
+    half = f"wget -q -O - http://{ADDRESS}:8000/disk.raw | dd of=/dev/vda bs=1M count=20 && sync"
+    script = f"{half} && echo half written >/dev/ttyS0 && sleep 20 && {WRITE['command'][-1]}"
+    site.add_machine(INSTALLED)
+    write = {**WRITE, "command": ["/bin/sh", "-c", script], "max_attempts": 3}
+    site.add_template("install", write, REBOOT)
+    site.request("install-n17", "install", INSTALLED)
+    site.commit("Install n17")
     site.serve()
-    machine = switch_on(site, IDLE, firmware="efi", memory_mb=1_024)
-    machine.wait_for("tinkgit: worker .* asks", 150)
+    uefi = {"firmware": "efi", "memory_mb": 1_024}
+    path = empty_disk(site, INSTALLED)
+    machine = switch_on(site, INSTALLED, disk=path, **uefi)
+    machine.wait_for("half written", 200)
+    machine.kill()
+    machine = switch_on(site, INSTALLED, disk=path, **uefi)
+    machine.wait_for("half written(.|\n)*half written", 200)  # its log goes on
+    machine.wait_for("disk OS: n17 is up", 200)
+    machine.wait_for("disk OS: phoned home as i-17", 30)
+    told = site.events("install-n17")
+    states = [(each.get("attempt"), each.get("action_status")) for each in told]
+    print(states)
+    assert site.machines()[mac(INSTALLED)]["state"] == "installed"
+
+
+def test_a_machine_whose_document_goes_while_it_boots_is_taken_in_again_when_it_is_back(site):
+    site.start_registry()
+    site.add_machine(IDLE, idle="memory")
+    site.add_machine(HARMLESS)
+    site.commit("Add machines")
+    server = site.serve()
+    machine = switch_on(site, IDLE)
+    machine.wait_for("os/initramfs... ok", 60)
+    document = site.repo / "hardware" / f"n{IDLE}.json"
+    kept = document.read_text()
+    document.unlink()
+    site.commit("Remove n19")
+    until(lambda: site.machines().get(mac(IDLE), {}).get("state") == "unknown", 60)
+    machine.wait_for("tinkgit: worker .* asks", 120)
+    assert site.machines()[mac(HARMLESS)]["state"] == "never seen"
+    document.write_text(kept)
+    site.add_template("hello", shell("hello", "echo hello"))
+    site.request("hello-n19", "hello", IDLE)
+    site.commit("Add n19 again")
+    until(lambda: "STATE_SUCCESS" in str(site.events("hello-n19")), 120)
+    assert server.is_running
 
 
 def test_a_killed_server_is_waited_for(site):
