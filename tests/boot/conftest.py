@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from provisioner.os_image.build import Recipe
 from tests.boot.lab import Lab
 from tests.boot.site import Site
 
+PACKAGES = "cloud-init,iproute2,netplan.io,kea-dhcp4-server,isc-dhcp-server"
 BUILT = os.environ.get("TINKGIT_OS_FOLDER")  # read before the tests' own environment is set
 
 
@@ -28,6 +30,19 @@ def os_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
             build.build(folder, Recipe(kernel="cloud"), print)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def debian(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with Debian, and in it the other side of what we say: none of it is started."""
+    shared = tmp_path_factory.getbasetemp().parent
+    folder = shared / "debian"
+    with (shared / "debian.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            words = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={PACKAGES}"]
+            subprocess.run([*words, "bookworm", folder], check=True)
     return folder
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import re
 import subprocess
@@ -50,20 +49,6 @@ cloud-init init --local; cloud-init init
 cloud-init modules --mode=config; cloud-init modules --mode=final
 cat /run/cloud-init/instance-data.json
 """
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Debian with cloud-init, made once."""
-    shared = tmp_path_factory.getbasetemp().parent
-    folder = shared / "cloud-init-root"
-    with (shared / "cloud-init.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not folder.exists():
-            packages = "--include=cloud-init,iproute2,netplan.io"
-            words = ["mmdebstrap", "--quiet", "--variant=minbase", packages, "bookworm"]
-            subprocess.run([*words, folder], check=True)
-    return folder
 
 
 class System:
@@ -137,10 +122,10 @@ def settings_of(source: str) -> str:
 
 
 @pytest.mark.parametrize("source", ["NoCloud", "Ec2"])
-def test_an_installed_system_takes_everything_once(site, lab, root, tmp_path, source):
+def test_an_installed_system_takes_everything_once(site, lab, debian, tmp_path, source):
     """Its first boot applies all and phones home; the second finds the same instance."""
     site.finish(NUMBER, "write")
-    system = System(lab, root, tmp_path, settings_of(source) + OURS)
+    system = System(lab, debian, tmp_path, settings_of(source) + OURS)
     found = system.boot()
     assert (found["v1"]["platform"], found["v1"]["instance_id"]) == (source.lower(), "i-17")
     assert found["v1"]["local_hostname"] == "n17"
@@ -164,8 +149,8 @@ def test_an_installed_system_takes_everything_once(site, lab, root, tmp_path, so
     assert len(site.events("install-n17")) == 3
 
 
-def test_the_network_configuration_is_one_that_cloud_init_converts(site, lab, root, tmp_path):
-    system = System(lab, root, tmp_path, settings_of("NoCloud") + OURS)
+def test_the_network_configuration_is_one_that_cloud_init_converts(site, lab, debian, tmp_path):
+    system = System(lab, debian, tmp_path, settings_of("NoCloud") + OURS)
     system.write("etc/network.yaml", system.get(site, f"/nocloud/{mac(NUMBER)}/network-config"))
     words = "cloud-init devel net-convert -p /etc/network.yaml -k yaml -D debian -d /etc/out"
     system.run(f"{words} -O netplan -m eth0,{mac(NUMBER)}")

@@ -20,6 +20,15 @@ pytestmark = [pytest.mark.network, pytest.mark.waits, pytest.mark.timeout(300)]
 BOOTS, IGNORED, LATER, UNKNOWN = 0x11, 0x12, 0x13, 0x19
 BIOS, EFI, BC_EFI, ARM, HTTP, HTTP_ARM = 0, 7, 9, 11, 16, 19
 SCRIPT = f"{SERVER}/boot/${{mac}}/auto.ipxe?firmware=${{platform}}&arch=${{buildarch}}"
+FULL = {
+    "hostname": "n19",
+    "lease_time": 3_600,
+    "name_servers": ["9.9.9.9", "1.1.1.1"],
+    "time_servers": ["10.77.0.2"],
+    "domain_name": "lab.example",
+    "vlan_id": "12",
+    "classless_static_routes": [{"destination_descriptor": "10.9.0.0/16", "gateway": "10.77.0.3"}],
+}
 LEASE = """\
 #!/bin/sh
 [ "$1" = bound ] && env > {path}
@@ -88,19 +97,8 @@ def udhcpc(site, clients, number, *words):
 
 
 def test_a_machine_gets_its_address_and_all_that_its_document_says(site, clients):
-    interface = {
-        "mac": mac(LATER).replace(":", "-").upper(),  # a spelling of people's
-        "hostname": "n19",
-        "lease_time": 3_600,
-        "name_servers": ["9.9.9.9", "1.1.1.1"],
-        "time_servers": ["10.77.0.2"],
-        "domain_name": "lab.example",
-        "vlan_id": "12",
-        "classless_static_routes": [
-            {"destination_descriptor": "10.9.0.0/16", "gateway": "10.77.0.3"}
-        ],
-    }
-    site.add_machine(LATER, dhcp=interface)
+    spelt = mac(LATER).replace(":", "-").upper()  # as people do
+    site.add_machine(LATER, dhcp={**FULL, "mac": spelt})
     site.commit("Add n19")
     site.serve()
     words = [word for name in ("ntpsrv", "staticroutes") for word in ("-O", name)]
@@ -277,3 +275,28 @@ def test_the_dnsmasq_of_a_killed_server_goes_on_and_is_replaced_by_the_next(site
     until(lambda: len(pids(site)) == 2, 30)
     assert server.terminate() == 0
     assert pids(site) == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "check"),
+    [
+        ("kea", "kea-dhcp4 -t /tmp/dhcp.conf"),
+        ("isc", "dhcpd -4 -t -cf /tmp/dhcp.conf -lf /tmp/dhcp.leases"),
+        ("dnsmasq", ""),
+    ],
+)
+def test_other_servers_read_what_is_printed_for_them(site, debian, kind, check):
+    site.add_machine(LATER, dhcp=FULL)
+    site.commit("Add n19")
+    text = site.tink("--repo", str(site.repo), "boot", "config", kind, "--boot-url", SERVER)
+    assert address(LATER) in text
+    if kind == "dnsmasq":
+        path = site.folder / "dhcp.conf"
+        words = ["dnsmasq", "--test", f"--conf-file={path}"]
+    else:
+        path = debian / "tmp" / "dhcp.conf"
+        (debian / "tmp" / "dhcp.leases").touch()
+        words = ["unshare", "-m", "chroot", debian, *check.split()]
+    path.write_text(text)
+    done = subprocess.run(site.lab.inside(words), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
