@@ -108,6 +108,18 @@ def test_a_repeated_report_counts_once_and_moves_nothing(branch):
     assert branch.context.event_count == 1
 
 
+def test_of_a_machine_that_boots_twice_at_once_each_step_is_taken_once(branch):
+    """Both lives report with the ids that a worker gives its reports; the first end counts."""
+    start, end = (wire.report_id(FIRST, 0, 1, what) for what in ("start", "end"))
+    assert branch.tell(told(0, RUNNING, report_id=start)).changes
+    assert not branch.tell(told(0, RUNNING, report_id=start)).changes
+    assert branch.tell(told(0, SUCCESS, report_id=end)).changes
+    assert not branch.tell(told(0, FAILED, report_id=end)).changes
+    assert branch.context.event_count == 2 and branch.context.state is RUNNING
+    with pytest.raises(Refused, match="action 1 is due"):
+        branch.tell(told(0, RUNNING, report_id="another"))
+
+
 @pytest.mark.parametrize(
     ("report", "words"),
     [
