@@ -200,6 +200,7 @@ class DockerRuntime:
             environment=run.offer.environment,
             binds=(f"{run.folder}:/workflow", *run.offer.volumes),
             pid=run.offer.pid,
+            network=run.offer.network,
             labels={**action.labels(run, role, self._clock.boot_id), **self._clock.labels()},
             capture_output=self._config.capture_action_logs,
         )

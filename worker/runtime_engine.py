@@ -64,6 +64,7 @@ class ContainerSettings:
     environment: tuple[str, ...]
     binds: tuple[str, ...]
     pid: str
+    network: str
     labels: Mapping[str, str]
     capture_output: bool
     # Empty: --privileged.  Else: all capabilities but these, the way that remains.
@@ -168,6 +169,7 @@ class Engine:
                 environment=list(settings.environment),
                 volumes=binds,
                 pid_mode=settings.pid or None,
+                network_mode=settings.network or None,
                 labels=dict(settings.labels),
                 **extra,
             )

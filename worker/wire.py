@@ -75,6 +75,7 @@ class Offer:
     volumes: tuple[str, ...] = ()
     environment: tuple[str, ...] = ()  # KEY=VALUE, sorted
     pid: str = ""
+    network: str = ""
     data_version: int = 0
     data_sha256: str = ""
     background: bool = False  # start it when its SUCCESS is acknowledged

@@ -35,12 +35,17 @@ class FieldReader:
         *,
         path: str,
         is_open: Callable[[str], bool] = lambda text: False,
+        is_strict: bool = True,
     ) -> None:
-        """`is_open` says that a text isn't known yet, so that its type can't be judged."""
+        """`is_open` says that a text isn't known yet, so that its type can't be judged.
+
+        Unless `is_strict`, an unknown field is a warning, and one called `x-…` is nobody's.
+        """
         self._document = document
         self._is_open = is_open
         self._path = path
         self._entries = 0
+        self.is_strict = is_strict
         self.met_open = False  # a part is not known yet, and so neither is what is missing
         self.problems: list[Problem] = []
 
@@ -54,11 +59,15 @@ class FieldReader:
         for key in value:
             if key not in known and self._is_open(key):
                 self.met_open = True
-            elif key not in known:
+            elif key not in known and (self.is_strict or not key.startswith("x-")):
                 near = difflib.get_close_matches(key.lower(), known, n=1)
                 hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
                 text = f"field {key[:60]} not found in type {kind}"
-                self.problem((*where, key), "template.unknown", text, hint=hint, at_key=True)
+                severity = Severity.ERROR if self.is_strict else Severity.WARNING
+                place = (*where, key)
+                self.problem(
+                    place, "template.unknown", text, hint=hint, at_key=True, severity=severity
+                )
         return FieldsOf(self, where, value)
 
     def text(self, where: Path, value: object) -> str:
@@ -176,6 +185,10 @@ class FieldsOf:
         self._reader = reader
         self._value = value
 
+    @property
+    def is_strict(self) -> bool:
+        return self._reader.is_strict
+
     def text(self, name: str) -> str:
         return self._read(name, self._reader.text)
 
@@ -190,6 +203,9 @@ class FieldsOf:
 
     def text_map(self, name: str) -> Mapping[str, str]:
         return self._read(name, self._reader.text_map)
+
+    def map(self, name: str, known: tuple[str, ...], kind: str) -> FieldsOf:
+        return self._reader.fields((*self.where, name), self._value.get(name), known, kind)
 
     def items(self, name: str, kind: str) -> Iterator[tuple[Path, object]]:
         return self._reader.items((*self.where, name), self._value.get(name), kind)

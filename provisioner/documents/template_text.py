@@ -72,8 +72,10 @@ def check_early(template: Template) -> tuple[Problem, ...]:
     ]
     if not problems:
         document = next(iter(reading.documents), Document(data=None, entry=None))
-        problems = workflow_text.check_unrendered(document, path=template.source.path)
-        if template.strict and len(reading.documents) > 1:
+        problems = workflow_text.check_unrendered(
+            document, path=template.source.path, is_classic=not template.is_kubernetes
+        )
+        if len(reading.documents) > 1:
             problems = (*problems, _more_documents(template))
     return tuple(_in_file(problem, template) for problem in problems)
 

@@ -1,7 +1,10 @@
-"""Rendered workflows, read and checked by classic tink's rules.
+"""Rendered workflows, read and checked by the rules of their era.
 
-The rules are checked in classic tink's order and reported in its words, so that the first
+Classic tink's rules are checked in its order and reported in its words, so that the first
 problem is the one that it would have reported; we report all of them, with their places.
+Today's Tinkerbell is more lenient with the text of a Template: it leaves out what it does not
+know (here with a warning, but for `x-…`), asks for no version, and appends the volumes of an
+action to those of its task, where classic tink merged them by host path.
 """
 
 from __future__ import annotations
@@ -35,6 +38,7 @@ LONGEST_SECONDS = 2**31 - 1
 
 _WORKFLOW = ("version", "name", "id", "global_timeout", "start_timeout", "installs_os", "tasks")
 _TASK = ("name", "worker", "actions", "volumes", "environment", "installs_os")
+_NAMESPACES = ("network", "pid")
 _ACTION = (
     "name",
     "image",
@@ -45,6 +49,7 @@ _ACTION = (
     "volumes",
     "environment",
     "pid",
+    "namespaces",
     "max_attempts",
     "background",
 )
@@ -63,6 +68,7 @@ class ParsedAction:
     volumes: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     pid: str = ""
+    network: str = ""
     max_attempts: int = DEFAULT_MAX_ATTEMPTS
     background: bool | None = None  # None: as its image and its place say
 
@@ -120,6 +126,7 @@ class ParsedWorkflow:
                 volumes=action.volumes,
                 environment=action.environment,
                 pid=action.pid,
+                network=action.network,
                 max_attempts=action.max_attempts,
                 background=action.runs_in_background(is_last=index in last),
             )
@@ -143,49 +150,48 @@ def parse_workflow(
     *,
     path: str,
     line_of: Callable[[int], int] | None = None,
-    strict: bool = True,
+    is_classic: bool = True,
 ) -> ParsedWorkflow:
     """Read a rendered workflow or raise `InvalidInput` with every problem found.
 
-    `line_of` turns a line of the rendered text into the template's line.  Without `strict`
-    unknown fields are left out and reported as warnings.
+    `line_of` turns a line of the rendered text into the template's line; `is_classic` says by
+    which rules it is judged.
     """
     reading = yaml_reader.read(text, path=path)
     if any(problem.severity is Severity.ERROR for problem in reading.problems):
         raise InvalidInput(_at_source(reading.problems, line_of))
     document = reading.documents[0] if reading.documents else Document(data=None, entry=None)
-    reader = FieldReader(document, path=path)
+    reader = FieldReader(document, path=path, is_strict=is_classic)
     try:
         parsed, places = _read_workflow(reader, document)
-        warnings = [] if strict else _unknown_fields(reader)
-        if len(reader.problems) == len(warnings):
+        if not _errors(reader):
             _check_rules(parsed, places, rendered=True)
     except Stopped:
         raise InvalidInput(_at_source(reader.problems, line_of)) from None
-    problems = [problem for problem in reader.problems if problem not in warnings]
-    if problems:
-        raise InvalidInput(_at_source(problems, line_of))
+    errors = _errors(reader)
+    if errors:
+        raise InvalidInput(_at_source(errors, line_of))
     tasks = tuple(
         replace(task, line=line_of(task.line) if line_of and task.line else task.line)
         for task in parsed.tasks
     )
-    return replace(parsed, tasks=tasks, warnings=_at_source(warnings, line_of))
+    return replace(parsed, tasks=tasks, warnings=_at_source(reader.problems, line_of))
 
 
-def check_unrendered(document: Document, *, path: str) -> tuple[Problem, ...]:
+def check_unrendered(document: Document, *, path: str, is_classic: bool) -> tuple[Problem, ...]:
     """Check a template that is YAML already; what holds an expression isn't judged."""
-    reader = FieldReader(document, path=path, is_open=_is_open)
+    reader = FieldReader(document, path=path, is_open=_is_open, is_strict=is_classic)
     with suppress(Stopped):
         parsed, places = _read_workflow(reader, document)
-        if not reader.problems and not reader.met_open:
+        if not _errors(reader) and not reader.met_open:
             _check_rules(parsed, places, rendered=False)
-        if not reader.problems:
+        if not _errors(reader):
             _warn_of_unclear_disks(parsed, places)
     return tuple(reader.problems)
 
 
-def _unknown_fields(reader: FieldReader) -> list[Problem]:
-    return [problem for problem in reader.problems if problem.code == "template.unknown"]
+def _errors(reader: FieldReader) -> list[Problem]:
+    return [problem for problem in reader.problems if problem.severity is Severity.ERROR]
 
 
 def _read_workflow(reader: FieldReader, document: Document) -> tuple[ParsedWorkflow, _Places]:
@@ -247,6 +253,9 @@ def _read_action(
     actions.append(fields)
     reader.spend(where, len(volumes) + len(environment) + 1)
     seconds = min(fields.integer("timeout"), LONGEST_SECONDS)
+    namespaces = fields.map("namespaces", _NAMESPACES, "workflow.Namespaces")
+    merged = merged_volumes if reader.is_strict else appended_volumes
+    pid = fields.text("pid")
     return ParsedAction(
         name=fields.text("name"),
         image=fields.text("image"),
@@ -254,9 +263,10 @@ def _read_action(
         command=fields.texts("command"),
         on_timeout=fields.texts("on-timeout"),
         on_failure=fields.texts("on-failure"),
-        volumes=merged_volumes(volumes, fields.texts("volumes")),
+        volumes=merged(volumes, fields.texts("volumes")),
         environment=tuple(sorted({**environment, **fields.text_map("environment")}.items())),
-        pid=fields.text("pid"),
+        pid=namespaces.text("pid") or pid,
+        network=namespaces.text("network"),
         max_attempts=fields.integer("max_attempts") or DEFAULT_MAX_ATTEMPTS,
         background=fields.flag("background"),
     )
@@ -266,6 +276,11 @@ def merged_volumes(task: Iterable[str], action: Iterable[str]) -> tuple[str, ...
     """Merge by host path, the last one winning, in the order of first mention."""
     by_host = {mount.partition(":")[0]: mount for mount in (*task, *action)}
     return tuple(by_host.values())
+
+
+def appended_volumes(task: Iterable[str], action: Iterable[str]) -> tuple[str, ...]:
+    """All mounts, each once: one host path may be mounted in several places."""
+    return tuple(dict.fromkeys((*task, *action)))
 
 
 class _Places:
@@ -280,7 +295,8 @@ def _check_rules(workflow: ParsedWorkflow, places: _Places, *, rendered: bool) -
     """Apply classic tink's rules in its order; what breaks one is reported to the reader."""
     top = places.top
     _check_name(top, workflow.name)
-    if workflow.version != VERSION and (rendered or not _is_open(workflow.version)):
+    is_asked = top.is_strict and (rendered or not _is_open(workflow.version))
+    if workflow.version != VERSION and is_asked:
         text = f"invalid template version: {workflow.version}"
         top.problem("version", "template.version", text, hint=f'write version: "{VERSION}"')
     if workflow.start_timeout_seconds < 0:

@@ -22,5 +22,4 @@ class Template:
     source: Source
     first_line: int = 1
     indent: int = 0
-    strict: bool = True  # False: a field that nobody knows is a warning
-    is_kubernetes: bool = False  # the text is a part of its file, not all of it
+    is_kubernetes: bool = False  # the text is a part of its file, and judged by today's rules

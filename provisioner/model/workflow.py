@@ -50,6 +50,7 @@ class Action:
     volumes: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()  # sorted by name
     pid: str = ""
+    network: str = ""  # a network namespace, as the container engine names it
     max_attempts: int = DEFAULT_MAX_ATTEMPTS
     background: bool = False  # started after its SUCCESS is durable: it ends the machine
 

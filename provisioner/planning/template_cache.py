@@ -82,7 +82,7 @@ class TemplateCache:
             return source + template.first_line - 1
 
         return workflow_text.parse_workflow(
-            text, path=template.source.path, line_of=line_of, strict=template.strict
+            text, path=template.source.path, line_of=line_of, is_classic=not template.is_kubernetes
         )
 
 

@@ -111,6 +111,7 @@ class Shape:
                         ]
                     ),
                     pid=action.pid,
+                    network=action.network,
                     max_attempts=action.max_attempts,
                     background=action.runs_in_background(is_last=len(actions) in last),
                 )
@@ -177,7 +178,8 @@ def _texts_of_a_kind(parsed: ParsedWorkflow) -> Iterator[str]:
     for task in parsed.tasks:
         yield task.name
         for action in task.actions:
-            yield from (action.name, action.image, action.pid, *action.volumes)
+            yield from (action.name, action.image, action.pid, action.network)
+            yield from action.volumes
             yield from (name for name, _ in action.environment)
 
 

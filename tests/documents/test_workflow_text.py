@@ -328,10 +328,57 @@ def test_a_workers_place_is_that_of_the_template_when_its_lines_are_known():
     assert parsed.tasks[0].line == 12
 
 
-def test_unknown_fields_are_warnings_unless_strict():
-    parsed = parse_workflow(with_action("extra: 1"), path="t.yaml", strict=False)
+def today(text):
+    """As the text of a Kubernetes-era Template."""
+    return parse_workflow(text, path="t.yaml", is_classic=False)
+
+
+def test_unknown_fields_are_warnings_in_todays_templates():
+    parsed = today(with_action("extra: 1"))
     assert shown(parsed.warnings) == ["11:9 template.unknown"]
     assert refused(with_action("extra: 1"))
+
+
+def test_fields_of_ones_own_are_free_in_todays_templates():
+    assert not today(with_action("x-owner: {team: [a, b]}")).warnings
+    assert refused(with_action("x-owner: me"))
+
+
+@pytest.mark.parametrize("version", ["", 'version: "0.2"\n'])
+def test_todays_templates_need_no_version(version):
+    text = HELLO.replace('version: "0.1"\n', version)
+    assert text != HELLO and today(text).tasks
+    (problem,) = refused(text)
+    assert problem.code == "template.version"
+
+
+def test_volumes_are_appended_in_todays_templates_and_merged_by_host_path_in_classic_ones():
+    """One host path may be mounted in several places; docker wants no mount twice."""
+    text = with_action("volumes: ['/dev:/host/dev', '/dev:/dev2', '/a:/a']")
+    text = text.replace("    actions:", "    volumes: ['/dev:/dev', '/a:/a']\n    actions:", 1)
+    ((classic,),) = (task.actions for task in parse(text).tasks)
+    ((now,),) = (task.actions for task in today(text).tasks)
+    assert classic.volumes == ("/dev:/dev2", "/a:/a")
+    assert now.volumes == ("/dev:/dev", "/a:/a", "/dev:/host/dev", "/dev:/dev2")
+
+
+@pytest.mark.parametrize(
+    ("written", "network", "pid"),
+    [
+        ("namespaces: {network: host, pid: host}", "host", "host"),
+        ("pid: host\n        namespaces: {network: none}", "none", "host"),
+        ("pid: host\n        namespaces: {pid: 'container:x'}", "", "container:x"),
+        ("namespaces:", "", ""),
+    ],
+)
+def test_name_spaces_are_taken_as_they_stand(written, network, pid):
+    ((action,),) = (task.actions for task in parse(with_action(written)).tasks)
+    assert (action.network, action.pid) == (network, pid)
+
+
+def test_a_name_space_that_nobody_knows_is_named():
+    (problem,) = refused(with_action("namespaces: {netwrk: host}"))
+    assert "did you mean 'network'?" in problem.hint
 
 
 def test_actions_are_flattened_with_the_worker_of_their_task():

@@ -262,7 +262,7 @@ def test_a_kubernetes_era_template_sees_its_machine():
     machine = hardware(
         ONE, kubernetes={"metadata": {"name": "m1"}, "spec": {"disks": [{"device": "alpine"}]}}
     )
-    story = Site(machine, template(text, strict=False), request(A))
+    story = Site(machine, template(text, is_kubernetes=True), request(A))
     assert story.plan.creations[0].record.actions[0].image == "alpine-m1"
 
 

@@ -34,6 +34,7 @@ tasks:
         on-failure: ["say", "{{.one}}"]
         timeout: 7
         pid: host
+        namespaces: {network: host}
         volumes: ["/dev:/dev"]
         max_attempts: 9
         background: true

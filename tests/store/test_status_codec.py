@@ -149,7 +149,8 @@ def test_a_record_is_json_as_python_writes_it_one_key_a_line(changes, name):
     assert raw.pop("start_timeout_seconds") == 0
     assert raw.pop("installs_os") is None
     assert raw.pop("allows_netboot") is False
-    for name, default in (("max_attempts", DEFAULT_MAX_ATTEMPTS), ("background", False)):
+    added = (("max_attempts", DEFAULT_MAX_ATTEMPTS), ("background", False), ("network", ""))
+    for name, default in added:
         if raw["actions"][0][name] == default:
             del raw["actions"][0][name]
     try:

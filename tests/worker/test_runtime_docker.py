@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -70,6 +71,14 @@ def test_pid_host_shows_the_hosts_processes(perform):
     alone = perform(sh("ls -d /proc/[0-9]* 2>/dev/null | wc -l"))
     outcome = perform(sh("ls -d /proc/[0-9]* 2>/dev/null | wc -l", pid="host"))
     assert int(outcome.log_tail) > int(alone.log_tail)
+
+
+def test_the_network_is_the_one_that_the_action_names(perform):
+    alone = perform(sh("readlink /proc/self/ns/net"))
+    outcome = perform(sh("readlink /proc/self/ns/net", network="host"))
+    assert outcome.log_tail.strip() == os.readlink("/proc/self/ns/net") != alone.log_tail.strip()
+    outcome = perform(sh("ls /sys/class/net", network="none"))
+    assert outcome.log_tail.split() == ["lo"]
 
 
 def test_a_name_with_spaces_and_signs_is_no_problem(perform, a_run, engine):

@@ -190,6 +190,7 @@ def _offer(due: DueAction) -> wire.Offer:
         volumes=action.volumes,
         environment=tuple(f"{name}={value}" for name, value in action.environment),
         pid=action.pid,
+        network=action.network,
         data_version=data.version if data else 0,
         data_sha256=data.sha256 if data else "",
         background=action.background,

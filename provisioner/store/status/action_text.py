@@ -34,6 +34,7 @@ def encode(action: Action, fallback: Callable[[Action], str]) -> str:
             action.index,
             action.max_attempts,
             action.name,
+            action.network,
             action.on_failure,
             action.on_timeout,
             action.pid,
@@ -58,6 +59,7 @@ def _what_stays(
     index: int,
     max_attempts: int,
     name: str,
+    network: str,
     on_failure: tuple[str, ...],
     on_timeout: tuple[str, ...],
     pid: str,
@@ -67,10 +69,13 @@ def _what_stays(
 ) -> str:
     """The fields that are the same in most workflows of a template, in their order."""
     attempts = f' "max_attempts": {max_attempts},' if max_attempts != DEFAULT_MAX_ATTEMPTS else ""
+    if type(network) is not str:
+        raise TypeError
+    joined = f' "network": {_quote(network)},' if network else ""
     return (
         f'"image": {_quote(image)},'
         f' "index": {index},{attempts}'
-        f' "name": {_quote(name)},'
+        f' "name": {_quote(name)},{joined}'
         f' "on_failure": {_texts(on_failure)},'
         f' "on_timeout": {_texts(on_timeout)},'
         f' "pid": {_quote(pid)},'

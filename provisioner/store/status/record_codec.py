@@ -22,7 +22,7 @@ _ADDED: Mapping[type, frozenset[str]] = {
     WorkflowRecord: frozenset(
         {"arrival", "start_timeout_seconds", "installs_os", "allows_netboot"}
     ),
-    Action: frozenset({"max_attempts", "background"}),
+    Action: frozenset({"max_attempts", "background", "network"}),
 }
 
 _NAMES: Mapping[type, tuple[str, ...]] = {
