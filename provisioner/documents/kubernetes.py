@@ -143,6 +143,7 @@ def _warn_of_unsupported(
 def _hardware(
     problems: Problems, where: Path, data: Mapping[str, Any], source: Source
 ) -> Iterator[Hardware]:
+    data = {"spec": {}, **data}  # which its schema does not ask for
     spec = data["spec"]
     before = len(problems.found)
     entries = spec.get("interfaces", [])
@@ -158,6 +159,7 @@ def _hardware(
     yield Hardware(
         id=identity,
         name=data["metadata"]["name"],
+        agent_id=spec.get("agentID", ""),
         interfaces=interfaces,
         document=classic_document(identity, {**spec, "interfaces": with_macs}),
         kubernetes=data,

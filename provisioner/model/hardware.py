@@ -69,6 +69,7 @@ class Hardware:
 
     id: HardwareId
     name: str = ""
+    agent_id: str = ""  # Kubernetes era: another name of its worker
     interfaces: tuple[Interface, ...] = ()
     document: Mapping[str, object]
     kubernetes: Mapping[str, object] | None = None

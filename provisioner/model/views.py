@@ -70,6 +70,7 @@ class DesiredState:
     requests: ShardMap[str, WorkflowRequest] = field(default_factory=ShardMap)  # by path
     hardware_by_mac: ShardMap[MacAddress, HardwareId] = field(default_factory=ShardMap)
     hardware_by_ip: ShardMap[IpAddress, HardwareId] = field(default_factory=ShardMap)
+    hardware_by_agent: ShardMap[str, HardwareId] = field(default_factory=ShardMap)
     template_names: ShardMap[TemplateId, str] = field(default_factory=ShardMap)
     problems: ShardMap[str, tuple[Problem, ...]] = field(default_factory=ShardMap)
     in_force: ShardMap[str, BlobId] = field(default_factory=ShardMap)

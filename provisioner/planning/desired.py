@@ -57,6 +57,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "mac": ("hardware.mac-taken", "MAC address {name}"),
     "ip": ("hardware.ip-taken", "IP address {name}"),
     "hardware": ("hardware.id-taken", "hardware id {name}"),
+    "agent": ("hardware.agent-taken", "agentID {name!r}"),
     "template": ("template.name-taken", "template name {name!r}"),
     "request": ("workflow.id-taken", "workflow id {name}"),
 }
@@ -65,6 +66,7 @@ _HINTS: Mapping[str, str] = {
     "mac": "a MAC address identifies one machine; correct one of the two files",
     "ip": "an IP address identifies one machine; correct one of the two files",
     "hardware": "give every machine an id of its own: uuidgen",
+    "agent": "an agentID names one machine's worker; correct one of the two files",
     "template": "a template is found by the name in its text; change one of the two",
     "request": "give the new request an id of its own: uuidgen",
 }
@@ -128,6 +130,8 @@ def claims_of(documents: FileDocuments | Decoded) -> Iterator[Claim]:
     """Everything that only one file may have, in reading order."""
     for hardware in documents.hardware:
         yield "hardware", hardware.id
+        if hardware.agent_id:
+            yield "agent", hardware.agent_id
         for mac in hardware.macs:
             yield "mac", mac
         for address in hardware.ips:
@@ -309,10 +313,12 @@ class _Updating:
         now = self._now
         hardware, requests = now.hardware.edit(), now.requests.edit()
         by_mac, by_ip = now.hardware_by_mac.edit(), now.hardware_by_ip.edit()
+        by_agent = now.hardware_by_agent.edit()
         templates, names = now.templates.edit(), now.template_names.edit()
         for documents in self._left:
             for machine in documents.hardware:
                 hardware.discard(machine.id)
+                by_agent.discard(machine.agent_id)
                 for mac in machine.macs:
                     by_mac.discard(mac)
                 for address in machine.ips:
@@ -326,6 +332,8 @@ class _Updating:
             documents = self._files[path]
             for machine in documents.hardware:
                 hardware[machine.id] = machine
+                if machine.agent_id:
+                    by_agent[machine.agent_id] = machine.id
                 for mac in machine.macs:
                     by_mac[mac] = machine.id
                 for address in machine.ips:
@@ -343,6 +351,7 @@ class _Updating:
             requests=requests.result(),
             hardware_by_mac=by_mac.result(),
             hardware_by_ip=by_ip.result(),
+            hardware_by_agent=by_agent.result(),
             template_names=names.result(),
             problems=self._problems.result(),
             in_force=self._in_force.result(),

@@ -274,7 +274,7 @@ def _needs(
     addresses = map(render_workflow.worker_address, names)
     template = desired.template_names.get(TemplateId(request.template.lower()))
     is_id = template is None and request.template not in desired.templates
-    needs = {claim for claim in addresses if claim[0]}
+    needs = {(kind or "agent", name) for kind, name in addresses}
     needs |= {("template", template or request.template)}
     needs |= {("template", _ANY)} if is_id else set()
     needs |= {("hardware", _ANY)} if request.hardware_ref else set()

@@ -146,9 +146,9 @@ def hardware_named(name: str, desired: DesiredState) -> Hardware | None:
 
 
 def find_hardware(text: str, desired: DesiredState) -> Hardware | None:
-    """Find a machine by a MAC or an IP address in any spelling."""
+    """Find a machine by a MAC or an IP address in any spelling, or by its agentID."""
     kind, name = worker_address(text)
-    owner = None
+    owner = desired.hardware_by_agent.get(text)
     if kind == "mac":
         owner = desired.hardware_by_mac.get(ids.MacAddress(name))
     elif kind == "ip":
@@ -184,7 +184,7 @@ def _workers(
         kind, name = worker_address(task.worker)
         known = f"no worker found: {kind}: {name}" if kind else ""
         message = known or f"invalid worker address: {task.worker}"
-        hint = "a worker is a MAC or an IPv4 address"
+        hint = "a worker is a MAC address, an IPv4 address or a machine's agentID"
         if kind:
             hint = _hint(desired, Kind.HARDWARE) or "add its file to hardware/"
         problem = Problem(

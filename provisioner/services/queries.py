@@ -82,7 +82,7 @@ class Queries:
             yield entry
 
     def worker_ids(self, worker: str) -> tuple[HardwareId, ...]:
-        """The machines that a worker's text may mean: MAC, IP address or hardware id.
+        """The machines that a worker's text may mean: MAC, IP address, hardware id or agentID.
 
         Whoever holds the address in a live workflow comes first: workflows are frozen, so
         that an edit of hardware data takes no running machine's work away.
@@ -90,8 +90,16 @@ class Queries:
         kind, name = _spelt(worker)
         if kind == "id":
             return (HardwareId(name),)
-        live = self.snapshot.status.live_addresses.get(name) or ()
         desired = self.snapshot.desired
+        if kind == "agent":
+            agent = desired.hardware_by_agent.get(name)
+            if agent is None:
+                raise UserError(
+                    f"{worker[:60]!r} names no worker",
+                    hint="a worker is named by a MAC or IP address, a hardware id or an agentID",
+                )
+            return (agent,)
+        live = self.snapshot.status.live_addresses.get(name) or ()
         if kind == "mac":
             owner = desired.hardware_by_mac.get(MacAddress(name))
         else:
@@ -227,7 +235,7 @@ _LONGEST_NAME = 64  # of a machine; longer text is no name
 
 
 def _spelt(worker: str) -> tuple[str, str]:
-    """Tell apart MAC, IP address and id; raise `UserError` for anything else."""
+    """Tell apart MAC, IP address and id; anything else may be an agentID."""
     return _known_spelling(worker) if len(worker) <= _LONGEST_NAME else _spelling(worker)
 
 
@@ -241,10 +249,7 @@ def _spelling(worker: str) -> tuple[str, str]:
     try:
         return "ip", ids.parse_ip(worker)
     except UserError:
-        raise UserError(
-            f"{worker[:60]!r} names no worker",
-            hint="a worker is named by a MAC address, an IP address or a hardware id",
-        ) from None
+        return "agent", worker
 
 
 # Asked for with each report and poll; a UUID or a MAC takes 2 µs to read.

@@ -48,7 +48,7 @@ from provisioner.store.status import gc_pause
 CHUNK = 200  # records in one commit: some 30 ms, between which reports get their turn
 IN_FLIGHT = 2  # chunks: one is built while the one before it is synced
 PROBLEMS_LIMIT = 1_000  # in reconcile.json; more help nobody at once
-_MACHINES = ("hardware", "mac", "ip")  # the claims of hardware documents
+_MACHINES = ("hardware", "mac", "ip", "agent")  # the claims of hardware documents
 RETRY_SECONDS = 5.0  # after a pass that failed
 
 _LOG = logging.getLogger(__name__)

@@ -93,6 +93,13 @@ def test_hardware_is_read():
     assert hardware.places[hardware.id] == (4, 9)
 
 
+def test_a_machine_may_say_nothing_but_its_name_and_its_agents():
+    (bare,) = clean(HARDWARE[: HARDWARE.index("spec:")]).hardware
+    assert (bare.id, bare.macs, bare.agent_id) == (hardware_id("tink", "machine1"), (), "")
+    (named,) = clean(HARDWARE.replace("spec:", "spec:\n  agentID: rack3-u07")).hardware
+    assert named.agent_id == "rack3-u07"
+
+
 @pytest.mark.parametrize("written", ["600", '"10m"', '"-5"', '""'])
 def test_a_start_timeout_that_is_no_text_of_seconds_is_a_problem(written):
     text = WORKFLOW.replace(

@@ -105,6 +105,17 @@ def test_the_owner_keeps_its_mac_when_both_files_change_in_one_commit():
     assert state.hardware_by_mac[MAC] == ONE
 
 
+def test_an_agents_name_belongs_to_one_machine_and_leads_to_it():
+    owner = hardware(ONE, agent_id="rack3-u07")
+    thief = hardware(TWO, agent_id="rack3-u07", path="hardware/b.yaml")
+    state = after({"hardware/a.yaml": file(owner)}, {"hardware/b.yaml": file(thief)})
+    assert dict(state.hardware_by_agent) == {"rack3-u07": ONE}
+    assert codes(state) == {"hardware/b.yaml": ["hardware.agent-taken"]}
+    state = after({"hardware/a.yaml": file(hardware(ONE), blob="2")}, start=state)
+    assert dict(state.hardware_by_agent) == {"rack3-u07": TWO}
+    assert not after({"hardware/b.yaml": None}, start=state).hardware_by_agent
+
+
 def test_a_refused_file_comes_into_force_when_the_owner_is_gone():
     state = after(
         {"hardware/b.yaml": file(hardware(ONE, mac=MAC))},

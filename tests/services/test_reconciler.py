@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from builders import HELLO, MACS, ONE, TWO
 
-from provisioner.errors import Unavailable
+from provisioner.errors import Unavailable, UserError
 from provisioner.model.state import State
 from provisioner.planning import render_costs
 from provisioner.services.queries import Queries
@@ -322,6 +322,25 @@ def test_each_request_of_a_file_becomes_a_workflow_and_keeps_it_when_others_come
     outcome = site.commit({A: two})
     assert (outcome.created, outcome.moved, outcome.deleted) == (0, 1, 1)
     assert dict(site.status.requests) == {A: first}
+
+
+def test_a_machine_is_found_by_its_agents_name_also_when_it_comes_later(site):
+    """In the template's `worker`, and when the agent asks for its action."""
+    machine = """\
+apiVersion: tinkerbell.org/v1alpha1
+kind: Hardware
+metadata: {name: r3u7}
+spec: {agentID: rack3-u07}
+"""
+    files = {key: text for key, text in SITE.items() if key.startswith("templates/")}
+    outcome = site.commit({**files, A: workflow_document("rack3-u07")})
+    assert [each.code for each in outcome.report.problems] == ["workflow.worker-invalid"]
+    assert site.commit({"hardware/r3u7.yaml": machine}).created == 1
+    queries = Queries(site.snapshots.current)
+    offer = queries.offer("rack3-u07")
+    assert offer is not None and offer.action.worker == "rack3-u07"
+    with pytest.raises(UserError, match="names no worker"):
+        queries.offer("rack3-u08")
 
 
 def test_a_request_whose_template_is_broken_is_told_where(site):

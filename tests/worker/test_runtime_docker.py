@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 
@@ -76,7 +75,11 @@ def test_pid_host_shows_the_hosts_processes(perform):
 def test_the_network_is_the_one_that_the_action_names(perform):
     alone = perform(sh("readlink /proc/self/ns/net"))
     outcome = perform(sh("readlink /proc/self/ns/net", network="host"))
-    assert outcome.log_tail.strip() == os.readlink("/proc/self/ns/net") != alone.log_tail.strip()
+    assert (
+        outcome.log_tail.strip()
+        == str(Path("/proc/self/ns/net").readlink())
+        != alone.log_tail.strip()
+    )
     outcome = perform(sh("ls /sys/class/net", network="none"))
     assert outcome.log_tail.split() == ["lo"]
 
