@@ -46,38 +46,38 @@ def accept(*, revision: str, dry_run: bool) -> None:
                 hint="run it where the server runs; or push a commit with a Tink-Accept trailer",
             )
         tip = _tip(site)
-        commit = tip if revision == site.branch else site.repo.find_commit(revision)
+        commit = tip if revision == site.followed else site.repo.find_commit(revision)
         if not descends(site.repo, tip, commit):
             raise Conflict(
-                f"branch {site.branch} is at {tip[:12]}, which does not hold {commit[:12]}",
+                f"branch {site.followed} is at {tip[:12]}, which does not hold {commit[:12]}",
                 hint=f"accept what the branch holds: tink accept {tip}",
             )
-        applied = Memory(site.repo).accepted_desired(site.branch)
+        applied = Memory(site.repo).accepted_desired(site.followed)
         status = checkpoint.load(site.status)
         applied = applied or status.reconcile.desired_commit
-        verdict = validation.judge(DesiredStore(site.repo, site.branch), commit, status)
+        verdict = validation.judge(DesiredStore(site.repo, site.followed), commit, status)
         if applied and descends(site.repo, applied, commit):
             printing.note(f"nothing to accept: {commit[:12]} was applied already")
             return
         for line in _effect(site, verdict, commit, applied):
             click.echo(line)
         if not dry_run:
-            Acceptance(site.repo, site.branch).accept(commit)
+            Acceptance(site.repo, site.followed).accept(commit)
             click.echo(f"accepted {commit}: the server obeys it within seconds, or when it starts")
 
 
 def _tip(site: Site) -> CommitId:
     """Where the server sees the branch: in its clone of a remote, that is the remote's."""
     if not clone.is_our_clone(site.repo):
-        return site.desired_commit
-    return DesiredTip(site.repo, site.branch, "origin")() or site.desired_commit
+        return site.followed_commit
+    return DesiredTip(site.repo, site.followed, "origin")() or site.followed_commit
 
 
 def _effect(
     site: Site, verdict: Verdict, commit: CommitId, applied: CommitId | None
 ) -> Iterator[str]:
     subject = site.repo.commit(commit).message.partition("\n")[0]
-    yield f"{site.branch} at {commit[:12]} ({subject})"
+    yield f"{site.followed} at {commit[:12]} ({subject})"
     if applied and site.repo.find_object(applied) is None:
         yield f"  comes in place of {applied[:12]}, which is not in this repository any more"
     elif applied and not descends(site.repo, commit, applied):

@@ -19,21 +19,18 @@ LIMIT_BYTES = 16 * 1024 * 1024  # far above what the documents' own limit lets p
 
 
 def piped_or_file(path: Path | None, *, nothing_given: str) -> tuple[bytes, str]:
-    """Read what was piped, else the file; as classic tink, a pipe wins.
+    """Read the file that is named, else what is piped; return it with its name.
 
-    A pipe is a standard input that is no character device.  One that is empty though a
-    file is named (a script's, a CI's) gives way to the file, which classic tink didn't.
+    Where a file is named standard input is left alone: it may be the list of a shell's loop, or
+    a pipe that nobody closes.  A pipe is a standard input that is no character device.
     """
-    if _is_piped() or path == Path("-"):
-        piped = sys.stdin.buffer.read(LIMIT_BYTES + 1)
-        if piped.strip() or path in (None, Path("-")):
-            if not piped.strip():
-                raise UserError(nothing_given)
-            return _bounded(piped, "standard input"), "standard input"
-    if path is None:
+    if path is not None and path != Path("-"):
+        with path.open("rb") as file:
+            return _bounded(file.read(LIMIT_BYTES + 1), str(path)), str(path)
+    piped = sys.stdin.buffer.read(LIMIT_BYTES + 1) if path is not None or _is_piped() else b""
+    if not piped.strip():
         raise UserError(nothing_given)
-    with path.open("rb") as file:
-        return _bounded(file.read(LIMIT_BYTES + 1), str(path)), str(path)
+    return _bounded(piped, "standard input"), "standard input"
 
 
 def decode(kind: Kind, content: bytes, name: str) -> Decoded:

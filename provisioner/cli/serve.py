@@ -226,4 +226,4 @@ def _branch_of(where: options.Where) -> str:
     if remote_url.is_url(where.repo):
         return "main"
     with Site.opened(where) as site:
-        return site.branch
+        return site.followed

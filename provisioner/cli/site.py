@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from provisioner.cli import printing
 from provisioner.cli.options import Where
 from provisioner.errors import NotFound, UserError
 from provisioner.git import remote_url
@@ -32,8 +33,12 @@ DEFAULT_BRANCH = "main"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
+    """`branch` is read and written: the one that is checked out.  `followed` is the desired
+    branch as a server takes it, which does not go by what somebody checked out."""
+
     repo: GitRepo
-    branch: str  # the desired one
+    branch: str
+    followed: str
     status_branch: str
     is_remote: bool = False
 
@@ -48,19 +53,22 @@ class Site:
             else:
                 repo = GitRepo(Path(where.repo), search_parents=True)
             exits.callback(repo.close)
+            followed = where.branch or _desired_branch(repo, where.status_branch)
             yield Site(
                 repo=repo,
-                branch=where.branch or _desired_branch(repo, where.status_branch),
+                branch=where.branch or _own_branch(repo, where.status_branch) or followed,
+                followed=followed,
                 status_branch=where.status_branch,
                 is_remote=is_remote,
             )
 
     @property
     def desired_commit(self) -> CommitId:
-        commit = self._newest(self.branch)
-        if commit is None:
-            raise NotFound("commit", self.branch, hint="commit something first, or give --branch")
-        return commit
+        return self._tip_of(self.branch)
+
+    @property
+    def followed_commit(self) -> CommitId:
+        return self._tip_of(self.followed)
 
     @property
     def status_commit(self) -> CommitId | None:
@@ -73,6 +81,8 @@ class Site:
 
     def desired(self) -> DesiredState:
         """Read the desired branch; of a bad file, the version that the server holds to."""
+        if self.branch != self.followed:
+            printing.note(f"on branch {self.branch}; a server follows {self.followed}")
         from provisioner.services import desired_loader  # with all that reads documents: 0.2 s
 
         in_force = self.status.read_reconcile(self.status_commit).in_force
@@ -102,15 +112,17 @@ class Site:
 
     def first_and_last_commits(self, folder: str) -> tuple[dict[str, str], dict[str, str]]:
         """When each file of a folder was first and last committed (RFC 3339 UTC)."""
-        words = ("--format=%x00%cI", "--name-only", "--no-renames", "--end-of-options")
+        words = ("-z", "--format=%x01%cI", "--name-only", "--no-renames", "--end-of-options")
         which = (self.desired_commit, "--", folder)
-        listing = self.repo.run("log", *words, *which, timeout_seconds=HISTORY_SECONDS).decode()
+        said = self.repo.run("log", *words, *which, timeout_seconds=HISTORY_SECONDS)
         first: dict[str, str] = {}
         last: dict[str, str] = {}
-        for entry in listing.split("\0")[1:]:
-            at, *paths = [line for line in entry.splitlines() if line]
-            at = datetime.fromisoformat(at).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-            for path in paths:
+        at = ""
+        for token in said.decode("utf-8", "surrogateescape").split("\0"):
+            if token.startswith("\x01"):
+                moment = datetime.fromisoformat(token[1:]).astimezone(UTC)
+                at = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+            elif path := token.removeprefix("\n"):  # before the first one of a commit
                 first[path] = at
                 last.setdefault(path, at)
         return first, last
@@ -130,6 +142,12 @@ class Site:
                 workflow,
                 hint=f"there is no branch {self.status_branch!r}; in a clone: git fetch",
             )
+        return commit
+
+    def _tip_of(self, branch: str) -> CommitId:
+        commit = self._newest(branch)
+        if commit is None:
+            raise NotFound("commit", branch, hint="commit something first, or give --branch")
         return commit
 
     def _newest(self, branch: str) -> CommitId | None:
@@ -159,6 +177,12 @@ def _fetched(where: Where, folder: Path) -> GitRepo:
             where.repo, *(f"+refs/heads/{branch}:refs/heads/{branch}" for branch in sorted(wanted))
         )
     return repo
+
+
+def _own_branch(repo: GitRepo, status_branch: str) -> str | None:
+    """The branch that somebody works on, in a work tree."""
+    head = None if repo.is_bare else repo.checked_out_branch()
+    return None if head in (status_branch, layout.archive_branch(status_branch)) else head
 
 
 def _desired_branch(repo: GitRepo, status_branch: str) -> str:

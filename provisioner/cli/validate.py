@@ -71,10 +71,10 @@ def _checked(path: Path | None, revision: str | None) -> Iterator[Checked]:
             folder = site.repo.work_tree
         status = _status(site) if site and folder in (None, site.repo.work_tree) else StatusView()
         if site is not None and (revision is not None or folder is None):
-            commit = site.repo.find_commit(revision) if revision else site.desired_commit
-            is_of_branch = revision is None or commit == site.desired_commit
+            commit = site.repo.find_commit(revision) if revision else site.followed_commit
+            is_of_branch = commit == site.followed_commit
             place = _place(site, commit, is_of_branch=is_of_branch)
-            yield DesiredStore(site.repo, site.branch), commit, status, only, place
+            yield DesiredStore(site.repo, site.followed), commit, status, only, place
         elif folder is None or revision is not None:
             raise UserError(f"{folder or '.'} is not a git repository")
         else:
@@ -82,7 +82,7 @@ def _checked(path: Path | None, revision: str | None) -> Iterator[Checked]:
             place = None
             if site is not None and folder == site.repo.work_tree:
                 head = site.repo.resolve("HEAD")
-                is_of_branch = site.repo.checked_out_branch() == site.branch
+                is_of_branch = site.repo.checked_out_branch() == site.followed
                 place = _place(site, head, is_of_branch=is_of_branch)
             yield store, commit, status, only, place
 
@@ -90,7 +90,7 @@ def _checked(path: Path | None, revision: str | None) -> Iterator[Checked]:
 def _place(site: Site, head: CommitId | None, *, is_of_branch: bool) -> Place | None:
     if head is None:
         return None
-    return Place(repo=site.repo, head=head, branch=site.branch, is_of_branch=is_of_branch)
+    return Place(repo=site.repo, head=head, branch=site.followed, is_of_branch=is_of_branch)
 
 
 def _folder(path: Path | None) -> tuple[Path | None, str]:

@@ -13,6 +13,7 @@ from provisioner.documents import (
     classic,
     kubernetes,
     layout,
+    stand_ins,
     template_text,
     yaml_reader,
     yaml_syntax,
@@ -56,6 +57,9 @@ def decode_file(*, path: str, blob_id: str, content: bytes) -> Decoded:
     if kind is None:
         return Decoded()
     source = Source(path=path, blob_id=blob_id)
+    stand_in = stand_ins.problem_of(content, path=path)
+    if stand_in is not None:
+        return Decoded(problems=(stand_in,))
     text, reported = _text(content, path=path)
     if text is None:
         return Decoded(problems=reported)

@@ -31,6 +31,11 @@ def kind_of(path: str) -> Kind | None:
     kind, endings = _FOLDERS.get(folder, (None, ()))
     if kind is None or not rest.lower().endswith(endings):
         return None
-    if rest.startswith(".") or "/." in rest:
+    if is_hidden(path):
         return None
     return kind
+
+
+def is_hidden(path: str) -> bool:
+    """Whether a part of it starts with a dot, such as an editor's file."""
+    return "/." in path

@@ -6,6 +6,7 @@ Bare or not, in a linked work tree or not; owned by whomever.  GitPython opens i
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -255,9 +256,41 @@ class GitRepo:
             network=replace(network, environment={**network.environment, **url.environment}),
         )
 
+    def signs_commits(self) -> bool:
+        """Whether the person's configuration has git sign commits."""
+        return self._setting("commit.gpgSign")
+
+    def commit_signed(
+        self, tree: str, parent: CommitId | None, message: str, *, name: str, email: str
+    ) -> CommitId:
+        """Write a signed commit object, durably; raises `GitFailed` where git can't sign."""
+        who = {f"GIT_{role}_NAME": name for role in ("AUTHOR", "COMMITTER")}
+        who |= {f"GIT_{role}_EMAIL": email for role in ("AUTHOR", "COMMITTER")}
+        parents = ("-p", parent) if parent else ()
+        words = ("commit-tree", "-S", *parents, "-F", "-", tree)
+        return CommitId(
+            self.run(*words, stdin=message.encode(), extra_environment=who).decode().strip()
+        )
+
+    def _setting(self, name: str) -> bool:
+        try:
+            return self.run("config", "--type=bool", "--get", name) == b"true\n"
+        except GitFailed:  # it is not set
+            return False
+
     def author(self) -> tuple[str, str]:
-        """Who commits, as git would say it: environment, configuration, login name."""
-        actor = git.Actor.author(self._git().config_reader())
+        """Who commits, as git would say it: environment, configuration, login name.
+
+        Raises `UserError` where there is no configuration and git may not guess.
+        """
+        reader = self._git().config_reader()
+        is_said = os.environ.get("GIT_AUTHOR_EMAIL") or reader.get_value("user", "email", "")
+        if not is_said and self._setting("user.useConfigOnly"):
+            raise UserError(
+                "no email address is configured, and user.useConfigOnly lets git guess none",
+                hint="git config user.name NAME; git config user.email ADDRESS",
+            )
+        actor = git.Actor.author(reader)
         return actor.name or "unknown", actor.email or "unknown@localhost"
 
     def _of_kind(self, kind: str, object_id: str) -> bytes:

@@ -8,11 +8,13 @@ the same, the history of the branch says which one claimed it first.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 
 from provisioner.documents import layout
 from provisioner.documents.decode import Decoded, decode_file
 from provisioner.errors import TinkError
 from provisioner.model.ids import BlobId, CommitId
+from provisioner.model.problem import Problem, Severity
 from provisioner.model.views import Claim, DesiredState
 from provisioner.planning import desired as planning
 from provisioner.planning.desired import ChangedFile, Update
@@ -23,7 +25,7 @@ def load(
     store: DesiredStore, commit: CommitId, in_force: Iterable[tuple[str, BlobId]] = ()
 ) -> Update:
     """Read a whole commit, with what was in force of its bad files before."""
-    files = {path: file for path, file in store.files(commit).items() if _is_ours(path)}
+    files = {path: file for path, file in store.files(commit).items() if _is_ours(path, file)}
     paths = {path: file.blob_id for path, file in files.items()}
     versions = planning.versions_in_force(in_force, paths)
     others = {path: blob for path, blob in versions.items() if blob != paths[path]}
@@ -104,11 +106,18 @@ def _changes(
         now = store.files(commit)
         found = {p: file for p, file in now.items() if state.paths.get(p) != file.blob_id}
         found.update(dict.fromkeys(path for path in state.paths if path not in now))
-    return {path: file for path, file in found.items() if _is_ours(path)}
+    return {
+        path: file
+        for path, file in found.items()
+        if _is_ours(path, file) or (file is None and path in state.paths)
+    }
 
 
-def _is_ours(path: str) -> bool:
-    return layout.kind_of(path) is not None
+def _is_ours(path: str, file: DesiredFile | None) -> bool:
+    """Whether a file is a document, or hides some: what is there must not just be missing."""
+    if layout.kind_of(path) is not None:
+        return True
+    return file is not None and file.hides_files and not layout.is_hidden(path)
 
 
 def _decoded(store: DesiredStore, files: Mapping[str, DesiredFile]) -> dict[str, ChangedFile]:
@@ -123,9 +132,17 @@ def _decoded(store: DesiredStore, files: Mapping[str, DesiredFile]) -> dict[str,
     }
     for path, file in files.items():
         if file.problem is not None:
-            refused = Decoded(problems=(file.problem,))
+            refused = Decoded(problems=(_said_of(file, file.problem),))
             found[path] = ChangedFile(blob_id=file.blob_id, decoded=refused)
     return found
+
+
+def _said_of(file: DesiredFile, problem: Problem) -> Problem:
+    """A link that is not called like a document may lead to a folder, or to nothing of ours."""
+    if file.is_link and "/" in file.path and layout.kind_of(file.path) is None:
+        text = "is a symbolic link; what it leads to is not read"
+        return replace(problem, message=text, severity=Severity.WARNING)
+    return problem
 
 
 def _read_kept(store: DesiredStore, versions: Mapping[str, BlobId]) -> dict[str, ChangedFile]:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from tests.cli.repository import EXAMPLES, N1, N2, git
+
+ROOT = Path(__file__).resolve().parents[2]
 
 NEW = {
     "id": "0eba0bf8-3772-4b4a-ab9f-6ebe93b90a94",
@@ -73,11 +79,36 @@ def test_pushing_what_is_there_already_commits_nothing(tink, home):
     assert git(home, "rev-parse", "main") == before
 
 
-def test_a_pipe_wins_over_the_file(tink, home):
-    path = EXAMPLES / "hardware" / "rack3-n7.json"
-    tink("hardware", "push", "--file", path, piped=json.dumps(NEW))
-    assert tink("hardware", "mac", "00:25:90:e7:6c:78").code == 0
-    assert (home / "hardware" / "n3.yaml").exists()
+def test_a_file_that_is_named_leaves_standard_input_alone(tink, home):
+    """It may be the list of a shell's loop."""
+    path = home / "new.json"
+    path.write_text(json.dumps(NEW))
+    assert tink("hardware", "push", "--file", path, piped="another line of a list").code == 0
+    assert NEW["id"] in tink("hardware", "list", "-q").out
+
+
+def test_a_list_that_a_loop_reads_is_not_eaten(home):
+    """And a pipe that nobody closes is not waited for."""
+    names = []
+    for number in (5, 6):
+        document = json.loads(json.dumps(NEW).replace(NEW["id"], f"{number}" * 8 + NEW["id"][8:]))
+        interface = document["network"]["interfaces"][0]
+        interface["dhcp"] |= {"mac": f"08:00:27:00:01:0{number}"}
+        interface["dhcp"].pop("ip", None)
+        names.append(home / f"{number}.json")
+        names[-1].write_text(json.dumps(document))
+    tink = f"{sys.executable} -m provisioner.cli"
+    loop = (
+        f'printf "%s\\n%s\\n" "$1" "$2" | while read f; do {tink} hardware push --file "$f"; done'
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        ["sh", "-c", loop, "sh", *names], capture_output=True, text=True, env=environment
+    )
+    assert done.stderr.count("committed hardware/") == 2, done.stderr
+    words = [*tink.split(), "hardware", "push", "--file", names[0]]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, env=environment) as waiting:
+        assert waiting.wait() == 0  # its standard input is open still
 
 
 def test_an_empty_pipe_gives_way_to_the_file(tink, home):

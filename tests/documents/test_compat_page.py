@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "compat.md").read_text(encoding="utf-8")
-FOLDERS = ("documents", "planning", "gotemplate")
+FOLDERS = ("cli", "documents", "planning", "gotemplate")
 
 
 def test_every_line_names_a_test_that_exists():

@@ -101,12 +101,12 @@ class DesiredEditor:
         if tip is not None and new_root == root:
             return None
         name, email = (_plain(each) for each in author)
+        said = message.strip() + "\n"
+        if self._repo.signs_commits():
+            files.add_durably(builder.build(pack_files.new_name()))
+            return self._repo.commit_signed(new_root, tip, said, name=name, email=email)
         text = commit_text(
-            new_root,
-            tip,
-            message.strip() + "\n",
-            at_seconds=int(self._clock()),
-            who=f"{name} <{email}>",
+            new_root, tip, said, at_seconds=int(self._clock()), who=f"{name} <{email}>"
         )
         commit = CommitId(builder.add("commit", text).hex())
         files.add_durably(builder.build(pack_files.new_name()))
@@ -136,11 +136,16 @@ class DesiredEditor:
         """The work tree that has the branch checked out, if it is this one."""
         if self._repo.checked_out_branch() == self._branch:
             return self._repo.work_tree
-        for head in self._repo.common_dir.glob("worktrees/*/HEAD"):
+        common = self._repo.common_dir
+        for head in (common / "HEAD", *common.glob("worktrees/*/HEAD")):
+            where = common
+            if head.parent != common:
+                where = Path(head.with_name("gitdir").read_text().strip())
+            elif self._repo.run("rev-parse", "--is-bare-repository", directory=common) == b"true\n":
+                continue
             if head.read_text().strip() == f"ref: {self._ref}":
-                where = head.with_name("gitdir").read_text().strip()
                 raise Conflict(
-                    f"branch {self._branch} is checked out in {Path(where).parent}",
+                    f"branch {self._branch} is checked out in {where.parent}",
                     hint="run this there",
                 )
         return None

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from provisioner.errors import LimitExceeded, NotFound
 from provisioner.git import history, tree
 from provisioner.git.history import RawChange
+from provisioner.git.object_reader import TreeEntry
 from provisioner.git.repo import GitRepo
 from provisioner.git.tree import EXECUTABLE_MODE, FILE_MODE, PathChange
 from provisioner.model.ids import BlobId, CommitId
@@ -22,9 +23,10 @@ FOLDERS = ("hardware", "templates", "workflows")
 LIMIT_BYTES = 1_048_576  # a document; real ones have a few kilobytes
 LIMIT_FILES = 500_000  # a tree of 30 folders that share content can name a billion files
 
+_LINK_MODE, _SUBMODULE_MODE = 0o120000, 0o160000
 _MODES = {
-    0o120000: ("file.symlink", "is a symbolic link", "commit the file itself"),
-    0o160000: ("file.submodule", "is a submodule", "commit the files themselves"),
+    _LINK_MODE: ("file.symlink", "is a symbolic link", "commit the file itself"),
+    _SUBMODULE_MODE: ("file.submodule", "is a submodule", "commit the files themselves"),
     tree.TREE_MODE: (
         "file.depth",
         f"is a folder more than {tree.DEPTH_LIMIT} folders deep",
@@ -37,13 +39,22 @@ _MODES = {
 class DesiredFile:
     """A file at a commit.  One with a `problem` must not be read.
 
-    `path` keeps bytes that are no UTF-8 by surrogateescape.
+    `path` keeps bytes that are no UTF-8 by surrogateescape.  One that `hides_files` is no
+    document itself, whatever it is called: a submodule, or a link that may lead to a folder.
     """
 
     path: str
     blob_id: BlobId
     mode: int
     problem: Problem | None = None
+
+    @property
+    def is_link(self) -> bool:
+        return self.mode == _LINK_MODE
+
+    @property
+    def hides_files(self) -> bool:
+        return self.is_link or self.mode == _SUBMODULE_MODE
 
 
 class DesiredStore:
@@ -73,7 +84,22 @@ class DesiredStore:
                 raise LimitExceeded(f"more than {LIMIT_FILES} files on branch {self.branch}")
         blobs = {each.new.id for each in found.values() if each.new and each.new.mode not in _MODES}
         sizes = self.repo.sizes(blobs) if blobs else {}
-        return {path: _file(change, sizes) for path, change in sorted(found.items())}
+        files = {path: _file(change, sizes) for path, change in found.items()}
+        return dict(sorted({**dict(self._no_folders(old, new)), **files}.items()))
+
+    def _no_folders(
+        self, old: CommitId | None, new: CommitId
+    ) -> Iterator[tuple[str, DesiredFile | None]]:
+        """What stands where one of our folders belongs, and is none: a submodule, a link."""
+        was, now = (self._roots(each) for each in (old, new))
+        for folder in FOLDERS:
+            sides = was.get(folder), now.get(folder)
+            if sides[0] == sides[1]:
+                continue
+            if sides[1] is not None and not sides[1].is_tree:
+                yield folder, _file(PathChange(path=folder, old=None, new=sides[1]), {})
+            elif sides[0] is not None and not sides[0].is_tree:
+                yield folder, None
 
     def versions(self, commit: CommitId, paths: Iterable[str]) -> Iterator[tuple[int, RawChange]]:
         """Return the changes of files up to a commit, oldest first, with their places in the
@@ -106,10 +132,13 @@ class DesiredStore:
             yield from tree.compare(self.repo.tree, *sides, prefix=f"{folder}/")
 
     def _folders(self, commit: CommitId | None) -> dict[str, str]:
+        return {name: each.id for name, each in self._roots(commit).items() if each.is_tree}
+
+    def _roots(self, commit: CommitId | None) -> dict[str, TreeEntry]:
         if commit is None:
             return {}
         entries = self.repo.tree(self.repo.commit(commit).tree)
-        return {each.name.decode(errors="replace"): each.id for each in entries if each.is_tree}
+        return {each.name.decode(errors="replace"): each for each in entries}
 
 
 def _file(change: PathChange, sizes: dict[str, int]) -> DesiredFile | None:
