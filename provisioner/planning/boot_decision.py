@@ -68,6 +68,7 @@ def decide(
 
 class _Asking:
     def __init__(self, snapshot: Snapshot, mac: MacAddress, client: Client, idle: str) -> None:
+        self._snapshot = snapshot
         self._status = snapshot.status
         self._client = client
         self._idle = idle
@@ -81,7 +82,7 @@ class _Asking:
     def decide(self) -> BootDecision:
         if self._machine is None:
             return BootDecision(boot=Boot.IGNORE, reason="no hardware document has this MAC")
-        live = self._live_workflow()
+        live = live_workflow(self._snapshot, self._machine)
         interface = self._interface
         if interface and interface.allow_pxe is False and not self._is_toggled(live):
             return self._answer(Boot.IGNORE, "allow_pxe is false")
@@ -93,17 +94,6 @@ class _Asking:
         if history.ran:
             return self._from_network("its workflows installed no operating system")
         return self._without_history()
-
-    def _live_workflow(self) -> WorkflowId | None:
-        """The first workflow that has not ended and has actions for this machine."""
-        assert self._machine is not None
-        if self._hardware is not None and not self._hardware.allows_workflow:
-            return None
-        queue = self._status.queues.get(self._machine) or ()
-        for workflow in queue[:2]:  # nothing of the second has begun
-            if has_work(self._status, workflow, self._machine):
-                return workflow
-        return None
 
     def _is_toggled(self, live: WorkflowId | None) -> bool:
         if live is None:
@@ -161,7 +151,22 @@ class _Asking:
 ARCHITECTURES = {"amd64": "x86_64", "i386": "x86_64", "aarch64": "arm64"}
 
 
-def has_work(status: StatusView, workflow: WorkflowId, machine: HardwareId) -> bool:
+def live_workflow(snapshot: Snapshot, machine: HardwareId) -> WorkflowId | None:
+    """The first workflow that has not ended and has actions for this machine.
+
+    None for a machine whose document does not allow workflows.
+    """
+    document = snapshot.desired.hardware.get(machine)
+    if document is not None and not document.allows_workflow:
+        return None
+    queue = snapshot.status.queues.get(machine) or ()
+    for workflow in queue[:2]:  # nothing of the second has begun
+        if _has_work(snapshot.status, workflow, machine):
+            return workflow
+    return None
+
+
+def _has_work(status: StatusView, workflow: WorkflowId, machine: HardwareId) -> bool:
     """Whether a workflow that has not ended has an action of this machine still to be ended."""
     entry = status.workflows[workflow]
     try:

@@ -10,7 +10,7 @@ from provisioner.model.boot_history import NO_HISTORY, Install
 from provisioner.model.ids import HardwareId, WorkflowId
 from provisioner.model.set_aside import Damaged
 from provisioner.model.views import Snapshot
-from provisioner.planning.boot_decision import has_work
+from provisioner.planning.boot_decision import live_workflow
 
 
 class MachineState(Enum):
@@ -51,13 +51,9 @@ def standing_of(
     snapshot: Snapshot, machine: HardwareId, *, is_seen: bool = False, is_booting: bool = False
 ) -> Standing:
     """`is_seen`: the server heard of it; `is_booting`: and last when it asked to boot."""
-    status = snapshot.status
-    document = snapshot.desired.hardware.get(machine)
-    history = status.machines.get(machine) or NO_HISTORY
-    queue = status.queues.get(machine) or ()
-    is_allowed = document is None or document.allows_workflow
-    live = next((each for each in queue[:2] if has_work(status, each, machine)), None)
-    if live is not None and is_allowed:
+    history = snapshot.status.machines.get(machine) or NO_HISTORY
+    live = live_workflow(snapshot, machine)
+    if live is not None:
         if _has_begun(snapshot, live, machine):
             state = MachineState.PROVISIONING
         else:
