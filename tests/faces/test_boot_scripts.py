@@ -106,6 +106,23 @@ def test_another_os_gets_the_arguments_of_both_generations():
         assert word in words
 
 
+@pytest.mark.parametrize(
+    ("server", "host"),
+    [
+        ("http://boot.example", "boot.example"),
+        ("http://boot.example/tink", "boot.example"),
+        ("http://10.0.0.1:8080", "10.0.0.1"),
+        ("http://[fd00::1]:42114", "[fd00::1]"),
+        ("http://[fd00::1]", "[fd00::1]"),
+    ],
+)
+def test_its_agent_finds_the_host_of_the_server_with_and_without_a_port(server, host):
+    osie = Osie(base_url="http://hook.example/x/")
+    text = text_of(Boot.MEMORY, settings=ScriptSettings(server=server, osie=osie))
+    assert f" grpc_authority={host}:42113 " in text
+    assert f" syslog_host={host} " in text
+
+
 def test_the_document_names_another_os_for_its_machine():
     text = text_of(Boot.MEMORY, osie_base_url="http://own.example", osie_kernel="k")
     assert "kernel http://own.example/k " in text

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from provisioner.model.hardware import Hardware
 from provisioner.planning.boot_decision import BootDecision
@@ -82,7 +83,9 @@ def _arguments(values: Mapping[str, str]) -> list[str]:
 
 
 def _host_of(server: str) -> str:
-    return server.partition("://")[2].partition("/")[0].rpartition(":")[0]
+    """In brackets where it is an IPv6 address, as a port may follow."""
+    host = urlsplit(server).hostname or ""
+    return f"[{host}]" if ":" in host else host
 
 
 def _map(hardware: Hardware | None) -> Mapping[str, object]:
