@@ -115,7 +115,7 @@ def _missing(problem: Problem) -> str:
 
 @cache
 def _accepts(name: str) -> Accepts:
-    return schema_accept.compile_schema(schema(name))
+    return schema_accept.compile_schema(_in_python(schema(name)))
 
 
 @cache
@@ -123,7 +123,19 @@ def _validator(name: str) -> Draft7Validator:
     from jsonschema import Draft7Validator  # 0.12 s to import; not every command checks a file
 
     # Local references only: the schemas are ours and have none that leave the file.
-    return Draft7Validator(schema(name))
+    return Draft7Validator(_in_python(schema(name)))
+
+
+def _in_python(schema: Any) -> Any:
+    """Its patterns for `re`, where `$` would let a line end stand behind the text."""
+    if isinstance(schema, list):
+        return [_in_python(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {name: _in_python(part) for name, part in schema.items()}
+    if str(found.get("pattern", "")).endswith("$"):
+        found["pattern"] = f"{found['pattern'][:-1]}\\Z"
+    return found
 
 
 def _explain(
