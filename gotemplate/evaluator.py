@@ -18,6 +18,7 @@ from gotemplate.outcome import Failure, Piece
 from gotemplate.values import (
     NO_VALUE,
     StringMap,
+    Struct,
     is_true,
     plain_name,
 )
@@ -161,7 +162,7 @@ class Evaluation:
     def _entries(self, node: nodes.Range, value: object) -> Iterable[tuple[object, object]]:
         if isinstance(value, list):
             return enumerate(value)
-        if isinstance(value, dict):
+        if isinstance(value, dict) and not isinstance(value, Struct):
             self._budget.spend(len(value))
             return [(key, value[key]) for key in sorted(value)]
         if value is NO_VALUE:
@@ -270,7 +271,7 @@ class Evaluation:
                 try:
                     value = value[name]
                 except KeyError:
-                    if self._missing_key == "error":
+                    if self._missing_key == "error" or isinstance(value, Struct):
                         self._missing(node, index, value, dot)
                     is_text = self._missing_key == "zero" and isinstance(value, StringMap)
                     value = "" if is_text else None if self._missing_key == "zero" else NO_VALUE

@@ -9,7 +9,7 @@ from gotemplate import floats
 from gotemplate.functions.signature import CallFault
 from gotemplate.limits import Budget
 from gotemplate.literals import to_bytes
-from gotemplate.values import NO_VALUE, Uint8, Version, type_name, weigh
+from gotemplate.values import NO_VALUE, Pointer, Struct, Uint8, Version, type_name, weigh
 
 _ESCAPES = {
     "\a": "\\a",
@@ -111,6 +111,10 @@ class Printer:
             return self._int_verb(value, verb)
         if isinstance(value, float):
             return self._float_verb(value, verb)
+        if isinstance(value, Pointer):
+            return self._any(value.value, verb)
+        if isinstance(value, Struct):
+            return "{" + " ".join([self._element(each, verb) for each in value.values()]) + "}"
         if isinstance(value, Version):
             return self._text_verb(str(value["String"]), verb)
         if isinstance(value, dict):

@@ -64,10 +64,53 @@ class ListList(list[object]):
     __slots__ = ()
 
 
+class NilList(list[object]):
+    """A nil slice of structs: empty, and null in JSON."""
+
+    __slots__ = ()
+
+
+class NilStringList(StringList):
+    """A nil []string."""
+
+    __slots__ = ()
+
+
+class Fields(dict[str, object]):
+    """What `as_json` makes of a struct: its fields stay in their order."""
+
+    __slots__ = ()
+
+
 class StringMap(dict[str, object]):
     """map[string]string"""
 
     __slots__ = ()
+
+
+class Pointer:
+    """A pointer to a text, a number or a bool: true whatever it points to.  A nil one is None."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: bool | int | str) -> None:
+        self.value = value
+
+
+class Struct(dict[str, object]):
+    """A Go struct, or a pointer to one: a field that it has not is always an error.
+
+    `tags` holds, by the name of each field, its name in JSON and whether it is left out there
+    while it is empty.
+    """
+
+    __slots__ = ("tags",)
+
+    def __init__(
+        self, fields: Mapping[str, object], *, tags: Mapping[str, tuple[str, bool]]
+    ) -> None:
+        super().__init__(fields)
+        self.tags = tags
 
 
 class Version(dict[str, object]):
@@ -88,21 +131,29 @@ _TYPE_NAMES: dict[type, str] = {
     list: "[]interface {}",
     dict: "map[string]interface {}",
     StringList: "[]string",
+    NilStringList: "[]string",
+    NilList: "[]struct",
     IntList: "[]int",
     ListList: "[][]interface {}",
     StringMap: "map[string]string",
     Version: "*semver.Version",
+    Struct: "struct",
+    Pointer: "pointer",
 }
 _KIND_NAMES: dict[type, str] = {
     type(None): "invalid",
     NoValue: "invalid",
     list: "slice",
     StringList: "slice",
+    NilStringList: "slice",
+    NilList: "slice",
     IntList: "slice",
     ListList: "slice",
     dict: "map",
     StringMap: "map",
     Version: "ptr",
+    Struct: "struct",
+    Pointer: "ptr",
 }
 # What to say to a person.
 _PLAIN_NAMES: dict[str, str] = {
@@ -114,6 +165,7 @@ _PLAIN_NAMES: dict[str, str] = {
     "string": "a text",
     "slice": "a list",
     "map": "a map",
+    "struct": "a struct",
     "invalid": "nothing",
 }
 
@@ -155,6 +207,8 @@ def _copy(value: object, depth: int, room: int) -> tuple[object, int]:
         return _text(value), room - 1  # type: ignore[arg-type]  # its type was just compared
     if kind is int or kind is bool or value is None:
         return value, room - 1
+    if kind is Int64 or kind is Pointer:
+        return value, room - 1
     if isinstance(value, float):
         is_whole = value.is_integer() and -_INT64_END <= value < _INT64_END
         return (int(value) if is_whole else float(value)), room - 1
@@ -166,6 +220,8 @@ def _copy(value: object, depth: int, room: int) -> tuple[object, int]:
             if not isinstance(key, str):
                 raise TypeError(f"template data have texts as keys, not {key!r}")
             entries[_text(key)], room = _copy(value[key], depth - 1, room)
+        if isinstance(value, Struct):
+            return Struct(entries, tags=value.tags), room - 1
         return entries, room - 1
     if isinstance(value, str):
         return _text(str(value)), room - 1
@@ -176,8 +232,39 @@ def _copy(value: object, depth: int, room: int) -> tuple[object, int]:
         for item in value:
             copied, room = _copy(item, depth - 1, room)
             items.append(copied)
+        if isinstance(value, StringList | NilList):
+            return kind(items), room - 1  # type: ignore[call-arg]  # a list of that type
         return items, room - 1
     raise TypeError(f"template data are JSON-shaped; {type(value).__name__} is not")
+
+
+def as_json(value: object) -> object:
+    """What Go's encoding/json makes of it: structs by their tags, pointers as their values."""
+    if isinstance(value, Pointer):
+        return value.value
+    if isinstance(value, NilList | NilStringList):
+        return None
+    if isinstance(value, list):
+        return [as_json(each) for each in value] if holds_structs(value) else value
+    if not isinstance(value, dict) or not holds_structs(value):
+        return value
+    if not isinstance(value, Struct):
+        return {key: as_json(each) for key, each in value.items()}
+    found = Fields()
+    for name, each in value.items():
+        tag, is_optional = value.tags[name]
+        if not is_optional or is_true(each):
+            found[tag] = as_json(each)
+    return found
+
+
+def holds_structs(value: object) -> bool:
+    """Whether something of Go's types is somewhere in it that JSON does not have."""
+    if isinstance(value, Struct | Pointer | NilList | NilStringList):
+        return True
+    if isinstance(value, dict):
+        return any(map(holds_structs, value.values()))
+    return isinstance(value, list) and any(map(holds_structs, value))
 
 
 def _entry_count(value: object) -> int:

@@ -11,7 +11,7 @@ from gotemplate import floats
 from gotemplate.errors import LimitExceeded
 from gotemplate.functions.signature import CallFault, Function, function, table
 from gotemplate.limits import Budget
-from gotemplate.values import NO_VALUE, copy_value
+from gotemplate.values import NO_VALUE, Fields, as_json, copy_value
 
 _HTML = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
 _LINES = {"\u2028": "\\u2028", "\u2029": "\\u2029"}
@@ -46,9 +46,8 @@ class _Writer:
             return self._bracketed("[", items, "]", line)
         assert isinstance(value, dict)
         colon = ": " if self._indent else ":"
-        pairs = [
-            f"{self._string(key)}{colon}{self.text(value[key], deeper)}" for key in sorted(value)
-        ]
+        keys = value if isinstance(value, Fields) else sorted(value)
+        pairs = [f"{self._string(key)}{colon}{self.text(value[key], deeper)}" for key in keys]
         return self._bracketed("{", pairs, "}", line)
 
     def _bracketed(self, opening: str, parts: list[str], closing: str, line: str) -> str:
@@ -109,7 +108,7 @@ def _to_json(budget: Budget, value: object) -> str:
 
 
 def _must_to_json(budget: Budget, value: object) -> str:
-    return _made(budget, write(value))
+    return _made(budget, write(as_json(value)))
 
 
 def _to_pretty_json(budget: Budget, value: object) -> str:
@@ -120,11 +119,11 @@ def _to_pretty_json(budget: Budget, value: object) -> str:
 
 
 def _must_to_pretty_json(budget: Budget, value: object) -> str:
-    return _made(budget, write(value, indent="  "))
+    return _made(budget, write(as_json(value), indent="  "))
 
 
 def _to_raw_json(budget: Budget, value: object) -> str:
-    return _made(budget, write(value, escapes_html=False))
+    return _made(budget, write(as_json(value), escapes_html=False))
 
 
 def _made(budget: Budget, text: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from gotemplate.values import StringMap
+from gotemplate.values import StringMap, Struct
 
 
 class Parameter(Enum):
@@ -82,7 +82,9 @@ def accepts(parameter: Parameter, value: object) -> bool:
         case Parameter.BOOL:
             return isinstance(value, bool)
         case Parameter.MAP:
-            return value is None or (isinstance(value, dict) and not isinstance(value, StringMap))
+            return value is None or (
+                isinstance(value, dict) and not isinstance(value, StringMap | Struct)
+            )
 
 
 NEEDS: Mapping[Parameter, str] = {

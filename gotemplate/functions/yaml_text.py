@@ -22,7 +22,7 @@ from gotemplate.functions.signature import (
     table,
 )
 from gotemplate.limits import Budget
-from gotemplate.values import NO_VALUE, copy_value
+from gotemplate.values import NO_VALUE, as_json, copy_value
 
 # What YAML 1.1 takes for true, false, null, infinity, no number, a merge or a default; Go forgets
 # the last two, and does not read them back.
@@ -278,7 +278,7 @@ def _digits(text: str, at: int) -> str:
 
 
 def _to_yaml(budget: Budget, value: object) -> str:
-    text = write(value, budget)
+    text = write(as_json(value), budget)
     budget.make_text(len(text))
     return text
 

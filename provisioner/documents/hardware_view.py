@@ -1,37 +1,22 @@
 """What templates see as `.Hardware` and `.hardware`.
 
 The shapes are those of Tinkerbell on Kubernetes: `.hardware` is the object as written
-(`.hardware.spec.metadata.instance.id`), `.Hardware` its parts under the names of the Go
-fields (`index .Hardware.Disks 0`, `(index .Hardware.Interfaces 0).DHCP.MAC`).  A machine
-in classic tink's shape is shown the same way, as far as it tells as much.
+(`.hardware.spec.metadata.instance.id`), `.Hardware` its parts as Go structs, with the zero value
+of each field that the document does not set (`index .Hardware.Disks 0`,
+`(index .Hardware.Interfaces 0).DHCP.VLANID`).  A machine in classic tink's shape is shown the same
+way, as far as it tells as much.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gotemplate.values import Struct
+from provisioner.documents import go_types
 from provisioner.model.hardware import Hardware
 
-# Words that Go writes in capitals; every other name is its JSON name in camel case.
-_GO_NAMES = {
-    "mac": "MAC",
-    "ip": "IP",
-    "id": "ID",
-    "url": "URL",
-    "uefi": "UEFI",
-    "dhcp": "DHCP",
-    "ipxe": "IPXE",
-    "osie": "OSIE",
-    "baseURL": "BaseURL",
-    "vlan_id": "VLANID",
-    "ssh_keys": "SSHKeys",
-    "type_guid": "TypeGUID",
-    "disableDhcp": "DisableDHCP",
-    "ipxe_script_url": "IpxeScriptURL",
-}
-_WORD = re.compile(r"(?:^|_)([a-z])")
+_PARTS = ("Disks", "Interfaces", "UserData", "Metadata", "VendorData")
 
 
 def hardware_view(hardware: Hardware) -> dict[str, object]:
@@ -39,16 +24,16 @@ def hardware_view(hardware: Hardware) -> dict[str, object]:
     object_ = hardware.kubernetes or _as_kubernetes(hardware)
     spec = object_.get("spec")
     spec = spec if isinstance(spec, Mapping) else {}
-    return {
-        "hardware": object_,
-        "Hardware": {
-            "Disks": [disk["device"] for disk in spec.get("disks", []) if disk.get("device")],
-            "Interfaces": _go_names(spec.get("interfaces", [])),
-            "Metadata": _go_names(spec.get("metadata", {})),
-            "UserData": spec.get("userData", ""),
-            "VendorData": spec.get("vendorData", ""),
-        },
+    devices = [disk.get("device") or "" for disk in spec.get("disks", [])]
+    fields: dict[str, object] = {
+        "Disks": go_types.texts(devices or None),
+        "Interfaces": go_types.structs("Interface", spec.get("interfaces") or None),
+        "UserData": spec.get("userData") or "",
+        "Metadata": go_types.struct("Metadata", spec.get("metadata", {})),
+        "VendorData": spec.get("vendorData") or "",
     }
+    tags = {name: (name, False) for name in _PARTS}
+    return {"hardware": object_, "Hardware": Struct(fields, tags=tags)}
 
 
 def _as_kubernetes(hardware: Hardware) -> Mapping[str, object]:
@@ -82,15 +67,3 @@ def _devices(metadata: Mapping[str, Any]) -> list[str]:
     disks: Sequence[Any] = found if isinstance(found, list) else []
     devices = (disk.get("device") for disk in disks if isinstance(disk, Mapping))
     return [device for device in devices if isinstance(device, str)]
-
-
-def _go_names(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {_go_name(key): _go_names(content) for key, content in value.items()}
-    if isinstance(value, list):
-        return [_go_names(item) for item in value]
-    return value
-
-
-def _go_name(name: str) -> str:
-    return _GO_NAMES.get(name) or _WORD.sub(lambda found: found[1].upper(), name)

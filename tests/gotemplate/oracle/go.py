@@ -57,9 +57,11 @@ def _environment(folder: Path) -> dict[str, str]:
     }
 
 
-def build(folder: Path) -> Path:
+def build(folder: Path, *more: Path) -> Path:
+    """Build the oracle, with more sources beside its own."""
     program = folder / "oracle"
-    command = [_go(), "build", "-o", program, _SOURCE]
+    main = shutil.copy(_SOURCE, folder)  # Go wants all of a program in one folder
+    command = [_go(), "build", "-o", program, main, *more]
     environment = _environment(folder)
     subprocess.run(command, check=True, env=environment, cwd=folder, capture_output=True)
     return program

@@ -30,7 +30,11 @@ type request struct {
 	Template   string          `json:"template"`
 	Data       json.RawMessage `json:"data"`
 	MissingKey string          `json:"missing_key"`
+	Spec       json.RawMessage `json:"spec"`
 }
+
+// Set by the source that knows Hardware's types, where it is built in: what `.Hardware` is.
+var hardwareOf func(spec json.RawMessage) (interface{}, error)
 
 type answer struct {
 	Output string `json:"output"`
@@ -153,6 +157,13 @@ func render(r request) (a answer) {
 	data, err := decode(r.Data)
 	if err != nil {
 		return answer{Error: err.Error(), Stage: "data"}
+	}
+	if len(r.Spec) > 0 {
+		hardware, err := hardwareOf(r.Spec)
+		if err != nil {
+			return answer{Error: err.Error(), Stage: "data"}
+		}
+		data = map[string]interface{}{"Hardware": hardware}
 	}
 	if r.MissingKey == "" {
 		r.MissingKey = "error"
