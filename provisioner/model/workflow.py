@@ -19,7 +19,8 @@ class WorkflowRequest:
 
     `digest` names the meaning (template, device map, id, start_timeout): comments and
     layout do not count, so reformatting a request is no edit.  `toggles_netboot` is the
-    Kubernetes-era `bootOptions.toggleAllowNetboot`.
+    Kubernetes-era `bootOptions.toggleAllowNetboot`, which the digest leaves out, since digests
+    of before it was read must stay what they are.
     """
 
     id: WorkflowId | None

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from provisioner.model.event import RequestMoved, WorkflowDeleted
 from provisioner.model.ids import CommitId, TemplateId, WorkflowId
 from provisioner.model.problem import InvalidInput, Problem
+from provisioner.model.set_aside import Damaged
+from provisioner.model.state import FINAL
 from provisioner.model.template import Template
 from provisioner.model.views import Claim, DesiredState, StatusView, WorkflowCreated
 from provisioner.model.workflow import WorkflowRequest
@@ -104,14 +106,14 @@ def begin(
         costs=RenderCosts(seconds),
     )
     old = dict(pending or {})
+    changed = frozenset(changed_paths or ())
     if changed_paths is None:
         keys, old = [*desired.requests, *status.requests], {}
     else:
-        changed = frozenset(changed_paths)
         keys = [*changed, *(key for key in old if desired_planning.file_of(key) in changed)]
         reasons = _with_any(touched)
         keys += [key for key, each in old.items() if not reasons.isdisjoint(each.needs)]
-    planning.decide(sorted(dict.fromkeys(keys)), old)
+    planning.decide(sorted(dict.fromkeys(keys)), old, changed)
     return planning
 
 
@@ -132,6 +134,7 @@ class Planning:
         self._now, self._new_id, self._cache = now, new_id, cache
         self._costs = costs
         self._pending: dict[str, Pending] = {}
+        self._changed: frozenset[str] = frozenset()
         self._to_create: deque[tuple[str, WorkflowRequest]] = deque()
         self._last: deque[tuple[str, WorkflowRequest]] = deque()  # whose template costs much
         self._creations: list[WorkflowCreated] = []
@@ -139,9 +142,9 @@ class Planning:
         self._moves: list[RequestMoved] = []
         self._requests = RequestMoves(desired, status, ())
 
-    def decide(self, keys: list[str], pending: dict[str, Pending]) -> None:
+    def decide(self, keys: list[str], pending: dict[str, Pending], changed: frozenset[str]) -> None:
         """Say what happens to each request; which ones can be rendered is not known yet."""
-        self._pending = pending
+        self._pending, self._changed = pending, changed
         self._requests = RequestMoves(self._desired, self._status, keys, edited=sorted(pending))
         self._moves = [
             RequestMoved(
@@ -212,13 +215,31 @@ class Planning:
                 raise InvalidInput([problem])
             self._to_create.append((key, request))
         # By the index: to ask each record would be to decode all of them, at each start.
-        elif workflow not in (self._status.by_digest.get(request.digest) or ()):
+        elif workflow not in (
+            self._status.by_digest.get(request.digest) or ()
+        ) or self._is_toggled_anew(key, request, workflow):
             raise _invalid(
                 request,
                 code="workflow.immutable",
                 message=f"this request became workflow {workflow}; editing it changes nothing",
                 hint="undo the edit; to run it again, copy the file under a new name",
             )
+
+    def _is_toggled_anew(self, key: str, request: WorkflowRequest, workflow: WorkflowId) -> bool:
+        """Whether `toggleAllowNetboot` was edited: it is not in the digest.
+
+        Of the workflows that have ended only those are asked whose request's file changed.
+        """
+        entry = self._status.workflows[workflow]
+        if entry.state in FINAL and desired_planning.file_of(key) not in self._changed:
+            return False
+        try:
+            record = entry.record
+        except Damaged:
+            return False
+        if record.installs_os is None:
+            return False  # written before the field was
+        return record.allows_netboot is not request.toggles_netboot
 
     def _create(self, key: str, request: WorkflowRequest, template: Template) -> WorkflowCreated:
         self._costs.check(template, request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -9,6 +10,7 @@ from builders import AT, COMMIT, HELLO, MACS, ONE, TWO, hardware, request, templ
 
 from planning.test_desired import broken, file
 from provisioner.model.ids import WorkflowId
+from provisioner.model.state import State
 from provisioner.model.views import StatusView, path_of
 from provisioner.planning import desired as desired_planning
 from provisioner.planning import planner
@@ -145,6 +147,39 @@ def test_an_edit_of_a_request_is_a_problem_and_changes_nothing():
     assert not plan.creations and not plan.deletions
     assert codes(story.commit()) == ["workflow.immutable"]
     assert codes(story.commit(request(A))) == []
+
+
+@pytest.mark.parametrize("was", [True, False])
+def test_an_edit_of_toggle_allow_netboot_is_a_problem_too(was):
+    """It is not in the digest, as records of an older program have none with it."""
+    story = site(request(A, toggles_netboot=was))
+    plan = story.commit(request(A, toggles_netboot=not was))
+    assert codes(plan) == ["workflow.immutable"]
+    assert codes(story.commit(full=True)) == ["workflow.immutable"]
+    assert codes(story.commit(request(A, toggles_netboot=was))) == []
+    assert codes(story.commit(request(B, toggles_netboot=not was), gone=[A])) == [
+        "workflow.immutable"
+    ]
+
+
+def test_and_also_when_its_workflow_has_ended():
+    story = site(request(A, toggles_netboot=True))
+    [workflow] = story.status.workflows
+    story.status = builders.after(
+        story.status,
+        [builders.report(0, state, workflow=workflow) for state in (State.RUNNING, State.SUCCESS)],
+    )
+    assert story.status.workflows[workflow].state is State.SUCCESS
+    assert codes(story.commit(request(A, toggles_netboot=False))) == ["workflow.immutable"]
+
+
+def test_a_record_that_does_not_say_whether_it_toggles_is_not_held_against_its_request():
+    story = site(request(A, toggles_netboot=True))
+    [entry] = story.status.workflows.values()
+    older = replace(entry.record, installs_os=None, allows_netboot=False)
+    story.status = builders.status(older)
+    assert codes(story.commit(full=True)) == []
+    assert story.plan == planner.Plan()
 
 
 def test_a_renamed_request_is_a_move_also_for_a_server_that_was_away():
