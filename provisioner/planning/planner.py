@@ -228,10 +228,12 @@ class Planning:
     def _is_toggled_anew(self, key: str, request: WorkflowRequest, workflow: WorkflowId) -> bool:
         """Whether `toggleAllowNetboot` was edited: it is not in the digest.
 
-        Of the workflows that have ended only those are asked whose request's file changed.
+        A request that did not change is asked only where it toggles: to ask each record would
+        be to decode all of them, at each start.
         """
+        is_changed = desired_planning.file_of(key) in self._changed
         entry = self._status.workflows[workflow]
-        if entry.state in FINAL and desired_planning.file_of(key) not in self._changed:
+        if not is_changed and (entry.state in FINAL or not request.toggles_netboot):
             return False
         try:
             record = entry.record
