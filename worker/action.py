@@ -134,14 +134,28 @@ def container_name(run: Run, role: str) -> str:
     return ".".join([*parts, readable or "action"])
 
 
+def held_of(run: Run, handover: Handover | None = None) -> HeldRun:
+    """How the containers of a run are found again."""
+    return HeldRun(
+        workflow_id=run.offer.workflow_id,
+        action_index=run.offer.action_index,
+        attempt=run.attempt,
+        asked_as=run.asked_as,
+        handover=handover,
+    )
+
+
 def labels(run: Run, role: str, boot_id: str) -> dict[str, str]:
+    return {**labels_of(held_of(run)), LABEL_ROLE: role, LABEL_BOOT: boot_id}
+
+
+def labels_of(held: HeldRun) -> dict[str, str]:
+    """The labels that all containers of a run have, and no other."""
     return {
-        LABEL_WORKFLOW: run.offer.workflow_id,
-        LABEL_ACTION_INDEX: str(run.offer.action_index),
-        LABEL_ATTEMPT: str(run.attempt),
-        LABEL_WORKER: run.asked_as,
-        LABEL_ROLE: role,
-        LABEL_BOOT: boot_id,
+        LABEL_WORKFLOW: held.workflow_id,
+        LABEL_ACTION_INDEX: str(held.action_index),
+        LABEL_ATTEMPT: str(held.attempt),
+        LABEL_WORKER: held.asked_as,
     }
 
 

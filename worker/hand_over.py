@@ -44,18 +44,13 @@ class Runtime(Protocol):
 
 
 def held_of(run: Run) -> HeldRun:
-    """How the container of a run is found again."""
-    return HeldRun(
-        workflow_id=run.offer.workflow_id,
-        action_index=run.offer.action_index,
-        attempt=run.attempt,
-        asked_as=run.asked_as,
-        handover=Handover(
-            task_name=run.offer.task_name,
-            action_name=run.offer.action_name,
-            timeout_seconds=run.timeout_seconds,
-        ),
+    """How the container of a run is found again, with what its report needs."""
+    handover = Handover(
+        task_name=run.offer.task_name,
+        action_name=run.offer.action_name,
+        timeout_seconds=run.timeout_seconds,
     )
+    return action.held_of(run, handover)
 
 
 def report_of(held: HeldRun) -> Report:

@@ -48,14 +48,8 @@ class HandedOver:
             raise Interrupted(f"the Docker engine went away: {error}") from error
 
     def _container_of(self, held: HeldRun) -> ContainerState | None:
-        labels = {
-            action.LABEL_WORKFLOW: held.workflow_id,
-            action.LABEL_ACTION_INDEX: str(held.action_index),
-            action.LABEL_ATTEMPT: str(held.attempt),
-            action.LABEL_WORKER: held.asked_as,
-        }
         try:
-            found = self._engine.find(labels)
+            found = self._engine.find(action.labels_of(held))
         except (EngineSaidNo, EngineGone) as error:
             raise Interrupted(f"the Docker engine does not list its containers: {error}") from error
         return found[0] if found else None

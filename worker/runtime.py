@@ -93,18 +93,14 @@ class DockerRuntime:
 
     def drop(self, held: HeldRun) -> bool:
         """Remove every container of a run that is over; return whether they are gone."""
-        return self._remove_all({action.LABEL_ATTEMPT: str(held.attempt)}, held)
+        return self._remove_all(action.labels_of(held))
 
     def clean_up(self, run: Run) -> bool:
         """Remove every container of this action, of earlier attempts too; return whether
         they are gone."""
-        held = HeldRun(
-            workflow_id=run.offer.workflow_id,
-            action_index=run.offer.action_index,
-            attempt=run.attempt,
-            asked_as=run.asked_as,
-        )
-        return self._remove_all({}, held)
+        labels = action.labels_of(action.held_of(run))
+        del labels[action.LABEL_ATTEMPT]
+        return self._remove_all(labels)
 
     def run(self, run: Run, watch: Watch) -> Outcome:
         """Run one attempt to its end, or go on with it when its container is there."""
@@ -346,26 +342,21 @@ class DockerRuntime:
     # Finding and removing.
 
     def _find(self, run: Run, role: str) -> ContainerState | None:
-        labels = action.labels(run, role, self._clock.boot_id)
-        del labels[action.LABEL_BOOT]
+        labels = {**action.labels_of(action.held_of(run)), action.LABEL_ROLE: role}
         try:
             found = self._engine.find(labels)
         except (EngineSaidNo, EngineGone) as error:
             raise Interrupted(f"the Docker engine does not list its containers: {error}") from error
         return found[0] if found else None
 
-    def _remove_all(self, labels: dict[str, str], held: HeldRun) -> bool:
-        labels = {
-            action.LABEL_WORKFLOW: held.workflow_id,
-            action.LABEL_ACTION_INDEX: str(held.action_index),
-            action.LABEL_WORKER: held.asked_as,
-            **labels,
-        }
+    def _remove_all(self, labels: dict[str, str]) -> bool:
         try:
             for state in self._engine.find(labels):
                 self._engine.remove(state.id)
         except (EngineSaidNo, EngineGone) as error:
-            log.warning("containers of workflow %s remain: %s", held.workflow_id, error)
+            log.warning(
+                "containers of workflow %s remain: %s", labels[action.LABEL_WORKFLOW], error
+            )
             return False
         return True
 
