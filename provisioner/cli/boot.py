@@ -14,7 +14,6 @@ from provisioner.config import BootSettings
 from provisioner.errors import UserError
 from provisioner.faces.boot import dnsmasq, other_dhcp, reservations, script
 from provisioner.faces.boot.dnsmasq import DnsmasqSettings
-from provisioner.faces.http.boot_views import script_settings
 from provisioner.model import ids
 from provisioner.model.views import Snapshot, StatusView
 from provisioner.planning.boot_decision import Client
@@ -52,7 +51,7 @@ def show(*, name: str, firmware: str | None, arch: str, **given: Any) -> None:
     client = Client(firmware=firmware or "", arch=arch)
     decision = booting.decide(mac, client)
     click.echo(f"# {mac}: {decision.boot.value}, because {decision.reason}")
-    found = script_settings(booting, settings.url or _EXAMPLE_URL)
+    found = script.settings_of(settings, booting.image(), settings.url or _EXAMPLE_URL)
     text = script.script_of(decision, mac, client, found)
     if text is not None:
         click.echo(text, nl=False)

@@ -10,10 +10,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from provisioner.config import BootSettings
 from provisioner.errors import UserError
 from provisioner.faces.boot import kernel_line
 from provisioner.faces.boot.kernel_line import InMemoryOs
 from provisioner.model.hardware import Netboot
+from provisioner.os_image import manifest
+from provisioner.os_image.manifest import Manifest
 from provisioner.planning.boot_decision import ARCHITECTURES, Boot, BootDecision, Client
 
 CONTENT_TYPE = "text/plain; charset=utf-8"
@@ -44,6 +47,29 @@ class ScriptSettings:
     osie: Osie | None = None
     grpc_authority: str = ""
     arguments: tuple[str, ...] = ()
+
+
+def settings_of(settings: BootSettings, image: Manifest | None, server: str) -> ScriptSettings:
+    """What the operator's settings, and the in-memory OS that is served, say of all scripts."""
+    osie = Osie(
+        base_url=settings.osie_url, kernel=settings.osie_kernel, initrd=settings.osie_initrd
+    )
+    return ScriptSettings(
+        server=server,
+        image=_named(image) if image is not None else None,
+        osie=osie if settings.osie_url else None,
+        grpc_authority=settings.grpc_authority,
+        arguments=settings.kernel_arguments,
+    )
+
+
+def _named(image: Manifest) -> InMemoryOs:
+    return InMemoryOs(
+        kernel=manifest.KERNEL,
+        initramfs=manifest.INITRAMFS,
+        root=manifest.ROOT,
+        root_sha256=image.files[manifest.ROOT].sha256,
+    )
 
 
 def script_of(

@@ -10,8 +10,6 @@ from pathlib import Path
 
 from provisioner.errors import NotFound, UserError
 from provisioner.faces.boot import script
-from provisioner.faces.boot.kernel_line import InMemoryOs
-from provisioner.faces.boot.script import Osie, ScriptSettings
 from provisioner.faces.http import file_parts
 from provisioner.faces.http.answers import Answer, Call, Outcome, Route
 from provisioner.faces.http.errors import error_answer
@@ -44,9 +42,8 @@ def auto_script(server: Provisioner, call: Call) -> Outcome:
     decision = booting.ask(mac, client, address_of(call, booting.settings.proxies))
     if decision.boot is Boot.IGNORE:
         return _NOTHING_TO_BOOT
-    text = script.script_of(
-        decision, mac, client, script_settings(booting, server_url(booting, call))
-    )
+    settings = script.settings_of(booting.settings, booting.image(), server_url(booting, call))
+    text = script.script_of(decision, mac, client, settings)
     assert text is not None
     return Answer(
         body=text.encode("utf-8", "replace"),
@@ -72,32 +69,6 @@ def ipxe_file(server: Provisioner, call: Call) -> Outcome:
     if name not in IPXE_FILES:
         raise NotFound("file", name)
     return file_parts.answer(_booting(server).settings.ipxe_folder / Path(name), call.headers)
-
-
-def script_settings(booting: Booting, url: str) -> ScriptSettings:
-    """Raises `UserError` when the folder of the in-memory OS holds no whole one."""
-    settings = booting.settings
-    image = booting.image()
-    return ScriptSettings(
-        server=url,
-        image=_named(image) if image is not None else None,
-        osie=Osie(
-            base_url=settings.osie_url, kernel=settings.osie_kernel, initrd=settings.osie_initrd
-        )
-        if settings.osie_url
-        else None,
-        grpc_authority=settings.grpc_authority,
-        arguments=settings.kernel_arguments,
-    )
-
-
-def _named(image: manifest.Manifest) -> InMemoryOs:
-    return InMemoryOs(
-        kernel=manifest.KERNEL,
-        initramfs=manifest.INITRAMFS,
-        root=manifest.ROOT,
-        root_sha256=image.files[manifest.ROOT].sha256,
-    )
 
 
 def _booting(server: Provisioner) -> Booting:
