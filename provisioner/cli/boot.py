@@ -16,7 +16,7 @@ from provisioner.faces.boot import dnsmasq, other_dhcp, reservations, script
 from provisioner.faces.boot.dnsmasq import DnsmasqSettings
 from provisioner.model import ids
 from provisioner.model.views import Snapshot, StatusView
-from provisioner.planning.boot_decision import Client
+from provisioner.planning.boot_decision import Boot, Client
 from provisioner.services import machines
 from provisioner.services.booting import Booting
 from provisioner.services.sightings import Sightings
@@ -51,7 +51,8 @@ def show(*, name: str, firmware: str | None, arch: str, **given: Any) -> None:
     client = Client(firmware=firmware or "", arch=arch)
     decision = booting.decide(mac, client)
     click.echo(f"# {mac}: {decision.boot.value}, because {decision.reason}")
-    found = script.settings_of(settings, booting.image(), settings.url or _EXAMPLE_URL)
+    image = booting.image() if decision.boot is Boot.MEMORY else None
+    found = script.settings_of(settings, image, settings.url or _EXAMPLE_URL)
     text = script.script_of(decision, mac, client, found)
     if text is not None:
         click.echo(text, nl=False)

@@ -9,8 +9,8 @@ import time
 from contextlib import closing
 
 import pytest
-from builders import IPS, MACS, ONE, TWO, hardware, report
-from services.parts import FIRST, SECOND
+from builders import IPS, MACS, ONE, TWO, hardware, record, report, status
+from services.parts import FIRST
 
 from faces import raw_http
 from faces.raw_http import get
@@ -96,16 +96,33 @@ def test_unknown_and_ignored_machines_get_the_same_bytes(inside, files):
     assert inside.boots.count("unknown") == 2 and inside.boots.count("ignore") == 2
 
 
-def test_an_installed_machine_goes_to_its_disk(inside, server):
-    for workflow in (FIRST, SECOND):
-        index, count = 0, 1
-        for _ in range(count):
-            inside.apply(report(index, State.RUNNING, workflow=workflow))
-            inside.apply(report(index, State.SUCCESS, workflow=workflow))
-    _, _, body = ask(server, f"/boot/{MACS[ONE]}/auto.ipxe?firmware=efi")
-    assert b"memory" in body  # nothing was installed
-    status, _, _ = ask(server, f"/boot/{MACS[ONE]}/auto.ipxe?firmware=pcbios")
-    assert status == 200
+def install(inside):
+    made = record(ONE, workflow=FIRST, installs_os=(ONE,), arrival=1)
+    inside.snapshots.swap_status(status(made), (made.id,))
+    for state in (State.RUNNING, State.SUCCESS):
+        inside.apply(report(0, state, workflow=FIRST))
+
+
+@pytest.mark.parametrize(
+    ("firmware", "end"),
+    [
+        ("efi", b"\nexit 1\n"),
+        ("pcbios", b"\nsanboot --no-describe --drive 0x80 || exit\n"),
+        ("else", b"|| exit\n"),
+    ],
+)
+def test_an_installed_machine_goes_to_its_disk(inside, server, firmware, end):
+    install(inside)
+    code, _, body = ask(server, f"/boot/{MACS[ONE]}/auto.ipxe?firmware={firmware}")
+    assert code == 200 and body.endswith(end)
+    assert (b"iseq ${platform} efi" in body) is (firmware == "else")
+
+
+def test_and_it_does_so_with_half_an_in_memory_os(inside, server, tmp_path):
+    install(inside)
+    (tmp_path / "root.squashfs").write_bytes(b"cut")
+    (tmp_path / "manifest.json").touch()
+    assert ask(server, f"/boot/{MACS[ONE]}/auto.ipxe")[0] == 200
 
 
 def test_who_asks_for_the_script_of_another_machine_stands_in_the_log(server, caplog):

@@ -42,7 +42,8 @@ def auto_script(server: Provisioner, call: Call) -> Outcome:
     decision = booting.ask(mac, client, address_of(call, booting.settings.proxies))
     if decision.boot is Boot.IGNORE:
         return _NOTHING_TO_BOOT
-    settings = script.settings_of(booting.settings, booting.image(), server_url(booting, call))
+    image = booting.image() if decision.boot is Boot.MEMORY else None
+    settings = script.settings_of(booting.settings, image, server_url(booting, call))
     text = script.script_of(decision, mac, client, settings)
     assert text is not None
     return Answer(
