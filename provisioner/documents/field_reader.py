@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
+from provisioner.documents.problems import Problems
 from provisioner.documents.yaml_composer import MAX_PROBLEMS, Stopped
 from provisioner.documents.yaml_reader import Document, Path
 from provisioner.model.problem import Problem, Severity
@@ -43,11 +44,15 @@ class FieldReader:
         """
         self._document = document
         self._is_open = is_open
-        self._path = path
+        self._problems = Problems(document, path=path)
         self._entries = 0
         self.is_strict = is_strict
         self.met_open = False  # a part is not known yet, and so neither is what is missing
-        self.problems: list[Problem] = []
+
+    @property
+    def problems(self) -> list[Problem]:
+        """In the order in which they were found."""
+        return self._problems.found
 
     def fields(self, where: Path, value: object, known: tuple[str, ...], kind: str) -> FieldsOf:
         """Open the map at a place; an unknown key in it is a problem."""
@@ -153,18 +158,7 @@ class FieldReader:
         at_key: bool = False,
         severity: Severity = Severity.ERROR,
     ) -> None:
-        place = self._document.key_place if at_key else self._document.place
-        line, column = place(where)
-        problem = Problem(
-            path=self._path,
-            line=line,
-            column=column,
-            code=code,
-            message=message,
-            hint=hint,
-            severity=severity,
-        )
-        self.problems.append(problem)
+        self._problems.add(where, code, message, hint=hint, severity=severity, at_key=at_key)
         if len(self.problems) >= MAX_PROBLEMS:
             raise Stopped
 
