@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from provisioner.cli import boot_options, options
+from provisioner.cli import boot_options, options, printing
 from provisioner.cli.site import Site
 from provisioner.config import BootSettings
 from provisioner.errors import UserError
@@ -55,7 +55,7 @@ def show(*, name: str, firmware: str | None, arch: str, **given: Any) -> None:
     found = script.settings_of(settings, image, settings.url or _EXAMPLE_URL)
     text = script.script_of(decision, mac, client, found)
     if text is not None:
-        click.echo(text, nl=False)
+        printing.print_text(text)
 
 
 @boot.command

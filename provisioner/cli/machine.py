@@ -6,6 +6,7 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
+from http.client import HTTPException
 from typing import Any
 from urllib.parse import quote
 
@@ -15,11 +16,17 @@ from provisioner.cli import options, printing, table
 from provisioner.cli.options import Shape
 from provisioner.cli.printing import Listed
 from provisioner.cli.site import Site
-from provisioner.errors import NotFound, Unavailable, UserError
+from provisioner.errors import TinkError, Unavailable, UserError
 from provisioner.model.views import Snapshot, StatusView
 from provisioner.services import machines
 
 _SERVER_SECONDS = 10.0
+_ANSWER_BYTES = 134_217_728  # 200,000 machines
+_ERROR_BYTES = 65_536
+_FIELDS = frozenset(
+    {"id", "hostname", "mac", "ip", "state", "boot", "reason", "workflow"}
+    | {"last_contact", "contacts"}
+)
 Machine = Mapping[str, Any]
 
 _server = click.option(
@@ -52,7 +59,7 @@ def machine() -> None:
 def list_machines(*, server: str | None, idle: str, shape: Shape) -> None:
     """List the machines, those that only asked and nobody knows at the end."""
     if server is not None:
-        found = _lines(_asked(server, "/v1/machines"))
+        found = _asked(server, "/v1/machines")
     else:
         found = list(machines.all_machines(_snapshot(), idle=idle))
     printing.print_list(_LISTED, found, shape)
@@ -67,7 +74,10 @@ def list_machines(*, server: str | None, idle: str, shape: Shape) -> None:
 def show(*, name: str, server: str | None, idle: str, form: str) -> None:
     """Show one machine, by id, MAC, IP address or host name."""
     if server is not None:
-        (found,) = _lines(_asked(server, f"/v1/machines/{quote(name, safe='')}"))
+        answered = _asked(server, f"/v1/machines/{quote(name, safe='')}")
+        if len(answered) != 1:
+            raise Unavailable(f"what answers at {server} is no tink serve")
+        found = answered[0]
     else:
         found = machines.one_machine(_snapshot(), name, idle=idle)
     if form != "table":
@@ -88,25 +98,48 @@ def _snapshot() -> Snapshot:
         return Snapshot(desired=site.desired(), status=status)
 
 
-def _asked(server: str, path: str) -> str:
+def _asked(server: str, path: str) -> list[Machine]:
     if not server.startswith(("http://", "https://")):
         raise UserError(f"--server is {server!r}", hint="http://192.168.1.1:42114")
     try:
         with urllib.request.urlopen(server.rstrip("/") + path, timeout=_SERVER_SECONDS) as answer:
-            text: str = answer.read().decode("utf-8", "replace")
-            return text
+            return _machines(answer.read(_ANSWER_BYTES))
     except urllib.error.HTTPError as error:
-        if error.code == 404:
-            raise NotFound("machine", path.rpartition("/")[2]) from error
-        raise Unavailable(f"{server} answers {error.code}") from error
+        raise _refusal(server, error) from error
     except OSError as error:
         raise Unavailable(
             f"{server} does not answer", hint="is tink serve running there?"
         ) from error
+    except (HTTPException, ValueError) as error:
+        raise Unavailable(f"what answers at {server} is no tink serve") from error
 
 
-def _lines(text: str) -> list[Machine]:
-    return [json.loads(line) for line in text.splitlines() if line]
+def _machines(content: bytes) -> list[Machine]:
+    """One JSON object a line; raises `ValueError` for anything else."""
+    found = [json.loads(line) for line in content.splitlines() if line]
+    for each in found:
+        if not (isinstance(each, dict) and each.keys() >= _FIELDS):
+            raise ValueError("not a machine")
+        contacts = each["contacts"]
+        if not (isinstance(contacts, dict) and all(map(_is_contact, contacts.values()))):
+            raise ValueError("no contacts")
+    return found
+
+
+def _is_contact(value: object) -> bool:
+    return isinstance(value, dict) and value.keys() >= {"at", "detail"}
+
+
+def _refusal(server: str, error: urllib.error.HTTPError) -> TinkError:
+    """In the server's own words, where they are those of ours: which names are meant."""
+    try:
+        said = json.loads(error.read(_ERROR_BYTES))["error"]
+        message, hint = table.plain(said["message"]), table.plain(said["hint"])
+    except (OSError, HTTPException, ValueError, LookupError, TypeError):
+        return Unavailable(f"{server} answers {error.code}")
+    if error.code in (400, 404):
+        return UserError(message, hint=hint)
+    return Unavailable(f"{server} answers {error.code}: {message}", hint=hint)
 
 
 def _rows(each: Machine) -> Iterator[list[object]]:

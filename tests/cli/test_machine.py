@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import subprocess
+import sys
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from threading import Thread
 
 import pytest
@@ -18,6 +23,7 @@ from tests.faces import raw_http
 
 N1, N2 = "08:00:27:00:00:01", "08:00:27:00:00:02"
 STRANGER = "08:00:27:00:00:99"
+ROOT = Path(__file__).resolve().parents[2]
 CONTROL = "\x1b]0;owned\x07\x9b31m"
 
 
@@ -101,24 +107,74 @@ def test_a_server_that_is_away_or_none_is_told(tink, home):
 
 
 @pytest.mark.network
+def test_a_server_names_what_it_does_not_have_and_what_several_are(tink, home, server):
+    done = tink("machine", "show", "08:00:27:00:00:98", "--server", server.address)
+    assert (done.code, done.out) == (1, "")
+    assert "no machine '08:00:27:00:00:98'" in done.err and "tink machine list" in done.err
+    for path in (home / "hardware").glob("*.yaml"):
+        path.write_text(path.read_text().replace("hostname: n2", "hostname: n1"))
+    subprocess.run(["git", "commit", "-qam", "Call both n1"], check=True)
+    eventually(
+        lambda: f"{N1}, {N2}" in tink("machine", "show", "n1", "--server", server.address).err,
+        "the two that are called n1",
+    )
+
+
+@contextmanager
+def answering(content, status=200):
+    """Some server that answers this to everything."""
+
+    class Other(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Other) as opened:
+        Thread(target=opened.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{opened.server_port}"
+        opened.shutdown()
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("content", [b"<html>", b"[]", b"{}", b'{"id": 5}', b"\xff", b"null"])
+def test_another_server_than_ours_is_named_so(tink, home, content):
+    with answering(content) as url:
+        for words in (("list",), ("show", "n1")):
+            done = tink("machine", *words, "--server", url)
+            assert (done.code, done.out) == (1, "")
+            assert f"what answers at {url} is no tink serve" in done.err
+
+
+@pytest.mark.network
+@pytest.mark.parametrize(
+    ("status", "content", "shown"),
+    [
+        (500, b"<html>\x1b[31m", "answers 500"),
+        (404, b"not here", "answers 404"),
+        (404, b'{"error": {"message": "\\u001b[31mno", "hint": "\\u009b"}}', "[31mno"),
+    ],
+)
+def test_what_a_server_refuses_with_reaches_no_terminal_as_it_is(
+    tink, home, status, content, shown
+):
+    with answering(content, status) as url:
+        done = tink("machine", "show", "n1", "--server", url)
+    assert done.code == 1 and shown in done.err
+    assert {"\x1b", "\x9b"}.isdisjoint(done.err)
+
+
+@pytest.mark.network
 def test_what_a_server_says_reaches_no_terminal_as_it_is(tink, home):
     """Not every server that answers is ours."""
     machine = dict.fromkeys(("id", "hostname", "mac", "ip", "state", "boot", "reason"), CONTROL)
     machine |= {"workflow": CONTROL, "last_contact": CONTROL, "path": CONTROL}
     machine["contacts"] = {CONTROL: {"at": CONTROL, "detail": CONTROL}}
 
-    class Hostile(BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(json.dumps(machine).encode() + b"\n")
-
-        def log_message(self, *_):
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Hostile) as hostile:
-        Thread(target=hostile.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{hostile.server_port}"
+    with answering(json.dumps(machine).encode() + b"\n") as url:
         for words in (("list",), ("list", "-o", "wide"), ("list", "-q"), ("show", "x")):
             done = tink("machine", *words, "--server", url)
             assert done.code == 0
@@ -126,7 +182,6 @@ def test_what_a_server_says_reaches_no_terminal_as_it_is(tink, home):
         for form in ("json", "yaml"):
             done = tink("machine", "list", "--server", url, "-o", form)
             assert {"\x1b", "\x07", "\x9b"}.isdisjoint(done.out) and "owned" in done.out
-        hostile.shutdown()
 
 
 def test_a_script_is_printed_without_a_machine(tink, home):
@@ -135,6 +190,29 @@ def test_a_script_is_printed_without_a_machine(tink, home):
     assert done.code == 0
     assert done.out.startswith(f"# {N1}: memory, because")
     assert "#!ipxe" in done.out and "http://192.168.1.1/hook" in done.out
+
+
+def test_a_mac_that_nobody_has_is_ignored(tink, home):
+    done = tink("boot", "show", STRANGER)
+    assert done.code == 0
+    assert done.out == f"# {STRANGER}: ignore, because no hardware document has this MAC\n"
+
+
+def test_a_script_of_a_document_is_printed_as_it_is_but_a_terminal_obeys_none_of_it(tink, home):
+    path = home / "hardware" / "n1.yaml"
+    document = YAML(typ="safe").load(path.read_text())
+    contents = f"#!ipxe\necho {CONTROL}\n"
+    document["network"]["interfaces"][0]["netboot"]["ipxe"] = {"contents": contents}
+    path.write_text(json.dumps(document))
+    subprocess.run(["git", "commit", "-qam", "Boot a script"], check=True)
+    assert tink("boot", "show", "n1").out.partition("\n")[2] == contents
+    terminal, inside = pty.openpty()
+    words = [sys.executable, "-m", "provisioner.cli", "boot", "show", "n1"]
+    subprocess.run(words, check=True, stdout=inside, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    os.close(inside)
+    shown = os.read(terminal, 65_536).decode()
+    os.close(terminal)
+    assert "owned" in shown and {"\x1b", "\x07", "\x9b"}.isdisjoint(shown)
 
 
 def test_other_dhcp_servers_get_their_configuration(tink, home):
