@@ -10,6 +10,7 @@ import click
 from provisioner.cli import commit, options, printing, proposal, reading, template_views
 from provisioner.cli.options import Shape
 from provisioner.cli.site import Site
+from provisioner.documents import template_text
 from provisioner.documents.layout import FOLDER_OF, Kind
 from provisioner.errors import Conflict, NotFound, UserError
 from provisioner.model.ids import TemplateId
@@ -30,22 +31,16 @@ def template() -> None:
 
 @template.command
 @click.option("--file", "-p", "--path", "path", type=FILE, help="The template's file.")
-@click.option("-n", "--name", help="Accepted, as by classic tink; the name is the text's own.")
+@click.option("-n", "--name", help="The template's name, written into its text.")
 @options.site()
 def create(*, path: Path | None, name: str | None) -> None:
-    """Add a template from a pipe or a file, unchanged; prints its id."""
+    """Add a template from a pipe or a file, unchanged but for --name; prints its id."""
     text, source = reading.piped_or_file(path, nothing_given=NOTHING_GIVEN)
     with Site.opened(options.where()) as site:
         site.check_writable()
-        new = _decoded(text, source)
-        _check_name(new, name)
+        text, new = _named(text, source, name)
         desired = site.desired()
-        if new.name in desired.templates:
-            there = desired.templates[new.name].source.path
-            raise Conflict(
-                f"there is a template {new.name!r} already, in {there}",
-                hint=f"tink template update {new.id} --file {source}",
-            )
+        _check_free(desired, new, hint=f"tink template update {new.id} --file {source}")
         file_name = commit.file_name(new.name, new.id)
         target = f"{FOLDER_OF[Kind.TEMPLATE]}/{file_name}.yaml"
         target = commit.free_path(desired, target, new.id[:8])
@@ -86,20 +81,24 @@ def list_templates(*, shape: Shape) -> None:
 @template.command
 @click.argument("ids", nargs=-1, required=True, metavar="ID|NAME")
 @click.option("--file", "-p", "--path", "path", type=FILE, help="The new text.")
-@click.option("-n", "--name", help="Accepted, as by classic tink; the name is the text's own.")
+@click.option("-n", "--name", help="Its new name, from which its id follows.")
 @options.site()
 def update(*, ids: tuple[str, ...], path: Path | None, name: str | None) -> None:
-    """Replace a template's text. Workflows that exist keep the old one."""
+    """Replace a template's text or name. Workflows that exist keep the old one."""
     if len(ids) > 1:
         raise click.UsageError("one text is for one template")
-    text, source = reading.piped_or_file(path, nothing_given=NOTHING_GIVEN)
     with Site.opened(options.where()) as site:
         site.check_writable()
-        new = _decoded(text, source)
-        _check_name(new, name)
         desired = site.desired()
         old = _get(desired, ids[0])
-        if new.name != old.name:
+        if name is not None and path is None:
+            text, source = old.text.encode("utf-8", "surrogateescape"), old.source.path
+        else:
+            text, source = reading.piped_or_file(path, nothing_given=NOTHING_GIVEN)
+        text, new = _named(text, source, name)
+        if name is not None and name != old.name:
+            _check_free(desired, new, hint="choose another name")
+        elif new.name != old.name:
             raise UserError(
                 f"{source} is the template {new.name!r}, not {old.name!r}",
                 hint="a template's id follows from its name; for a new name: tink template create",
@@ -153,9 +152,22 @@ def _decoded(text: bytes, source: str) -> Template:
     return new
 
 
-def _check_name(new: Template, name: str | None) -> None:
-    if name is not None and name != new.name:
+def _named(text: bytes, source: str, name: str | None) -> tuple[bytes, Template]:
+    """The text with the name that was asked for, and what it says."""
+    new = _decoded(text, source)
+    if name is None or name == new.name:
+        return text, new
+    if new.is_kubernetes:
         raise UserError(
             f"the template's own name is {new.name!r}, not {name!r}",
-            hint=f"write name: {name} in the template, or leave out --name",
+            hint=f"write metadata.name: {name}, or leave out --name",
         )
+    text = template_text.renamed(new.text, name).encode("utf-8", "surrogateescape")
+    printing.note(f"name: {new.name} is now {name} in the template's text")
+    return text, _decoded(text, source)
+
+
+def _check_free(desired: DesiredState, new: Template, *, hint: str) -> None:
+    if new.name in desired.templates:
+        there = desired.templates[new.name].source.path
+        raise Conflict(f"there is a template {new.name!r} already, in {there}", hint=hint)

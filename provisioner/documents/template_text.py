@@ -7,6 +7,7 @@ YAML, quoted or not, and judged by the rules; what holds a mark is left open.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -55,6 +56,30 @@ def static_name(text: str) -> str:
         if first is None or found["indent"] == first["indent"]:
             return _scalar(found["rest"].strip())
     return ""
+
+
+def renamed(text: str, name: str) -> str:
+    """The same text with another name of its own; raises `ValueError` where it has none."""
+    written = json.dumps(name, ensure_ascii=False)
+    if text.lstrip().startswith("{") and not text.lstrip().startswith("{{"):
+        found = _JSON_NAME.search(text)
+        start, end = found.span(1) if found else (0, 0)
+        start, end = start - 1, end + 1  # with the quotes
+    else:
+        first = _FIRST_KEY.search(text)
+        lines = (
+            each
+            for each in _NAME_LINE.finditer(text)
+            if first is None or each["indent"] == first["indent"]
+        )
+        found = next(lines, None)
+        start, end = found.span("rest") if found else (0, 0)
+        comment = found["rest"].find(" #") if found else -1
+        if comment >= 0 and found and found["rest"][:1] not in {'"', "'"}:
+            end = start + comment
+    if found is None:
+        raise ValueError("the text has no name")
+    return text[:start] + written + text[end:]
 
 
 def check_early(template: Template) -> tuple[Problem, ...]:

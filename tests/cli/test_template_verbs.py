@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from provisioner.model.ids import template_id
 from tests.cli.repository import EXAMPLES, HELLO, git
 
 TEXT = (EXAMPLES / "templates" / "hello-world.yaml").read_text()
@@ -44,10 +45,40 @@ def test_create_of_nothing_says_what_to_give(tink, home):
     assert "either pipe the template or provide the required '--file' flag" in result.err
 
 
-def test_a_name_that_is_not_the_texts_own_is_refused(tink, home):
-    result = tink("template", "create", "-n", "another", piped=OTHER)
-    assert result.code == 1
-    assert "the template's own name is 'other'" in result.err
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("name: other", 'name: "hello"'),
+        ("name: 'other'", 'name: "hello"'),
+        ("name: other # ours", 'name: "hello" # ours'),
+        ('"name": other', '"name": "hello"'),
+    ],
+)
+def test_create_names_the_template_as_it_is_asked_to(tink, home, written, expected):
+    """As classic tink's first releases, whose name was not the text's."""
+    text = TEXT.replace("name: hello_world_workflow", written)
+    assert text != TEXT
+    result = tink("template", "create", "-n", "hello", piped=text)
+    assert (result.code, result.out) == (0, f"Created Template:  {template_id('hello')}\n")
+    kept = (home / "templates" / "hello.yaml").read_text()
+    assert kept == text.replace(written, expected)
+    assert "name: other is now hello" in result.err
+    again = tink("template", "create", "-n", "hello", piped=text)
+    assert again.code == 1 and "there is a template 'hello' already" in again.err
+
+
+def test_update_renames_a_template_with_a_new_text_or_alone(tink, home):
+    done = tink("template", "update", "hello_world_workflow", "-n", "first")
+    assert (done.code, done.out) == (0, f"Updated Template:  {template_id('first')}\n")
+    assert tink("template", "get", "first").out == TEXT.replace(
+        "name: hello_world_workflow", 'name: "first"'
+    )
+    path = home / "newer.yaml"
+    path.write_text(TEXT)
+    assert tink("template", "update", "first", "-n", "second", "-p", path).code == 0
+    assert [each["name"] for each in json.loads(tink("template", "list", "-o", "json").out)] == [
+        "second"
+    ]
 
 
 @pytest.mark.parametrize(
