@@ -44,7 +44,7 @@ def show(*, name: str, firmware: str | None, arch: str, **given: Any) -> None:
     try:
         mac = ids.parse_mac(name)
     except ids.InvalidId:
-        macs = machines.find(snapshot, name).macs
+        macs = machines.find(snapshot.desired, name).macs
         if not macs:
             raise UserError(f"machine {name} has no MAC address") from None
         mac = macs[0]

@@ -18,6 +18,7 @@ from provisioner.model import ids as model_ids
 from provisioner.model.hardware import Hardware, Interface
 from provisioner.model.ids import HardwareId
 from provisioner.model.views import DesiredState
+from provisioner.services import machines as finder
 
 NOTHING_GIVEN = "either pipe the data or provide the required '--file' flag"
 
@@ -55,10 +56,10 @@ def push(*, path: Path | None) -> None:
 @options.site()
 @options.listing
 def get(*, ids: tuple[str, ...], shape: Shape) -> None:
-    """List the machines of these ids; without an ID, all. Unknown ids are passed over."""
+    """List these machines, by id or name; without an ID, all."""
     with Site.opened(options.where()) as site:
         desired = site.desired()
-        known = [machine for id_text in ids if (machine := _find(desired, id_text))]
+        known = [finder.find(desired, text) for text in ids]
         printing.print_list(hardware_views.LISTED, known if ids else _all(desired), shape)
 
 
@@ -79,7 +80,7 @@ def by_id(*, ids: tuple[str, ...], form: str) -> None:
     """Print each machine's document, on one line."""
     with Site.opened(options.where()) as site:
         desired = site.desired()
-        _print_documents([_get(desired, id_text) for id_text in ids], form)
+        _print_documents([finder.find(desired, text) for text in ids], form)
 
 
 @hardware.command("mac")
@@ -129,14 +130,11 @@ def _all(desired: DesiredState) -> list[Hardware]:
 
 
 def _find(desired: DesiredState, text: str) -> Hardware | None:
-    return desired.hardware.get(HardwareId(text.lower()))
-
-
-def _get(desired: DesiredState, text: str) -> Hardware:
-    machine = desired.hardware.get(HardwareId(model_ids.parse_uuid(text, "hardware id")))
-    if machine is None:
-        raise NotFound("hardware", text)
-    return machine
+    """None where there is none; an ambiguous name is an error."""
+    try:
+        return finder.find(desired, text)
+    except NotFound:
+        return None
 
 
 def _named(desired: DesiredState, found: HardwareId | None, kind: str, address: str) -> Hardware:

@@ -29,6 +29,8 @@ from provisioner.store.status import layout
 from provisioner.store.status.store import StatusStore
 
 DEFAULT_BRANCH = "main"
+_ID_LENGTH = 36
+_SHOWN = 8  # candidates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +110,19 @@ class Site:
         return self.status.read_rendered(workflow, self._status_commit_of(workflow))
 
     def workflow_id(self, text: str) -> WorkflowId:
-        return WorkflowId(ids.parse_uuid(text, "workflow id"))
+        """The id that a text says or begins; raises `UserError` where several begin like that."""
+        if not ids.is_beginning(text) or len(text) == _ID_LENGTH:
+            return WorkflowId(ids.parse_uuid(text, "workflow id"))
+        commit = self.status_commit
+        known = self.status.load(commit).workflows if commit else ()
+        found = sorted(each for each in known if each.startswith(text.lower()))
+        if len(found) > 1:
+            which = ", ".join(found[:_SHOWN]) + (" …" if len(found) > _SHOWN else "")
+            hint = f"choose one: {which}"
+            raise UserError(f"{len(found)} workflows have an id that begins with {text}", hint=hint)
+        if not found:
+            raise NotFound("workflow", text, hint="tink workflow list shows the ids")
+        return found[0]
 
     def first_and_last_commits(self, folder: str) -> tuple[dict[str, str], dict[str, str]]:
         """When each file of a folder was first and last committed (RFC 3339 UTC)."""

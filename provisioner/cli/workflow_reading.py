@@ -106,9 +106,9 @@ def state(*, ids: tuple[str, ...], form: str) -> None:
 @options.site()
 @options.output("table", "wide")
 def events(*, ids: tuple[str, ...], form: str) -> None:
-    """Print what has happened, oldest first; an unknown id has no events."""
+    """Print what has happened, oldest first."""
     with Site.opened(options.where()) as site:
-        entries = [entry for id_text in ids if (entry := _known_or_noted(site, id_text))]
+        entries = [site.workflow(id_text) for id_text in ids]
         if form in ("json", "yaml"):
             shown = [event for entry in entries for event in event_view.events_of(entry)]
             printing.print_data(shown, form)
@@ -167,15 +167,6 @@ def _all(site: Site) -> list[LiveWorkflow]:
 
 def _not_deleted(site: Site) -> list[LiveWorkflow]:
     return [entry for entry in _all(site) if not entry.context.is_deleted]
-
-
-def _known_or_noted(site: Site, workflow_id: str) -> LiveWorkflow | None:
-    """Classic tink prints an empty table for an unknown id; the person is shown why."""
-    try:
-        return site.workflow(workflow_id)
-    except NotFound as error:
-        printing.note(f"Warning: {error.message}")
-        return None
 
 
 def _warn(problem: Problem) -> None:

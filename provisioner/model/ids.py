@@ -42,6 +42,8 @@ _USUAL_UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{
 _DAY_MILLISECONDS = 86_400_000
 _REPORT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}\Z")
 
+_BEGINNING = re.compile(r"[0-9a-fA-F][0-9a-fA-F-]{3,34}\Z")
+
 
 class InvalidId(UserError):
     """The text is not an identifier of its kind."""
@@ -130,3 +132,8 @@ def shard(workflow: WorkflowId) -> str:
         digest = hashlib.sha256(workflow.encode()).hexdigest()
         return f"other/{digest[:2]}/{digest[2:4]}"
     return f"{_day(milliseconds // _DAY_MILLISECONDS)}/{workflow[-2:]}"
+
+
+def is_beginning(text: str) -> bool:
+    """Whether it may be the beginning of a UUID: enough of it that one does not type by chance."""
+    return _BEGINNING.match(text) is not None

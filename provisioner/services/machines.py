@@ -6,14 +6,16 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 from provisioner.errors import NotFound, UserError
+from provisioner.model import ids
 from provisioner.model.hardware import Hardware
 from provisioner.model.ids import HardwareId, MacAddress
-from provisioner.model.views import Snapshot
+from provisioner.model.views import DesiredState, Snapshot
 from provisioner.planning import boot_decision, machine_standing
 from provisioner.planning.boot_decision import Boot
 from provisioner.planning.render_workflow import find_hardware
 from provisioner.services.sightings import Contact, Sighting, Sightings
 
+_SHOWN = 8  # candidates
 _ASKING = (Contact.DHCP, Contact.BOOT)
 
 
@@ -33,26 +35,28 @@ def one_machine(
     snapshot: Snapshot, name: str, *, idle: str, sightings: Sightings | None = None
 ) -> Mapping[str, object]:
     """By id, MAC, IP address or host name; raises `NotFound`."""
-    machine = find(snapshot, name)
+    machine = find(snapshot.desired, name)
     return describe(snapshot, machine, idle=idle, sightings=sightings)
 
 
-def find(snapshot: Snapshot, name: str) -> Hardware:
-    """Find a machine by id, MAC, IP address or host name.
+def find(desired: DesiredState, name: str) -> Hardware:
+    """Find a machine by id, the beginning of one, MAC, IP address, agentID or host name.
 
-    Raises `NotFound`, and `UserError` for a host name that several have.
+    Raises `NotFound`, and `UserError` for what may mean several machines.
     """
-    desired = snapshot.desired
     found = desired.hardware.get(HardwareId(name.lower())) or find_hardware(name, desired)
     if found is not None:
         return found
-    named = [each for each in desired.hardware.values() if _name(each) == name]
-    if len(named) > 1:
-        which = ", ".join(sorted(each.macs[0] if each.macs else each.id for each in named))
-        raise UserError(f"{len(named)} machines are called {name!r}", hint=f"choose one: {which}")
-    if not named:
+    several = [each for each in desired.hardware.values() if name in (_name(each), each.name)]
+    if not several and ids.is_beginning(name):
+        several = [each for each in desired.hardware.values() if each.id.startswith(name.lower())]
+    if len(several) > 1:
+        shown = sorted(each.macs[0] if each.macs else each.id for each in several)
+        which = ", ".join(shown[:_SHOWN]) + (" …" if len(shown) > _SHOWN else "")
+        raise UserError(f"{len(several)} machines are called {name!r}", hint=f"choose one: {which}")
+    if not several:
         raise NotFound("machine", name, hint="tink machine list shows the machines")
-    return named[0]
+    return several[0]
 
 
 def describe(

@@ -169,12 +169,17 @@ def test_list_quiet_prints_an_id_per_interface(tink, home):
     assert tink("hardware", "list", "-q").out == f"{N1}\n{N2}\n"
 
 
-def test_get_passes_over_unknown_ids(tink, home):
-    result = tink("hardware", "get", N2, "00000000-0000-0000-0000-000000000000", "--no-headers")
-    assert result.code == 0
-    assert N2 in result.out
-    assert N1 not in result.out
-    assert "MAC ADDRESS" not in result.out
+def test_get_takes_ids_their_beginnings_and_names(tink, home):
+    for name in (N2, N2[:8], "n2", "N2"[0].lower() + "2", "08:00:27:00:00:02"):
+        result = tink("hardware", "get", name, "--no-headers")
+        assert result.code == 0
+        assert N2 in result.out and N1 not in result.out and "MAC ADDRESS" not in result.out
+
+
+def test_get_of_an_unknown_one_is_an_error_and_no_empty_table(tink, home):
+    result = tink("hardware", "get", N2, "00000000-0000-0000-0000-000000000000")
+    assert (result.code, result.out) == (1, "")
+    assert "no machine '00000000-0000-0000-0000-000000000000'" in result.err
 
 
 def test_get_as_classic_json_holds_metadata_as_a_string(tink, home):
@@ -216,7 +221,7 @@ def test_details_are_the_whole_document(tink, home):
         (("mac", "zz"), "'zz' is not a MAC address"),
         (("ip", "1.2.3"), "'1.2.3' is not an IP address"),
         (("mac", "aa:bb:cc:dd:ee:ff"), "no hardware 'aa:bb:cc:dd:ee:ff'"),
-        (("id", "n1"), "is not a UUID"),
+        (("id", "n9"), "no machine 'n9'"),
     ],
 )
 def test_a_wrong_or_unknown_address_is_told(tink, home, words, message):

@@ -152,6 +152,20 @@ def test_an_unknown_workflow_is_told(stand):
     assert f"no workflow '{NOBODY}'" in result.err
 
 
+def test_the_beginning_of_an_id_will_do_where_it_is_one_workflows(stand, written):
+    shown = json.loads(stand("workflow", "get", written.done[:-2], "-o", "json").out)
+    assert shown["id"] == written.done
+    assert written.done in stand("workflow", "state", written.done[:-2].upper()).out
+    both = written.done[:4]
+    assert written.waiting.startswith(both)
+    result = stand("workflow", "get", both)
+    assert result.code == 1
+    assert f"2 workflows have an id that begins with {both}" in result.err
+    assert written.done in result.err and written.waiting in result.err
+    result = stand("workflow", "get", "0000")
+    assert result.code == 1 and "no workflow '0000'" in result.err
+
+
 def test_list_shows_the_device_map_and_times_of_this_zone(stand, written):
     row = stand("workflow", "list").out.splitlines()[3]
     cells = [cell.strip() for cell in row.strip("|").split("|")]
@@ -190,10 +204,9 @@ def test_events_are_classic_tinks_table_with_a_time(stand, written):
     assert last[6].endswith("Z")
 
 
-def test_events_of_an_unknown_workflow_are_an_empty_table(stand):
+def test_events_of_an_unknown_workflow_are_an_error_and_no_empty_table(stand):
     result = stand("workflow", "events", NOBODY)
-    assert result.code == 0
-    assert len(result.out.splitlines()) == 4
+    assert (result.code, result.out) == (1, "")
     assert "no workflow" in result.err
 
 
