@@ -4,9 +4,9 @@ The faces are handed in from above; nothing else knows all of the parts.
 
     thread            does
     main              waits for the end
-    http (face)       answers, and takes the writer's turns; waits for its event loop alone
+    http (face)       answers, and takes the writer's steps; waits for its event loop alone
     reconcile         follows the desired branch
-    status-turns      the writer (store): what the loop leaves to it
+    status-steps      the writer (store): what the loop leaves to it
     status-sync       waits for the disk
     timeouts          ends what has run out of time
     upkeep            repacks the repository, archives, writes the checkpoint
@@ -261,7 +261,7 @@ class Server:
             metrics=metrics,
             threads=threads,
             version=__version__,
-            turns=writer,
+            writer=writer,
             contact=contact,
             booting=Booting(
                 settings.boot,

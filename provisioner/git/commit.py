@@ -1,7 +1,7 @@
-"""The content of one commit of a branch that we write.
+"""The content of one commit of a branch that we write, and the steps in which it is published.
 
-A `Sink` turns groups into commits in steps, of which only `sync` waits for the disk: so the
-next group is built while this one becomes durable, and a thread that has others to answer
+A `Sink` makes commits of batches in steps, of which only `sync` waits for the disk: so the
+next batch is built while this one becomes durable, and a thread that has others to answer
 can take all other steps.
 """
 
@@ -39,11 +39,20 @@ class Staged:
     pack: Pack | None = None
 
     @property
+    def built(self) -> Pack:
+        """The pack, for a sink that builds one for each commit."""
+        assert self.pack is not None
+        return self.pack
+
+    @property
     def size_bytes(self) -> int:
+        """The size of its pack, or 0."""
         return len(self.pack.content) if self.pack is not None else 0
 
 
 class Sink(Protocol):
+    """What makes commits durable, one after the other, on one branch."""
+
     def stage(self, changes: tuple[FileChange, ...], message: str, *, at_seconds: int) -> Staged:
         """Build a commit on top of the one staged last."""
 
@@ -63,14 +72,16 @@ class Sink(Protocol):
         """Forget what was staged and go on from `tip`."""
 
     def rehearse(self, size_bytes: int) -> None:
-        """Write as a group of that size is written, and change nothing; raises as `sync` does."""
+        """Write as a batch of that size is written, and change nothing; raises as `sync` does."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Finish what can be finished, and give back what is held."""
 
 
 def commit_text(
     tree: str, parent: CommitId | None, message: str, *, at_seconds: int, who: str = MACHINE
 ) -> bytes:
+    """Return the content of a commit object, at UTC; `who` is a name and an address."""
     parents = f"parent {parent}\n" if parent else ""
     stamp = f"{who} {at_seconds} +0000"
     text = f"tree {tree}\n{parents}author {stamp}\ncommitter {stamp}\n\n{message}"

@@ -6,7 +6,7 @@ its `.keep` before it has its name, and loses it after a ref leads to its object
 a repack deletes, its walk has seen.  (git's own `receive-pack` and `fetch` do the same.)
 
 The keep file of a pack that needs it no more becomes that of the next one, by a rename:
-14 µs for each group.  Making and deleting one took 31 µs, and leaves deleted inodes
+14 µs for each batch.  Making and deleting one took 31 µs, and leaves deleted inodes
 behind (see spare_files.py); the name that the pack has from its beginning saves as much.
 
 A pack that others could see is never deleted here, needed or not: a repack under way may
@@ -28,7 +28,7 @@ from provisioner.git.pack import INDEX_HEAD, Pack, name_of, reindex
 
 _INDEX_BYTES = 8 + 4 * 256 + 2 * 20  # of an index, and of a pack, of no object
 _PACK_BYTES = 12 + 20
-_RESTORED_BYTES = 64 * 1024 * 1024  # larger ones are no groups of ours
+_RESTORED_BYTES = 64 * 1024 * 1024  # larger ones are no batches of ours
 _IDLE_LIMIT = 1  # keep files that wait for the next pack
 
 
@@ -186,7 +186,7 @@ class PackFiles:
         old = self._keeps.get(pack.name)
         try:
             if old is not None:
-                os.rename(old, keep)  # noqa: PTH104  # past pathlib, for each group
+                os.rename(old, keep)  # noqa: PTH104  # past pathlib, for each batch
         except FileNotFoundError:  # somebody cleared up
             old = None
         if old is None:

@@ -65,7 +65,7 @@ def list_refs(common_dir: Path, prefix: str) -> dict[str, CommitId]:
 
 
 def _loose(common_dir: Path, ref: str) -> str | None:
-    # Unbuffered and past pathlib: it is read for each group, and this takes half as long.
+    # Unbuffered and past pathlib: it is read for each batch, and this takes half as long.
     try:
         with open(f"{common_dir}/{ref}", "rb", buffering=0) as file:  # noqa: PTH123
             return file.read().decode("utf-8", "replace").strip()

@@ -121,7 +121,7 @@ def shard(workflow: WorkflowId) -> str:
     """Return the folder of a workflow on the status branch; it follows from the id alone.
 
     A UUIDv7 goes by its day and two random digits, so that the busy folders stay small
-    (100,000 workflows: 5 ms for a group of changes, against 47 ms in plain hex shards).
+    (100,000 workflows: 5 ms for a batch of changes, against 47 ms in plain hex shards).
     Any other UUID goes by a hash.
     """
     if _USUAL_UUID7.match(workflow):

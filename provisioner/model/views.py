@@ -191,7 +191,7 @@ class StatusView:
     def draft(self) -> StatusView:
         """A view that `apply` changes in place: for one owner, who hands out what is settled.
 
-        A group of 256 reports copies each part of the maps once, and not for each report.
+        A batch of 256 reports copies each part of the maps once, and not for each report.
         """
         if self.is_draft:
             return self

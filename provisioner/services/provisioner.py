@@ -31,14 +31,14 @@ class StoredFiles(Protocol):
     ) -> bytes | None: ...
 
 
-class Turns(Protocol):
+class WriterSteps(Protocol):
     """The work of the status branch's writer, for a thread that takes it over.
 
-    `wake` is called from any thread when a turn should be taken; see store.status_writer.
+    `wake` is called from any thread when a step should be taken; see store.writer.status_writer.
     """
 
-    def lend(self, wake: Callable[[], None] | None) -> None: ...
-    def turn(self, *, is_busy: bool = False) -> bool: ...
+    def hand_over(self, wake: Callable[[], None] | None) -> None: ...
+    def step(self, *, is_busy: bool = False) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,7 @@ class Provisioner:
     metrics: Metrics
     threads: Executor
     version: str
-    turns: Turns | None = None
+    writer: WriterSteps | None = None
     contact: Callable[[HardwareId], None] = field(default=lambda _: None)
     booting: Booting | None = None  # not of a process that only reads
     is_ready: Callable[[], bool] = field(default=lambda: True)

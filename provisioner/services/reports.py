@@ -73,7 +73,7 @@ class File(Protocol):
 
 
 class Writer(Protocol):
-    """The status branch's only writer (store.status_writer)."""
+    """The status branch's only writer (store.writer.status_writer)."""
 
     def propose(self, proposal: Proposal) -> Future[Receipt]: ...
     def write_data_files(

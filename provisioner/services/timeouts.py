@@ -55,7 +55,7 @@ class Heard(Protocol):
 
 
 class Timeouts:
-    """`published` is called by who takes the writer's turn, `run` by its own thread, and
+    """`published` is called by who takes the writer's step, `run` by its own thread, and
     `contact`, `arrival` and `check` by any."""
 
     def __init__(
@@ -140,7 +140,7 @@ class Timeouts:
             for workflow in looked_at:
                 self._schedule(view, workflow, now)
             if self._moments and self._moments[0][0] < self._sleeps_until:
-                self._sleeps_until = -math.inf  # woken once, not for each group
+                self._sleeps_until = -math.inf  # woken once, not for each batch
                 self._condition.notify()
 
     def watch_all(self) -> None:
@@ -186,7 +186,7 @@ class Timeouts:
         while not self._is_closed:
             self._heard.tick()
             for workflow in self._await_due():
-                self.expiry(self._view(), workflow)  # read here, not in the writer's turn
+                self.expiry(self._view(), workflow)  # read here, not in the writer's step
                 writer.propose(self.proposal(workflow)).add_done_callback(
                     lambda future, workflow=workflow: self._settled(workflow, future)  # type: ignore[misc]  # bound now
                 )

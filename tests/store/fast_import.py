@@ -1,7 +1,7 @@
 """The same commits by way of git's own `fast-import`: the reference that the pack sink is
 held against.
 
-Plain, and a third as fast: one process that stays, a checkpoint for each group, and the
+Plain, and a third as fast: one process that stays, a checkpoint for each batch, and the
 directory syncs that git leaves out.
 """
 

@@ -67,7 +67,7 @@ def run(writer: StatusWriter, chance: random.Random, stop: threading.Event) -> N
 def _report_all(
     writer: StatusWriter, numbers: list[int], index: int, state: State, chance: random.Random
 ) -> None:
-    """Report for all, in groups of some."""
+    """Report for all, in batches of some."""
     chance.shuffle(numbers)
     while numbers:
         some = [numbers.pop() for _ in range(min(len(numbers), chance.choice((1, 1, 3))))]

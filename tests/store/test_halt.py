@@ -13,7 +13,7 @@ from provisioner.model.state import State
 from provisioner.store.writer.status_writer import StatusWriter
 from tests.store import sites
 from tests.store.sites import create, report, result
-from tests.store.test_turns import Borrower
+from tests.store.test_steps import Driver
 
 WHY = Unavailable("the remote was never fetched", hint="wait for it")
 
@@ -36,13 +36,13 @@ def test_every_proposal_fails_until_it_goes_on(writer, repo, is_bulk):
     assert result(writer.propose(create(sites.record(1)), is_bulk=is_bulk)).changes
 
 
-def test_a_lent_writer_halts_too(writer):
-    borrower = Borrower(writer)
+def test_a_driven_writer_halts_too(writer):
+    driver = Driver(writer)
     writer.halt(WHY)
     refused(writer.propose(create(sites.record(1))))
     writer.resume()
     assert result(writer.propose(create(sites.record(1)))).changes
-    borrower.give_back()
+    driver.hand_back()
 
 
 def test_what_waits_is_refused_and_what_is_being_written_is_answered(repo, make_sink):

@@ -23,7 +23,7 @@ from provisioner.store.writer.pack_sink import PackSink
 from tests.store import sites
 
 STATUS, STAGING = "refs/heads/status", "refs/heads/staging"
-SMALL_BYTES = 64 * 1024  # of a journal file here: turns, and groups that don't fit
+SMALL_BYTES = 64 * 1024  # of a journal file here: turns, and batches that don't fit
 
 
 class Killed(BaseException):
@@ -32,7 +32,7 @@ class Killed(BaseException):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """One start of a writer: groups of these sizes, then its end.
+    """One start of a writer: batches of these sizes, then its end.
 
     `end` is clean, a kill in mid-record after this share of its bytes, or a power cut that
     takes back all that nobody synced.
@@ -97,7 +97,7 @@ class Site:
     def write(self, sink: PackSink, size: int) -> None:
         self.count += 1
         change = FileChange(path=f"{self.count:06d}", content=os.urandom(size))
-        staged = sink.stage((change,), "a group\n", at_seconds=1)
+        staged = sink.stage((change,), "a batch\n", at_seconds=1)
         sink.begin(staged)
         sink.sync(staged)
         sink.end(staged)
@@ -123,8 +123,8 @@ def _torn(share: float) -> object:
 
 def _die(sink: PackSink) -> None:
     """Let go of what a process that ends lets go of."""
-    if sink._journal is not None:
-        sink._journal.abandon()
+    if sink._journal.current is not None:
+        sink._journal.current.abandon()
     sink._files.close()
 
 

@@ -21,7 +21,7 @@ from provisioner.store.journal import journal, record_format, replay
 from provisioner.store.journal.file import JournalFailed, JournalFile
 from provisioner.store.journal.record_format import Record
 from provisioner.store.status.store import StatusStore
-from provisioner.store.writer import pack_sink
+from provisioner.store.writer import recovering_journal
 from provisioner.store.writer.pack_sink import PackSink
 from provisioner.store.writer.status_writer import StatusWriter
 from tests.store import sites
@@ -41,7 +41,7 @@ def killed_writer(repo: GitRepo, branch: str = "status") -> Iterator[StatusWrite
 
 
 def write(writer: StatusWriter, *numbers: int) -> CommitId:
-    """Have so many groups written."""
+    """Have so many batches written."""
     for number in numbers:
         receipt = result(writer.propose(create(sites.record(number))))
     return receipt.commit
@@ -205,7 +205,7 @@ def test_a_tip_is_remembered_elsewhere_before_the_journal_forgets_it(repo):
 
 
 def test_a_journal_that_failed_is_begun_anew_and_what_it_holds_is_written_again(repo, monkeypatch):
-    monkeypatch.setattr(pack_sink, "_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(recovering_journal, "AGAIN_SECONDS", 0.0)
     append = JournalFile.append
 
     def fail(self: JournalFile, blocks: bytes) -> None:
@@ -229,7 +229,7 @@ def test_a_journal_that_failed_is_begun_anew_and_what_it_holds_is_written_again(
 
 def test_a_journal_whose_sync_failed_once_is_used_no_more(repo, monkeypatch):
     """The kernel takes pages for written that it failed to write: a later sync says nothing."""
-    monkeypatch.setattr(pack_sink, "_AGAIN_SECONDS", 3600.0)
+    monkeypatch.setattr(recovering_journal, "AGAIN_SECONDS", 3600.0)
     append, steps = JournalFile.append, []
 
     def fail_once(self: JournalFile, blocks: bytes) -> None:

@@ -90,7 +90,7 @@ def test_without_the_means_of_the_file_system_it_is_done_the_plain_way(tmp_path,
 
 
 def test_a_ref_that_shows_an_old_value_after_a_power_cut_is_put_right(tmp_path):
-    """A spare file may come back with what it held many groups ago."""
+    """A spare file may come back with what it held many batches ago."""
     with closing(sites.bare(tmp_path / "repo")) as repo:
         with closing(StatusWriter(repo)) as writer:
             result(writer.propose(create(*map(sites.record, range(3)))))

@@ -17,7 +17,7 @@ from provisioner.model.views import Change, LiveWorkflow, Reconciled, ReconcileR
 from provisioner.store.status import layout
 from provisioner.store.status.lazy_workflow import StoredWorkflow, WorkflowReader
 from provisioner.store.status.store import StatusStore
-from provisioner.store.writer import eviction
+from provisioner.store.writer import workflow_cache
 from provisioner.store.writer.data_writer import NewFile
 from provisioner.store.writer.status_writer import StatusWriter
 from tests import builders
@@ -255,7 +255,7 @@ def test_a_workflow_that_has_ended_is_let_go_of_and_still_answers(writer):
 
 
 def test_of_many_live_workflows_those_that_changed_last_stay_decoded(writer, repo, monkeypatch):
-    monkeypatch.setattr(eviction, "KEPT", 3)
+    monkeypatch.setattr(workflow_cache, "LIMIT", 3)
     result(writer.propose(create(*map(sites.record, range(6)))))
     for number in (4, 0, 5, 1):
         result(writer.propose(report(number, 0, State.RUNNING)))
@@ -266,7 +266,7 @@ def test_of_many_live_workflows_those_that_changed_last_stay_decoded(writer, rep
 
 
 def test_a_workflow_that_was_let_go_of_goes_on(writer, monkeypatch):
-    monkeypatch.setattr(eviction, "KEPT", 1)
+    monkeypatch.setattr(workflow_cache, "LIMIT", 1)
     records = [sites.record(each, builders.ONE, builders.ONE) for each in range(3)]
     result(writer.propose(create(*records)))
     for index, told in ((0, State.RUNNING), (0, State.SUCCESS), (1, State.RUNNING)):

@@ -112,7 +112,7 @@ def test_what_was_built_on_a_failed_group_is_judged_again(repo, make_sink):
     is_publishing, may_fail = threading.Event(), threading.Event()
 
     class FailsOnce:
-        """A disk that refuses the second group, after the third was built on it."""
+        """A disk that refuses the second batch, after the third was built on it."""
 
         def __init__(self, repo: GitRepo, ref: str) -> None:
             self._sink = make_sink(repo, ref)

@@ -6,7 +6,7 @@ all others go to Flask in a small pool.  What a view has to wait for is a callba
 what takes long is done in lanes: each kind of work bounded for itself, and dropped when its
 client has gone.
 
-The loop's thread also takes the turns of the writer (`services.provisioner.Turns`): two
+The loop's thread also takes the steps of the writer (`services.provisioner.WriterSteps`): two
 threads that both work all the time would mostly wait for one another's interpreter.
 """
 
@@ -107,20 +107,20 @@ class Gate:
             )
         }
         self.budget.answers.on_room = self._start_lanes
-        self._turns = server.turns
-        self._is_turn_due = False
+        self._writer = server.writer
+        self._is_step_due = False
         self._asked = 0  # requests of workers so far
-        self._asked_before = 0  # … when the last turn was taken
+        self._asked_before = 0  # … when the last step was taken
 
     def open(self) -> None:
         """Begin, in the loop's thread."""
         self._thread = threading.get_ident()
-        if self._turns is not None:
-            self._turns.lend(self._wake_turn)
+        if self._writer is not None:
+            self._writer.hand_over(self._wake_step)
 
     def close(self) -> None:
-        if self._turns is not None:
-            self._turns.lend(None)
+        if self._writer is not None:
+            self._writer.hand_over(None)
 
     def close_lanes(self) -> None:
         """Answer all whose work waits or runs that it won't be done."""
@@ -238,25 +238,25 @@ class Gate:
         while self._told:
             self._told.popleft()()
 
-    def _wake_turn(self) -> None:
+    def _wake_step(self) -> None:
         if threading.get_ident() == self._thread:
-            self._plan_turn()
+            self._plan_step()
         else:
             with suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._plan_turn)
+                self._loop.call_soon_threadsafe(self._plan_step)
 
-    def _plan_turn(self) -> None:
-        """Take a turn when all that came together has been read."""
-        if not self._is_turn_due:
-            self._is_turn_due = True
-            self._loop.call_soon(self._take_turn)
+    def _plan_step(self) -> None:
+        """Take a step when all that came together has been read."""
+        if not self._is_step_due:
+            self._is_step_due = True
+            self._loop.call_soon(self._take_step)
 
-    def _take_turn(self) -> None:
-        self._is_turn_due = False
+    def _take_step(self) -> None:
+        self._is_step_due = False
         is_busy = self._asked != self._asked_before
         self._asked_before = self._asked
-        if self._turns is not None and self._turns.turn(is_busy=is_busy):
-            self._plan_turn()
+        if self._writer is not None and self._writer.step(is_busy=is_busy):
+            self._plan_step()
 
 
 class _LongPoll:

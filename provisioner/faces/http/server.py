@@ -1,4 +1,4 @@
-"""Who listens?  An event loop in a thread of its own, which also takes the writer's turns."""
+"""Who listens?  An event loop in a thread of its own, which also takes the writer's steps."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ _PATIENCE_SECONDS = 600
 
 
 class Writer(Protocol):
-    """Holds the writer's lock (store.status_writer)."""
+    """Holds the writer's lock (store.writer.status_writer)."""
 
     @property
     def store(self) -> StatusStore: ...

@@ -1,1 +1,1 @@
-"""What makes one sync enough for an acknowledgement, and its replay after a kill."""
+"""The journal, by which one sync is enough for an acknowledgement, and its replay after a kill."""

@@ -22,7 +22,10 @@ class JournalFailed(OSError):
 
 
 class JournalFile:
+    """Used by one thread at a time.  Raises OSError unless it says otherwise."""
+
     def __init__(self, path: Path) -> None:
+        """Open a file, or make an empty one; what it holds stays until `prepare` or `clear`."""
         self.path = path
         self.handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._at = 0
@@ -31,7 +34,7 @@ class JournalFile:
     def prepare(self, size_bytes: int = 0) -> None:
         """Give the file all its blocks, empty and on the disk, and start at its beginning.
 
-        It never shrinks, and grows as far as the disk lets it, but has `SIZE_BYTES`.
+        It never shrinks, and grows as far as the disk lets it; OSError below `SIZE_BYTES`.
         """
         self._erase()
         wanted = max(size_bytes, SIZE_BYTES)
@@ -46,15 +49,16 @@ class JournalFile:
         disk.sync(self.path.parent)
 
     def clear(self) -> None:
-        """Forget the records, durably; without a first one the others are none."""
+        """Forget the records, durably: without the first the others are not read either."""
         self._erase()
         os.fsync(self.handle)
 
     def has_room(self, size_bytes: int) -> bool:
+        """Whether so many bytes fit behind what was appended."""
         return self._at + size_bytes <= self.size_bytes
 
     def append(self, blocks: bytes) -> None:
-        """Write a record and wait until it is on the disk."""
+        """Write whole blocks and wait until they are on the disk; raises `JournalFailed`."""
         try:
             # One call, as `pwrite` and `fdatasync` in turn: between two this thread would have
             # to wait for the interpreter.
@@ -65,9 +69,11 @@ class JournalFile:
         self._at += len(blocks)
 
     def records(self) -> Iterator[Record]:
+        """Yield the records that the file holds, oldest first."""
         return record_format.read(self.handle)
 
     def close(self) -> None:
+        """Close the file as it is."""
         os.close(self.handle)
 
     def _erase(self) -> None:

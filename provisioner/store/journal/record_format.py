@@ -3,7 +3,7 @@
 A record names the ref, the random epoch of its round (one start of the writer) and the
 checksum of the record before it.  So a record that an older round left behind is never
 taken for a newer one, whatever any clock says, and two files of one round can be put in
-order.  Commits don't chain: after a lost swap a group rightly stands on somebody else's.
+order.  Commits don't chain: after a lost swap a batch rightly stands on somebody else's.
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ FIRST = bytes(_CHECKSUM_BYTES)  # what comes before the first record of a round
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """`ref` went from `old` to `new`.
+    """`ref` moved from `old` (None: it did not exist) to `new`, whose objects are in `pack`.
 
-    Without a pack it only says where the ref is: the objects of `new` are on the disk.
+    Without a pack it only says where the ref is: the objects of `new` are on the disk.  `epoch`,
+    `before` and `checksum` are 16 bytes each.
     """
 
     epoch: bytes
@@ -43,11 +44,12 @@ class Record:
     checksum: bytes = b""  # of a record that was read
 
     def follows(self, other: Record) -> bool:
+        """Whether it was written right after the other, in the same round."""
         return self.epoch == other.epoch and self.before == other.checksum
 
 
 def size_of(ref: str, pack_bytes: int) -> int:
-    """What a record takes in its file: whole blocks."""
+    """Return the size of a record in its file: whole blocks."""
     size = _HEAD.size + _CHECKSUM_BYTES + len(ref.encode()) + pack_bytes
     return size + -size % BLOCK
 

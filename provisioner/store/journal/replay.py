@@ -26,7 +26,7 @@ from provisioner.store.journal.journal import Keep, keep_nothing
 from provisioner.store.journal.record_format import Record
 from provisioner.store.journal.version_1 import OldRecord
 
-_LOOKS = 5  # of a reader beside a writer that turns from one file to the other
+_LOOKS = 5  # of a reader beside a writer that switches from one file to the other
 
 _LOG = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ def newest_tip(own_dir: Path, ref: str) -> CommitId | None:
                 handles.append(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
                 exits.callback(os.close, handles[-1])
         for _ in range(_LOOKS):
-            _, chains = _in_order([list(record_format.read(each)) for each in handles])
+            _, chains = _in_order([list(record_format.read(handle)) for handle in handles])
             if len({chain[0].epoch for chain in chains}) == len(chains):
                 break
     tips = [chain[-1].new for chain in chains if chain[-1].ref == ref]
@@ -54,18 +54,19 @@ def newest_tip(own_dir: Path, ref: str) -> CommitId | None:
 
 
 def recover(repo: GitRepo, ref: str, keep: Keep = keep_nothing) -> None:
-    """Make again what was acknowledged, then clear the journal; for who holds the writer's lock.
+    """Restore what was acknowledged, then clear the journal; for the holder of the writer's lock.
 
-    `ref` is what records of the first version are about, which don't say.  Safe to be killed
-    at any moment: it is done again.
+    `ref` is the one that records of the first version are about, which don't say.  Safe to be
+    killed at any moment: the next start does it again.  Raises OSError, or `Unavailable` where
+    the repository can't be read, and then the journal is as it was.
     """
     with ExitStack() as exits:
         files = []
         for path in journal.paths(repo.own_dir):
             if path.exists():
                 files.append(exits.enter_context(closing(JournalFile(path))))
-        order, chains = _in_order([list(each.records()) for each in files])
-        old = version_1.read_all(each.handle for each in files)
+        order, chains = _in_order([list(file.records()) for file in files])
+        old = version_1.read_all(file.handle for file in files)
         if not chains and not old:
             return
         packs = exits.enter_context(closing(PackFiles(repo.objects_dir)))
@@ -82,7 +83,7 @@ def recover(repo: GitRepo, ref: str, keep: Keep = keep_nothing) -> None:
 
 
 def write_again(repo: GitRepo, packs: PackFiles) -> None:
-    """Write the packs of all records anew, and sync them.
+    """Write the packs of all records anew, and sync them; raises OSError.
 
     Where a sync failed, the kernel holds for written what it could not write, and does not
     try again: only what is written anew is sure to be on the disk.
@@ -92,7 +93,7 @@ def write_again(repo: GitRepo, packs: PackFiles) -> None:
             if not path.exists():
                 continue
             file = exits.enter_context(closing(JournalFile(path)))
-            for content in (each.pack for each in file.records() if each.pack):
+            for content in (record.pack for record in file.records() if record.pack):
                 built = pack.reindex(content)
                 packs.add(built)
                 exits.callback(packs.let_go, built)
@@ -113,7 +114,7 @@ def _in_order(runs: Sequence[Chain]) -> tuple[list[int], list[Chain]]:
 
 
 def _recover(repo: GitRepo, packs: PackFiles, chain: Chain) -> None:
-    """Make the packs again, and let the ref be where the newest record says, if it is behind."""
+    """Restore the packs, and move the ref to where the newest record says, if it is behind."""
     ref, new = chain[-1].ref, chain[-1].new
     lock = RefLock(repo.common_dir, ref)
     lock.clear_stale()
@@ -124,9 +125,11 @@ def _recover(repo: GitRepo, packs: PackFiles, chain: Chain) -> None:
         found = repo.resolve(ref)
     # A repack has what it joined whole, so there the commit is enough: after a `git gc` of a
     # busy server it would be thousands of packs to write again.
-    known = set(repo.sizes(each.new for each in chain if each.pack)) if found == new else set()
+    known = (
+        set(repo.sizes(record.new for record in chain if record.pack)) if found == new else set()
+    )
     for record in chain:
-        # Where the ref does not lead to it, a gc under way may be about to delete what is there.
+        # Where the ref does not reach it, a gc under way may be about to delete what is there.
         if record.pack and not (record.new in known and packs.is_whole(record.pack)):
             wanted = pack.reindex(record.pack)
             if not packs.is_whole(record.pack):
@@ -134,7 +137,7 @@ def _recover(repo: GitRepo, packs: PackFiles, chain: Chain) -> None:
             packs.add(wanted)
     if found == new:
         return
-    ours = {each for record in chain for each in (record.old, record.new)}
+    ours = {commit for record in chain for commit in (record.old, record.new)}
     if found is None or found in ours or _is_behind(repo, found, new):
         lock.take(expected=found, new=new)
         lock.move()
@@ -144,7 +147,7 @@ def _recover(repo: GitRepo, packs: PackFiles, chain: Chain) -> None:
 
 
 def _is_behind(repo: GitRepo, found: CommitId, new: CommitId) -> bool:
-    """It may be far behind: at what the spare file held earlier that is the ref now."""
+    """Whether a ref is behind; perhaps far, at what the spare file held earlier that it is now."""
     return not _is_commit(repo, found) or _is_ancestor(repo, found, new)
 
 
@@ -166,18 +169,18 @@ def _is_ancestor(repo: GitRepo, older: CommitId, newer: CommitId) -> bool:
 def _chain_of_old(repo: GitRepo, packs: PackFiles, ref: str, old: list[OldRecord]) -> Chain:
     """Take records of the first version up to where an older round's begin.
 
-    Those go back: what they lead to is in the history of what came before them.
+    Those go back: their commits are in the history of what came before them.
     """
-    for each in old:
-        packs.add(pack.reindex(each.pack))
+    for record in old:
+        packs.add(pack.reindex(record.pack))
     taken = old[:1]
     for record in old[1:]:
         tip = taken[-1].new
         if record.old != tip and _is_ancestor(repo, record.new, tip):
             break
         taken.append(record)
-    ref = _ref_of_old(repo, ref, {each for it in taken for each in (it.old, it.new)})
-    return [Record(epoch=b"", before=b"", ref=ref, old=each.old, new=each.new) for each in taken]
+    ref = _ref_of_old(repo, ref, {commit for it in taken for commit in (it.old, it.new)})
+    return [Record(epoch=b"", before=b"", ref=ref, old=it.old, new=it.new) for it in taken]
 
 
 def _ref_of_old(repo: GitRepo, ref: str, ours: set[CommitId | None]) -> str:

@@ -2,7 +2,7 @@
 
 Its records don't name their ref, and their numbers began at the time of day: after a clock
 that was ahead, records of an older round may be read behind the new ones.  Whoever takes
-them from here has to look at the history for that.
+them from here has to check that against the history.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ _MAGIC = b"TINKJRN1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OldRecord:
+    """Some ref, which it does not name, moved from `old` to `new`."""
+
     number: int
     old: CommitId | None
     new: CommitId
@@ -31,7 +33,7 @@ class OldRecord:
 def read_all(handles: Iterable[int]) -> list[OldRecord]:
     """Return the records of all files, by their number."""
     found = [record for handle in handles for record in _read(handle)]
-    return sorted(found, key=lambda each: each.number)
+    return sorted(found, key=lambda record: record.number)
 
 
 def _read(handle: int) -> list[OldRecord]:

@@ -1,6 +1,6 @@
 """Keeps the repository small and quick to read while it is being written.
 
-Each group is a pack of its own.  They are joined now and then (pack_joining.py), and a
+Each batch is a pack of its own.  They are joined now and then (pack_joining.py), and a
 commit graph keeps walks quick.  `git gc` is refused meanwhile (gc_lock.py).
 """
 

@@ -1,4 +1,4 @@
-"""What a commit holds that takes finished workflows out of the tip (see retention.py)."""
+"""The commit that takes finished workflows out of the tip (see retention.py)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Archiving:
         return ()
 
     def unchanged(self, view: StatusView) -> list[Row]:
-        """The workflows to which nothing happened since they were written to the archive."""
+        """Return the rows of workflows to which nothing happened since they were archived."""
         found = []
         for row in self.rows:
             entry = view.workflows.get(row.id)
@@ -32,7 +32,10 @@ class Archiving:
 
 
 def files_of(rows: Iterable[Row], read: Callable[[str], bytes]) -> tuple[FileChange, ...]:
-    """Remove the files of workflows and add a line for each to the list of its day."""
+    """Remove the files of workflows and add a line for each to the list of its day.
+
+    `read` gives the content of a path on the tip, empty where there is none.
+    """
     lists: dict[str, list[bytes]] = {}
     files: list[FileChange] = []
     for row in rows:
@@ -47,4 +50,5 @@ def files_of(rows: Iterable[Row], read: Callable[[str], bytes]) -> tuple[FileCha
 
 
 def message(rows: Collection[Row]) -> str:
+    """Return the message of that commit."""
     return f"{len(rows)} finished workflow{'s' * (len(rows) != 1)} archived\n"

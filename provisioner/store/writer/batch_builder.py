@@ -1,6 +1,6 @@
-"""How proposals that wait become one group: their outcomes, the view after them, a commit.
+"""Builds a batch of the proposals that wait: their outcomes, the view after them, a commit.
 
-Work for the processor only; nothing here waits for the disk.  Groups are built one on top
+Work for the processor only; nothing here waits for the disk.  Batches are built one on top
 of the other, also while the one below is not durable yet.
 """
 
@@ -25,14 +25,14 @@ from provisioner.store.status.store import StatusStore
 from provisioner.store.writer import archiving, batch_files, new_records
 from provisioner.store.writer.archiving import Archiving
 from provisioner.store.writer.batch_files import EventLines
-from provisioner.store.writer.eviction import KeptWorkflows
+from provisioner.store.writer.workflow_cache import WorkflowCache
 
-GROUP_LOG_BYTES = 8 * 1024 * 1024  # logs in one commit, so that they stall nobody either
+BATCH_LOG_BYTES = 8 * 1024 * 1024  # logs in one commit, so that they stall nobody either
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """A proposal and who waits for it; `races` counts lost compare-and-swaps."""
+    """A proposal and the future of who proposed it; `races` counts lost compare-and-swaps."""
 
     proposal: Proposal
     future: Future[Receipt]
@@ -41,8 +41,12 @@ class Waiting:
 
 
 @dataclass(slots=True, kw_only=True)
-class Group:
-    """Proposals and what they led to; `staged` is None when there is nothing to write."""
+class Batch:
+    """Proposals and their outcomes; `staged` is None when there is nothing to write.
+
+    `outcomes` stand in the order of `members`.  `finished` holds the workflows that ended in this
+    batch, with the ids of their status files (20 bytes).
+    """
 
     members: list[Waiting] = field(default_factory=list)
     outcomes: list[tuple[Change, ...] | Exception] = field(default_factory=list)
@@ -52,8 +56,8 @@ class Group:
     staged: Staged | None = None
 
 
-class GroupBuilder:
-    """One thread at a time uses it."""
+class BatchBuilder:
+    """Used by the holder of the StepLock, one thread at a time."""
 
     def __init__(
         self,
@@ -71,21 +75,24 @@ class GroupBuilder:
         self._clock = clock
         self._writer = writer
         self._published = view
-        self._next = view  # what the next group is built on
+        self._next = view  # what the next batch is built on
         self._has_newest_format: bool | None = None
         self._lines = EventLines()
-        self._kept = KeptWorkflows(store.reader, self._lines)
-        # To be kept as object ids from now on, with those of their status files.
+        self._cache = WorkflowCache(store.reader, self._lines)
+        # To be held as object ids from the next batch on, with those of their status files.
         self._finished: deque[tuple[WorkflowEntry, bytes]] = deque()
 
-    def published(self, group: Group) -> None:
-        """Note that a group is durable and seen by all."""
-        self._kept.published(group.view, group.changed_ids)
-        self._published = group.view
-        self._finished.extend(group.finished)
+    def published(self, batch: Batch) -> None:
+        """Note that a batch is durable and seen by all."""
+        self._cache.note_published(batch.view, batch.changed_ids)
+        self._published = batch.view
+        self._finished.extend(batch.finished)
 
     def reset(self) -> tuple[StatusView, tuple[WorkflowId, ...]]:
-        """Go on from where the branch may be gone on from; return the view and what changed."""
+        """Go on from where the branch is; return its view and the ids of the workflows that differ.
+
+        Raises `NoStatusBranch`, or `Diverged` when a person has to decide where that is.
+        """
         old = self._published
         tip = self._settle()
         if tip is None:
@@ -98,12 +105,15 @@ class GroupBuilder:
         if view is old:
             return view, ()
         return view, tuple(
-            each for each, entry in view.workflows.items() if old.workflows.get(each) is not entry
+            id for id, entry in view.workflows.items() if old.workflows.get(id) is not entry
         )
 
-    def build(self, members: Sequence[Waiting]) -> Group:
-        """Build a group of the first members; those that it leaves out come first next time."""
-        group = Group(view=self._keep_as_ids(self._next.draft()))
+    def build(self, members: Sequence[Waiting]) -> Batch:
+        """Build a batch of the first members; those that it leaves out come first next time.
+
+        Raises what `Sink.stage` raises, and then nothing of it was built.
+        """
+        batch = Batch(view=self._hold_as_ids(self._next.draft()))
         changes: list[Change] = []
         records: new_records.Contents = {}
         archived: list[Row] = []
@@ -111,27 +121,27 @@ class GroupBuilder:
         pushed: set[WorkflowId] = set()
         log_bytes = 0
         for member in members:
-            outcome = _run(member.proposal, group.view)
+            outcome = _run(member.proposal, batch.view)
             if not isinstance(outcome, Exception):
-                pushes = [each.workflow_id for each in outcome if isinstance(each, DataPushed)]
+                pushes = [it.workflow_id for it in outcome if isinstance(it, DataPushed)]
                 log_bytes += sum(map(_log_bytes, outcome))
-                is_full = changes and log_bytes > GROUP_LOG_BYTES
+                is_full = changes and log_bytes > BATCH_LOG_BYTES
                 if is_full or not pushed.isdisjoint(pushes):
                     break  # each version needs a commit of its own
                 pushed.update(pushes)
-                outcome = new_records.numbered(group.view, outcome, records)
+                outcome = new_records.numbered(batch.view, outcome, records)
                 changes += outcome
                 for change in outcome:
-                    group.view = group.view.apply(_without_files(change))
-            group.members.append(member)
-            group.outcomes.append(outcome)
+                    batch.view = batch.view.apply(_without_files(change))
+            batch.members.append(member)
+            batch.outcomes.append(outcome)
             if isinstance(member.proposal, Archiving):
-                archived += member.proposal.unchanged(group.view)
+                archived += member.proposal.unchanged(batch.view)
             elif isinstance(member.proposal, Mending):
                 mended += member.proposal.files
         if changes or archived or mended:
             files = batch_files.files_of(
-                group.view,
+                batch.view,
                 changes,
                 self._lines,
                 records=records,
@@ -143,12 +153,12 @@ class GroupBuilder:
             message = files.message if changes else archiving.message(archived)
             if mended:
                 message = mending.message(mended)
-            group.staged = self._sink.stage(changed, message, at_seconds=int(self._clock()))
-            group.view = _mended(group.view, changed).at(group.staged.commit)
-            group.changed_ids, group.finished = files.changed_ids, files.finished
+            batch.staged = self._sink.stage(changed, message, at_seconds=int(self._clock()))
+            batch.view = _mended(batch.view, changed).at(batch.staged.commit)
+            batch.changed_ids, batch.finished = files.changed_ids, files.finished
             self._has_newest_format = True  # or `reset` looks again
-        group.view = self._next = group.view.settled()
-        return group
+        batch.view = self._next = batch.view.settled()
+        return batch
 
     def _sets_format(self) -> bool:
         """Whether the branch is new, or was written by an older version, up to this commit."""
@@ -163,11 +173,11 @@ class GroupBuilder:
         commit = self._published.commit
         return (self._store.repo.blob_at(commit, path) if commit else None) or b""
 
-    def _keep_as_ids(self, view: StatusView) -> StatusView:
-        """Hold what ended in published groups, and what is quiet, as object ids."""
+    def _hold_as_ids(self, view: StatusView) -> StatusView:
+        """Hold what ended in published batches, and what is quiet, as object ids."""
         while self._finished:
             entry, status_blob = self._finished.popleft()
-            if view.workflows.get(entry.id) is entry:  # else it went on in a group since
+            if view.workflows.get(entry.id) is entry:  # else it went on in a batch since
                 stored = StoredWorkflow(
                     reader=self._store.reader,
                     id=entry.id,
@@ -176,7 +186,7 @@ class GroupBuilder:
                     state=entry.context.state,
                 )
                 view = replace(view, workflows=view.workflows.set(entry.id, stored))
-        return self._kept.let_go(view)
+        return self._cache.evict(view)
 
 
 def _run(proposal: Proposal, view: StatusView) -> tuple[Change, ...] | Exception:
@@ -190,12 +200,12 @@ def _mended(view: StatusView, changes: Iterable[FileChange]) -> StatusView:
     """Note that files which were damaged are written again."""
     if not view.damage:
         return view
-    written = {each.path for each in changes}
-    return replace(view, damage=tuple(each for each in view.damage if each.path not in written))
+    written = {change.path for change in changes}
+    return replace(view, damage=tuple(it for it in view.damage if it.path not in written))
 
 
 def _without_files(change: Change) -> Change:
-    """Drop what is stored as a file: the view keeps every event of live workflows."""
+    """Drop what is stored as a file: the view holds every event of live workflows."""
     if isinstance(change, ActionReported) and change.log_tail:
         return replace(change, log_tail=b"")
     if isinstance(change, DataPushed) and change.files:

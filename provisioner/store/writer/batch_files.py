@@ -1,7 +1,7 @@
-"""Which files and which message a group of changes becomes.
+"""The files and the message of a batch's commit.
 
-Keeps the encoded events of live workflows, so that a report encodes one event and not the
-whole history of its workflow.
+The encoded events of live workflows are cached, so that a report encodes one event and not
+the whole history of its workflow.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from provisioner.model.views import Change, Reconciled, StatusView, WorkflowCrea
 from provisioner.store.status import codec, layout
 from provisioner.store.writer.new_records import Contents
 
-_KEPT_WORKFLOWS = 20_000  # live workflows whose events stay encoded: 100 MB at 20 events each
+_CACHE_LIMIT = 20_000  # live workflows whose events stay encoded: 100 MB at 20 events each
 _LISTED = 200  # lines of a message; a longer one is bytes that the files say already
 
 
 class EventLines:
-    """The encoded events of workflows that were written lately."""
+    """A cache of the encoded events of live workflows, without those written longest ago."""
 
     def __init__(self) -> None:
-        self._lines: dict[WorkflowId, tuple[int, bytes]] = {}  # how many, and they
+        self._lines: dict[WorkflowId, tuple[int, bytes]] = {}  # count, text
 
     def of(self, entry: WorkflowEntry) -> bytes:
-        """All events of a workflow, each with a comma and a line's end."""
+        """All events of a workflow, encoded, a comma and a newline after each."""
         events = entry.events
         count, lines = self._lines.get(entry.id) or (0, b"")
         if count > len(events):
             count, lines = 0, b""
-        lines += b"".join(codec.encode_event(each) + b",\n" for each in events[count:])
+        lines += b"".join(codec.encode_event(event) + b",\n" for event in events[count:])
         if entry.context.is_final:
             self._lines.pop(entry.id, None)
         else:
             self._lines[entry.id] = len(events), lines
-            if len(self._lines) > _KEPT_WORKFLOWS:
+            if len(self._lines) > _CACHE_LIMIT:
                 del self._lines[next(iter(self._lines))]
         return lines
 
@@ -47,8 +47,11 @@ class EventLines:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GroupFiles:
-    """`finished` holds the changed workflows that have ended, with the ids of their files."""
+class BatchFiles:
+    """What a batch's commit holds.
+
+    `finished` are the changed workflows that have ended, with the ids of their status files.
+    """
 
     changes: tuple[FileChange, ...]
     changed_ids: tuple[WorkflowId, ...]
@@ -64,7 +67,7 @@ def files_of(
     records: Contents,
     sets_format: bool,
     writer: str,
-) -> GroupFiles:
+) -> BatchFiles:
     """Return what a commit holds that takes the branch to `view` by `changes`."""
     changes = tuple(changes)
     files: list[FileChange] = []
@@ -89,7 +92,7 @@ def files_of(
         files.append(FileChange(path=layout.status(workflow), content=content))
         if entry.context.is_final:
             finished.append((entry, pack.object_id("blob", content)))
-    return GroupFiles(
+    return BatchFiles(
         changes=tuple(files),
         changed_ids=tuple(touched),
         finished=tuple(finished),
@@ -106,7 +109,7 @@ def _files_of_record(created: WorkflowCreated, content: bytes) -> FileChange:
 
 
 def _files_beside(event: Change) -> tuple[FileChange, ...]:
-    """What an event brings that is kept as files and not in the event."""
+    """What an event brings that is stored as files and not in the event."""
     if isinstance(event, ActionReported) and event.log_tail:
         path = layout.log(
             event.workflow_id,
@@ -121,23 +124,26 @@ def _files_beside(event: Change) -> tuple[FileChange, ...]:
 
 
 def _message(view: StatusView, changes: tuple[Change, ...], writer: str) -> str:
-    created = [each for each in changes if isinstance(each, WorkflowCreated)]
-    events = [each for each in changes if not isinstance(each, (WorkflowCreated, Reconciled))]
-    told = [each for each in changes if not isinstance(each, Reconciled)]
-    lines = [_line(view, each) for each in told[:_LISTED]]
-    if len(told) == 1:
+    created = [it for it in changes if isinstance(it, WorkflowCreated)]
+    events = [it for it in changes if not isinstance(it, (WorkflowCreated, Reconciled))]
+    listed = [it for it in changes if not isinstance(it, Reconciled)]
+    lines = [_line(view, it) for it in listed[:_LISTED]]
+    if len(listed) == 1:
         subject = lines[0]
     else:
         parts = [_count(len(created), "workflow created", "workflows created")] * bool(created)
         if events:
-            workflows = _count(len({each.workflow_id for each in events}), "workflow", "workflows")
+            workflows = _count(
+                len({event.workflow_id for event in events}), "workflow", "workflows"
+            )
             parts.append(f"{_count(len(events), 'event', 'events')} in {workflows}")
         subject = ", ".join(parts) or "reconciled"
-    listed = lines if len(told) > 1 else []
-    if len(told) > _LISTED:
-        listed.append(f"and {len(told) - _LISTED} more")
-    body = "".join(f"{line}\n" for line in listed)
-    trailers = "".join(f"{each}\n" for each in _trailers(changes, writer))
+    if len(listed) == 1:
+        lines = []
+    if len(listed) > _LISTED:
+        lines.append(f"and {len(listed) - _LISTED} more")
+    body = "".join(f"{line}\n" for line in lines)
+    trailers = "".join(f"{line}\n" for line in _trailers(changes, writer))
     return f"{subject}\n\n{body}\n{trailers}" if body else f"{subject}\n\n{trailers}"
 
 

@@ -1,7 +1,7 @@
-"""How ephemeral data gets into the repository before the report that names it.
+"""Writes ephemeral data into the repository, before the report that names it.
 
 Ten megabytes take 20 to 80 ms to compress, so this is done by the thread that received
-them, in a pack of its own, and never in the group where other machines' reports wait.
+them, in a pack of its own, and never in the batch where other machines' reports wait.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from provisioner.store.status import data_names
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewFile:
-    """A file as a worker sent it."""
+    """A file as a worker sent it; `path` is relative, its parts separated by slashes."""
 
     path: str
     content: bytes
@@ -35,45 +35,48 @@ Stored = tuple[TreeId, tuple[DataFile, ...]]
 
 
 class DataWriter:
-    """Thread-safe; `close` ends its sync threads."""
+    """Thread-safe: any number of threads may write at once.  `close` ends its sync threads."""
 
     def __init__(
         self, repo: GitRepo, on_failed: Callable[[Exception, int], None] = lambda *_: None
     ) -> None:
-        """`on_failed` hears what kept so many bytes from being written."""
+        """`on_failed` is called with the error and the size of what could not be written."""
         self._on_failed = on_failed
         self._repo = repo
         self._files = PackFiles(repo.objects_dir)
-        self._lock = threading.Lock()  # one pack at a time bounds memory
+        self._lock = threading.Lock()  # guards no attribute: one pack at a time bounds memory
 
     def close(self) -> None:
+        """End the threads; nothing is being written any more."""
         self._files.close()
 
     @contextmanager
     def write(self, files: Iterable[NewFile], *, known: TreeId | None = None) -> Iterator[Stored]:
-        """Make files durable, outside any commit, and keep them from gc until the block ends.
+        """Make files durable, outside any commit, and safe from gc until the block ends.
 
-        What is in `known`, a tree that some branch leads to, is not written again.  Whatever
-        else the repository has is: without a ref that leads to it, it may go at any moment.
+        Gives the id of their tree, and the files sorted by path.  What is in `known`, a tree
+        that some branch reaches, is not written again.  Whatever else the repository has is:
+        what no ref reaches may go at any moment.  Raises `LimitExceeded` and `UserError` for
+        files that can't be stored, `Unavailable` when the disk does not take them.
         """
-        ordered = sorted(files, key=lambda each: each.path)
+        ordered = sorted(files, key=lambda file: file.path)
         _check(ordered)
         if not ordered:
             yield TreeId(EMPTY_TREE), ()
             return
-        ids = [pack.object_id("blob", each.content) for each in ordered]
+        ids = [pack.object_id("blob", file.content) for file in ordered]
         trees = TreeEditor(EMPTY_TREE, lambda _: b"")
         for file, key in zip(ordered, ids, strict=True):
             path = "/".join(data_names.escape(part) for part in file.path.split("/"))
             trees.put(path, EXECUTABLE_MODE if file.executable else FILE_MODE, key)
         contents = {key: ("blob", file.content) for file, key in zip(ordered, ids, strict=True)}
 
-        def keep_tree(content: bytes) -> bytes:
+        def add_tree(content: bytes) -> bytes:
             key = pack.object_id("tree", content)
             contents[key] = ("tree", content)
             return key
 
-        tree_id = TreeId(trees.write(keep_tree).hex())
+        tree_id = TreeId(trees.write(add_tree).hex())
         written = self._write_missing(contents, known)
         try:
             yield (
@@ -112,7 +115,7 @@ class DataWriter:
         return built
 
     def _objects_of(self, tree_id: str) -> set[str]:
-        """The ids of a tree and of all that is in it."""
+        """Return the ids of a tree and of all that is in it."""
         found, waiting = {EMPTY_TREE}, [tree_id]
         while waiting:
             folder = waiting.pop()
@@ -124,13 +127,13 @@ class DataWriter:
 
 
 def _check(files: list[NewFile]) -> None:
-    size = sum(len(each.content) for each in files)
+    size = sum(len(file.content) for file in files)
     if size > LIMIT_BYTES or len(files) > LIMIT_FILES:
         raise LimitExceeded(
             f"ephemeral data is {size} bytes in {len(files)} files;"
             f" the limit is {LIMIT_BYTES} bytes in {LIMIT_FILES} files"
         )
-    paths = {each.path for each in files}
+    paths = {file.path for file in files}
     if len(paths) != len(files):
         raise UserError("ephemeral data names a file twice")
     for path in paths:

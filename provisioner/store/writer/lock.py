@@ -1,4 +1,4 @@
-"""How only one process at a time writes the status branch of a repository.
+"""The lock that lets one process at a time write the status branch of a repository.
 
 The kernel drops a `flock` when its holder dies, so nothing stale is left by `kill -9`.
 """
@@ -16,6 +16,8 @@ _LOOKS, _LOOK_SECONDS = 10, 0.02  # at one that is held for a moment: update_hoo
 
 
 class WriterLock:
+    """Held from its making to `release`, or to the end of the process."""
+
     def __init__(self, own_dir: Path) -> None:
         """Take the lock, or raise `Conflict` that names the process that has it."""
         self._path = own_dir / "writer.lock"
@@ -31,6 +33,7 @@ class WriterLock:
         os.write(self._handle, f"{os.getpid()}\n".encode())
 
     def release(self) -> None:
+        """Let the next process have it."""
         os.close(self._handle)
 
 

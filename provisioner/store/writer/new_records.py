@@ -1,4 +1,4 @@
-"""What the writer gives a new workflow: its place in the order of arrival, its record's id."""
+"""Gives a new workflow what only the writer can: its place of arrival, its record's id."""
 
 from __future__ import annotations
 

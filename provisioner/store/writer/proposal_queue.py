@@ -1,4 +1,4 @@
-"""Which proposals wait for a turn, and which thread is woken to take it."""
+"""The proposals that wait for a step, and the thread that is woken to take it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from provisioner.store.writer.batch_builder import Waiting
 
 
 class ProposalQueue:
-    """Thread-safe, but that only who has the turn takes from it."""
+    """Thread-safe, but that only the holder of the StepLock takes from it."""
 
     def __init__(self) -> None:
-        self._condition = threading.Condition()  # guards the four below
+        # Guards the four below: they are written under it.  `__len__`, `is_closed` and `wake`
+        # read one of them without, which is as new as what was written before they were called.
+        self._condition = threading.Condition()
         self._waiting: deque[Waiting] = deque()
-        self._wake_borrower: Callable[[], None] | None = None
+        self._wake_driver: Callable[[], None] | None = None
         self._is_thread_wanted = False
         self._is_closed = False
 
@@ -26,10 +28,11 @@ class ProposalQueue:
 
     @property
     def is_closed(self) -> bool:
+        """Whether nothing more is taken."""
         return self._is_closed
 
     def add(self, waiting: Waiting) -> bool:
-        """Whether it is the only one; raise `Unavailable` when the queue was closed."""
+        """Add to the end; whether it is the only one.  Raises `Unavailable` after `close`."""
         with self._condition:
             if self._is_closed:
                 raise Unavailable("the status writer is closing")
@@ -37,10 +40,12 @@ class ProposalQueue:
             return len(self._waiting) == 1
 
     def first(self, count: int) -> list[Waiting]:
+        """Return the first so many, or fewer, which stay."""
         with self._condition:
             return list(islice(self._waiting, count))
 
     def drop(self, count: int) -> None:
+        """Take the first so many away."""
         with self._condition:
             for _ in range(count):
                 self._waiting.popleft()
@@ -51,31 +56,33 @@ class ProposalQueue:
             self._waiting.extendleft(reversed(list(members)))
 
     def close(self) -> None:
-        """Take nothing more; what waits is still to be answered, by the thread of its own."""
+        """Take nothing more; what waits is still to be answered, by the writer's own thread."""
         with self._condition:
             self._is_closed = True
         self.wake_thread()
 
-    def lend(self, wake: Callable[[], None] | None) -> None:
-        """Have `wake` called where the thread would be woken; None ends that."""
+    def hand_over(self, wake: Callable[[], None] | None) -> None:
+        """Have `wake` called where the writer's own thread would be woken; None ends that."""
         with self._condition:
-            self._wake_borrower = wake
-        self.wake()  # for what waited for the one who had the turns
+            self._wake_driver = wake
+        self.wake()  # for what waited for the one who took the steps before
 
     def wake(self) -> None:
-        wake = self._wake_borrower
+        """Have a step taken, by whoever takes them now."""
+        wake = self._wake_driver
         if wake is None or self._is_closed:
             self.wake_thread()
         else:
             wake()
 
     def wake_thread(self) -> None:
+        """Have a step taken by the writer's own thread."""
         with self._condition:
             self._is_thread_wanted = True
             self._condition.notify()
 
     def wait_until_wanted(self, patience_seconds: float | None) -> bool:
-        """Of the thread: sleep until it is woken, or so long; whether it was woken."""
+        """Sleep until `wake_thread`, or so long; whether it was woken.  For one thread."""
         with self._condition:
             is_wanted = self._condition.wait_for(lambda: self._is_thread_wanted, patience_seconds)
             self._is_thread_wanted = False

@@ -1,4 +1,4 @@
-"""The thread that waits for the disk, so that the turns of the writer never do."""
+"""The thread that waits for the disk, so that the steps of the writer never do."""
 
 from __future__ import annotations
 
@@ -16,10 +16,14 @@ QUICK_SYNC_SECONDS = 0.001
 
 
 class SyncThread:
-    """One commit at a time; how it ended is in `outcomes` afterwards."""
+    """Syncs one commit at a time, and appends to `outcomes` how it ended: None or the error.
+
+    `outcomes` is a deque, which needs no lock.  `_seconds` is written by whoever syncs, of whom
+    there is one at a time: the next commit is submitted after the outcome of the last was taken.
+    """
 
     def __init__(self, sync: Callable[[Staged], None], wake: Callable[[], None]) -> None:
-        """`wake` is called when an outcome is there that this thread has waited for."""
+        """`sync` makes a commit durable; `wake` is called after it, from this thread."""
         self._work = sync
         self._wake = wake
         self._waiting: SimpleQueue[Staged | None] = SimpleQueue()
@@ -30,13 +34,15 @@ class SyncThread:
 
     @property
     def is_quick(self) -> bool:
+        """Whether the last sync took less than handing the next one over would."""
         return self._seconds < QUICK_SYNC_SECONDS
 
     def submit(self, staged: Staged) -> None:
+        """Have a commit synced by this thread."""
         self._waiting.put(staged)
 
     def sync_here(self, staged: Staged) -> None:
-        """Let the one who calls wait."""
+        """Sync a commit in the thread that calls, which waits."""
         started = time.monotonic()
         try:
             self._work(staged)
@@ -47,6 +53,7 @@ class SyncThread:
         self._seconds = time.monotonic() - started
 
     def close(self) -> None:
+        """Sync what was submitted, and end."""
         self._waiting.put(None)
         self._thread.join()
 

@@ -1,7 +1,6 @@
-"""Which of the workflows that the writer changed does it go on holding decoded?
+"""The cache of decoded workflows: those that changed last, and of the others only object ids.
 
-Those that it changed last: what is under way is at hand, and 100,000 machines that wait
-are not a gigabyte of values.  The others are held as the ids of their objects.
+What is under way is at hand, and 100,000 machines that wait are not a gigabyte of values.
 """
 
 from __future__ import annotations
@@ -17,12 +16,12 @@ from provisioner.store.status import codec
 from provisioner.store.status.lazy_workflow import StoredWorkflow, WorkflowReader
 from provisioner.store.writer.batch_files import EventLines
 
-# 60 to 150 MB.  A report of a workflow that was let go of takes 300 µs more, once.
-KEPT = 10_000
+# 60 to 150 MB.  A report of a workflow that was evicted takes 300 µs more, once.
+LIMIT = 10_000
 
 
-class KeptWorkflows:
-    """One thread at a time uses it."""
+class WorkflowCache:
+    """Used by the holder of the StepLock, one thread at a time."""
 
     def __init__(self, reader: WorkflowReader, lines: EventLines) -> None:
         self._reader = reader
@@ -30,12 +29,12 @@ class KeptWorkflows:
         self._published: deque[tuple[StatusView, Iterable[WorkflowId]]] = deque()
         self._decoded: OrderedDict[WorkflowId, WorkflowEntry] = OrderedDict()  # oldest first
 
-    def published(self, view: StatusView, changed: Iterable[WorkflowId]) -> None:
+    def note_published(self, view: StatusView, changed: Iterable[WorkflowId]) -> None:
         """Note what changed in a durable view."""
         self._published.append((view, changed))
 
-    def let_go(self, view: StatusView) -> StatusView:
-        """Hold as ids the live workflows to which nothing happened for longest."""
+    def evict(self, view: StatusView) -> StatusView:
+        """Return the view with the live workflows that changed longest ago held as ids."""
         while self._published:
             after, changed = self._published.popleft()
             for workflow in changed:
@@ -43,9 +42,9 @@ class KeptWorkflows:
                 entry = after.workflows[workflow]
                 if not entry.context.is_final:
                     self._decoded[workflow] = entry
-        while len(self._decoded) > KEPT:
+        while len(self._decoded) > LIMIT:
             workflow, entry = self._decoded.popitem(last=False)
-            if view.workflows.get(workflow) is entry:  # else it went on in a group since
+            if view.workflows.get(workflow) is entry:  # else it went on in a batch since
                 stored = self._stored(entry)
                 view = replace(view, workflows=view.workflows.set(workflow, stored))
         return view

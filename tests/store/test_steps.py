@@ -1,4 +1,4 @@
-"""A thread that has others to answer may take the writer's turns; nothing changes for anybody."""
+"""A thread that has others to answer may take the writer's steps; nothing changes for anybody."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tests.store import sites
 from tests.store.sites import create, report, result
 
 
-class Borrower:
-    """A thread that does nothing but take turns when it is asked to."""
+class Driver:
+    """A thread that does nothing but take steps when it is asked to."""
 
     def __init__(self, writer: StatusWriter) -> None:
         self._writer = writer
@@ -27,24 +27,24 @@ class Borrower:
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
         self.id = self._thread.ident
-        writer.lend(lambda: self._asked.put(True))
+        writer.hand_over(lambda: self._asked.put(True))
 
-    def give_back(self) -> None:
-        self._writer.lend(None)
+    def hand_back(self) -> None:
+        self._writer.hand_over(None)
         self._asked.put(False)
         self._thread.join()
 
     def _run(self) -> None:
         while self._asked.get():
-            while self._writer.turn():
+            while self._writer.step():
                 pass
 
 
 @pytest.fixture
-def borrower(writer: StatusWriter) -> Iterator[Borrower]:
-    opened = Borrower(writer)
+def driver(writer: StatusWriter) -> Iterator[Driver]:
+    opened = Driver(writer)
     yield opened
-    opened.give_back()
+    opened.hand_back()
 
 
 def ran_in(threads: list[int]) -> object:
@@ -55,43 +55,43 @@ def ran_in(threads: list[int]) -> object:
     return proposal
 
 
-def test_who_finds_the_turn_held_by_a_look_at_the_branch_gets_it_afterwards(writer, monkeypatch):
+def test_who_finds_the_step_taken_by_a_look_at_the_branch_gets_it_afterwards(writer, monkeypatch):
     asked: list[bool] = []
     futures = []
-    writer.lend(lambda: asked.append(True))
+    writer.hand_over(lambda: asked.append(True))
     look = writer.guards.look
 
     def busy_look():
         futures.append(writer.propose(lambda _: ()))
         asked.clear()
-        assert not writer.turn()  # as the borrower would: it is taken
+        assert not writer.step()  # as the driver would: it is taken
         return look()
 
     monkeypatch.setattr(writer.guards, "look", busy_look)
     writer.look()
     assert asked
-    while writer.turn():
+    while writer.step():
         pass
     assert futures[0].result(10)
-    writer.lend(None)
+    writer.hand_over(None)
 
 
-def test_the_borrower_takes_the_turns_until_they_are_taken_back(writer):
+def test_the_driver_takes_the_steps_until_they_are_taken_back(writer):
     threads: list[int] = []
-    borrower = Borrower(writer)
+    driver = Driver(writer)
     result(writer.propose(ran_in(threads)))
-    borrower.give_back()
+    driver.hand_back()
     result(writer.propose(ran_in(threads)))
-    assert threads[0] == borrower.id != threads[1]
+    assert threads[0] == driver.id != threads[1]
 
 
-def test_what_takes_long_is_done_by_the_thread_that_proposes_it(writer, borrower):
+def test_what_takes_long_is_done_by_the_thread_that_proposes_it(writer, driver):
     threads: list[int] = []
     result(writer.propose(ran_in(threads), is_bulk=True))
     assert threads == [threading.get_ident()]
 
 
-def test_everything_is_written_as_without_a_borrower(writer, borrower, repo):
+def test_everything_is_written_as_without_a_driver(writer, driver, repo):
     result(writer.propose(create(*map(sites.record, range(30))), is_bulk=True))
     for step in (State.RUNNING, State.SUCCESS):
         told = [writer.propose(report(number, 0, step)) for number in range(30)]
@@ -100,7 +100,7 @@ def test_everything_is_written_as_without_a_borrower(writer, borrower, repo):
     sites.fsck(repo.git_dir)
 
 
-def test_a_busy_borrower_gathers_while_a_group_is_synced(repo, make_sink):
+def test_a_busy_driver_gathers_while_a_batch_is_synced(repo, make_sink):
     is_syncing, may_go_on = threading.Event(), threading.Event()
 
     class Slow:
@@ -122,26 +122,26 @@ def test_a_busy_borrower_gathers_while_a_group_is_synced(repo, make_sink):
         may_go_on.clear()
         is_syncing.clear()
         woken = threading.Semaphore(0)
-        writer.lend(woken.release)
+        writer.hand_over(woken.release)
         first = [writer.propose(report(number, 0, State.RUNNING)) for number in (0, 1)]
-        writer.turn(is_busy=True)
+        writer.step(is_busy=True)
         assert is_syncing.wait(sites.PATIENCE_SECONDS)
         rest = [writer.propose(report(number, 0, State.RUNNING)) for number in (2, 3)]
-        assert writer.turn(is_busy=True), "there is something left to be built"
+        assert writer.step(is_busy=True), "there is something left to be built"
         may_go_on.set()
-        writer.lend(None)
+        writer.hand_over(None)
         assert len({result(each).commit for each in first}) == 1
         assert len({result(each).commit for each in rest}) == 1
 
 
-def test_a_borrower_that_is_gone_keeps_nobody_waiting(writer):
-    writer.lend(lambda: None)  # it never takes a turn
+def test_a_driver_that_is_gone_keeps_nobody_waiting(writer):
+    writer.hand_over(lambda: None)  # it never takes a step
     waiting = writer.propose(create(sites.record(1)))
-    writer.lend(None)
+    writer.hand_over(None)
     assert result(waiting).changes
 
 
-def test_a_branch_that_was_moved_back_is_put_back_also_for_a_borrower(writer, borrower, repo):
+def test_a_branch_that_was_moved_back_is_put_back_also_for_a_driver(writer, driver, repo):
     result(writer.propose(create(*map(sites.record, (1, 2)))))
     old = repo.branch("status")
     result(writer.propose(report(1, 0, State.RUNNING)))
