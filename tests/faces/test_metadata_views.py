@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 
 import pytest
 from builders import MACS, ONE, TWO, hardware, record, report, status
 
+from faces import raw_http
 from provisioner.faces.http.app import create_app
+from provisioner.faces.http.server import HttpServer
 from provisioner.model.event import MachinePhonedHome, WorkflowDeleted
 from provisioner.model.hardware import Interface
 from provisioner.model.ids import parse_ip, parse_mac
@@ -208,3 +211,23 @@ def test_a_forwarded_address_counts_only_from_a_named_proxy(site):
     assert proxied(path, source=STRANGER, headers=headers).text == "i-1"
     assert proxied(path, source=STRANGER, headers={"X-Forwarded-For": OTHER}).status_code == 404
     assert proxied(path, source=f"::ffff:{OWN}").text == "i-1"
+
+
+@pytest.mark.network
+@pytest.mark.waits
+def test_no_other_header_stands_for_the_forwarded_address(site):
+    """A proxy passes on what it does not know: an underscore is a dash in a WSGI environment."""
+    site.set_booting(proxies=("127.0.0.1",))
+    path = "/2009-04-04/meta-data/instance-id"
+    with closing(HttpServer(site.provisioner, host="127.0.0.1", port=0)) as server:
+
+        def status(*headers):
+            request = raw_http.get(path, "Connection: close", *headers)
+            (found,) = raw_http.statuses(raw_http.ask(server, request))
+            return found
+
+        assert status(f"X-Forwarded-For: {OWN}") == 200
+        assert status(f"X-Forwarded-For: {STRANGER}", f"X_Forwarded_For: {OWN}") == 404
+        assert status(f"X_Forwarded-For: {OWN}", f"X-Forwarded-For: {STRANGER}") == 404
+        assert status(f"X-Forwarded-For: {OWN}", f"X-Forwarded-For: {STRANGER}") == 404
+        assert status(f"X-Forwarded-For: {OWN}, nonsense") == 404

@@ -92,6 +92,8 @@ def _environ(request: Request, handed_over: list[tuple[Route, Outcome]]) -> dict
         flask_app.HANDED_OVER: handed_over,
     }
     for name, value in request.headers:
+        if b"_" in name:
+            continue  # X_Forwarded_For would stand for the X-Forwarded-For of a trusted proxy
         key = name.decode("latin-1").upper().replace("-", "_")
         if key == "CONTENT_TYPE":
             environ[key] = value.decode("latin-1")

@@ -13,12 +13,12 @@ def address_of(call: Call, proxies: Iterable[str]) -> str:
     """The client's IP address.
 
     `X-Forwarded-For` counts only from a proxy that the operator named, and of its list only
-    the last entry, which that proxy wrote itself.
+    the last entry, which that proxy wrote itself.  "" for an entry that is no address.
     """
     address = _spelt(call.client)
     if address in proxies:
         last = call.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
-        return _spelt(last) or address
+        return _spelt(last) if last else address
     return address
 
 
