@@ -31,7 +31,7 @@ def answer(path: Path, headers: Mapping[str, str], *, etag: str = "") -> Answer:
     about = os.fstat(file.fileno())
     size, tag = about.st_size, f'"{etag or f"{about.st_mtime_ns:x}-{about.st_size:x}"}"'
     common = (("ETag", tag), ("Accept-Ranges", "bytes"))
-    if tag in _tags(headers.get("if-none-match", "")):
+    if not {tag, "*"}.isdisjoint(_tags(headers.get("if-none-match", ""))):
         file.close()
         return Answer(status=304, content_type="", headers=common)
     found = None
