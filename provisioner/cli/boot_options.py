@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import click
 from provisioner.config import BootSettings
 from provisioner.errors import UserError
 from provisioner.faces.boot import kernel_line
+from provisioner.model import ids
 
 _DEFAULTS = BootSettings()
 _OPTIONS = (
@@ -122,9 +123,25 @@ def add(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def settings(
-    *, kernel_arguments: str, metadata_hours: float, url: str, **rest: Any
+    *, kernel_arguments: str, metadata_hours: float, proxies: Iterable[str], **rest: Any
 ) -> BootSettings:
-    """Make the settings; raises `UserError` for a kernel argument that can't be one."""
+    """Make the settings; raises `UserError` for what no machine could use."""
+    for name, option in _WRITTEN.items():
+        rest[name] = rest[name].rstrip("/")
+        if rest[name] and not kernel_line.is_harmless(rest[name].replace("{arch}", "")):
+            raise UserError(f"{option}: {rest[name]!r} can't stand in a boot script")
+    for name in ("url", "osie_url"):
+        if rest[name] and not rest[name].startswith(("http://", "https://")):
+            raise UserError(f"{_WRITTEN[name]} is {rest[name]!r}", hint="http://192.168.1.1:42114")
+    return BootSettings(
+        kernel_arguments=_words(kernel_arguments),
+        metadata_seconds=metadata_hours * 3600,
+        proxies=tuple(map(_proxy, proxies)),
+        **rest,
+    )
+
+
+def _words(kernel_arguments: str) -> tuple[str, ...]:
     try:
         words = tuple(shlex.split(kernel_arguments))
     except ValueError as error:
@@ -132,9 +149,21 @@ def settings(
     for word in words:
         if not kernel_line.is_harmless(word):
             raise UserError(f"--kernel-arguments: {word!r} can't stand in a boot script")
-    return BootSettings(
-        kernel_arguments=words,
-        metadata_seconds=metadata_hours * 3600,
-        url=url.rstrip("/"),
-        **rest,
-    )
+    return words
+
+
+def _proxy(text: str) -> str:
+    try:
+        return ids.parse_ip(text)
+    except ids.InvalidId as error:
+        raise UserError(f"--trust-proxy: {error.message}", hint=error.hint) from error
+
+
+# Written into boot scripts and kernel lines.
+_WRITTEN = {
+    "url": "--boot-url",
+    "osie_url": "--osie-url",
+    "osie_kernel": "--osie-kernel",
+    "osie_initrd": "--osie-initrd",
+    "grpc_authority": "--grpc-authority",
+}

@@ -215,6 +215,25 @@ def test_a_script_of_a_document_is_printed_as_it_is_but_a_terminal_obeys_none_of
     assert "owned" in shown and {"\x1b", "\x07", "\x9b"}.isdisjoint(shown)
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "shown"),
+    [
+        ("--boot-url", "192.168.1.1:42114", "--boot-url is '192.168.1.1:42114'"),
+        ("--osie-url", "hook", "--osie-url is 'hook'"),
+        ("--osie-url", "http://x/a b", "--osie-url: 'http://x/a b' can't stand in a boot script"),
+        ("--osie-kernel", "k-{arch}-{0}", "--osie-kernel: 'k-{arch}-{0}' can't stand"),
+        ("--grpc-authority", "x;y", "--grpc-authority: 'x;y' can't stand in a boot script"),
+        ("--kernel-arguments", "a;b", "--kernel-arguments: 'a;b' can't stand in a boot script"),
+        ("--kernel-arguments", "'a", "--kernel-arguments: No closing quotation"),
+        ("--trust-proxy", "10.0.0.0/8", "--trust-proxy: '10.0.0.0/8' is not an IP address"),
+    ],
+)
+def test_an_option_that_no_machine_could_use_is_refused_at_once(tink, home, option, value, shown):
+    for words in (("boot", "show", "n1"), ("serve", "--listen", "127.0.0.1:0")):
+        done = tink(*words, option, value)
+        assert done.code == 1 and shown in done.err
+
+
 def test_other_dhcp_servers_get_their_configuration(tink, home):
     url = ("--boot-url", "http://192.168.1.1")
     done = tink("boot", "config", "dnsmasq", *url)

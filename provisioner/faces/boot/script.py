@@ -131,8 +131,8 @@ def _memory(decision: BootDecision, mac: str, client: Client, settings: ScriptSe
     if osie is not None:
         arch = ARCHITECTURES.get(client.arch, client.arch) or "x86_64"
         base = osie.base_url.rstrip("/")
-        kernel = f"{base}/{osie.kernel.format(arch=arch)}"
-        initrd = f"{base}/{osie.initrd.format(arch=arch)}"
+        kernel = f"{base}/{osie.kernel.replace('{arch}', arch)}"
+        initrd = f"{base}/{osie.initrd.replace('{arch}', arch)}"
         arguments = kernel_line.osie_arguments(
             decision, mac, settings.server, grpc_authority=settings.grpc_authority
         )
