@@ -82,7 +82,7 @@ class BatchBuilder:
         # To be held as object ids from the next batch on, with those of their status files.
         self._finished: deque[tuple[WorkflowEntry, bytes]] = deque()
 
-    def published(self, batch: Batch) -> None:
+    def note_published(self, batch: Batch) -> None:
         """Note that a batch is durable and seen by all."""
         self._cache.note_published(batch.view, batch.changed_ids)
         self._published = batch.view

@@ -141,7 +141,7 @@ class BatchPipeline:
             self._fail(batch, failure)
             return True
         self._failing.worked()
-        self._builder.published(batch)
+        self._builder.note_published(batch)
         self._publish(batch.view, batch.changed_ids)
         if self._built is not None and self._built.staged is not None:
             self._start(may_wait=False)  # the disk works while answers are given
