@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
+from dataclasses import fields
 from pathlib import Path
 
 import click
 import pytest
 import yaml
 
+from provisioner import resources
 from provisioner.cli import main
+from provisioner.documents.workflow_text import ParsedAction
+from provisioner.model.workflow import Action, WorkerAddress, WorkflowRecord
+from provisioner.store.status import record_codec
+from tests import builders
+from worker.wire import Offer
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs/adding-a-field.md").read_text()
@@ -44,6 +52,47 @@ def test_every_place_of_a_field_that_travels_to_the_worker_is_listed():
     # A template's text has it under the name with a dash, and a record always spells it out.
     by_other_words = {"schema/v1/template.json", "provisioner/store/status/record_codec.py"}
     assert places - by_other_words == mentioning("on_timeout")
+
+
+def names(kind: type) -> set[str]:
+    return {each.name for each in fields(kind)}
+
+
+def test_an_action_has_the_fields_of_its_text_and_its_place_among_the_others():
+    assert names(Action) - names(ParsedAction) == {"index", "task_name", "worker", "worker_id"}
+    assert names(ParsedAction) - names(Action) == set()
+
+
+def test_a_new_field_of_an_action_is_in_the_schema_of_a_template():
+    schema = json.loads(resources.schema_text("v1/template.json"))
+    action = schema["properties"]["tasks"]["items"]["properties"]["actions"]["items"]
+    spelt = {
+        "timeout_seconds": "timeout",
+        "on_timeout": "on-timeout",
+        "on_failure": "on-failure",
+        "network": "namespaces",
+    }
+    assert set(action["properties"]) == {spelt.get(each, each) for each in names(ParsedAction)}
+
+
+def test_a_new_field_of_a_record_is_in_its_schema():
+    schema = json.loads(resources.schema_text("status/v1/record.json"))
+    written = json.loads(record_codec.encode_record(builders.record()))
+    parts = (
+        (WorkflowRecord, schema, written),
+        (Action, schema["definitions"]["action"], written["actions"][0]),
+        (WorkerAddress, schema["definitions"]["worker"], written["workers"][0]),
+    )
+    for kind, rules, part in parts:
+        assert set(rules["properties"]) == names(kind)
+        assert set(rules["required"]) == set(part), "what is left out while it says nothing"
+
+
+def test_a_new_field_of_an_action_travels_to_the_worker_or_is_the_servers_own():
+    by_other_names = {"index": "action_index", "name": "action_name"}
+    servers_own = {"worker", "max_attempts"}
+    travels = {by_other_names.get(each, each) for each in names(Action) - servers_own}
+    assert travels <= names(Offer), "add it to the offer, or here if only the server needs it"
 
 
 @pytest.mark.parametrize(("section", "table"), [("A verb", 0), ("A route", 0)])

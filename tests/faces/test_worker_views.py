@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-from dataclasses import asdict
+from dataclasses import MISSING, asdict, fields, replace
 
+import builders
 import pytest
 from builders import COMMIT, IPS, MACS, ONE, TWO, report
 from services.parts import FIRST, SECOND, told
@@ -56,6 +57,31 @@ def test_a_worker_gets_its_action_by_any_of_its_names(client, worker):
     assert (offer.workflow_id, offer.action_index, offer.worker_id) == (FIRST, 0, ONE)
     assert (offer.action_status, offer.attempt) == ("STATE_PENDING", 0)
     assert offer.timeout_seconds == 3600
+
+
+def test_an_offer_says_all_that_the_action_says(client, inside):
+    full = builders.action(
+        0,
+        timeout_seconds=7,
+        command=("write", "it"),
+        on_timeout=("say", "late"),
+        on_failure=("say", "no"),
+        volumes=("/dev:/dev",),
+        environment=(("A", "1"), ("B", "x=y")),
+        pid="host",
+        network="host",
+        background=True,
+    )
+    record = replace(builders.record(ONE, workflow=FIRST), actions=(full,))
+    inside.snapshots.swap_status(builders.status(record), (FIRST,))
+    offer = wire.decode(wire.Offer, client.get(action(MACS[ONE])).data)
+    for each in fields(full):
+        if each.default is MISSING or each.name == "max_attempts":
+            continue
+        assert getattr(full, each.name) != each.default, f"a new field: give {each.name} a value"
+        if each.name != "environment":
+            assert getattr(offer, each.name) == getattr(full, each.name), each.name
+    assert offer.environment == ("A=1", "B=x=y")
 
 
 def test_idle_and_unknown_machines_get_the_same_answer_byte_for_byte(client):

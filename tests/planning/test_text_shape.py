@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import asdict, fields, replace
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from builders import ONE, TWO, template
 
 from provisioner.documents import workflow_text
+from provisioner.documents.workflow_text import ParsedAction, ParsedTask, ParsedWorkflow
 from provisioner.model.ids import HardwareId
 from provisioner.model.workflow import Action
 from provisioner.planning import text_shape
@@ -102,3 +104,45 @@ def test_texts_that_differ_in_addresses_have_one_outline():
 )
 def test_an_address_that_is_a_part_of_something_has_no_stand_in(text):
     assert text_shape.outline_of(f"url: {text}", {"device_1": "10.0.0.1"}) is None
+
+
+STAND_IN, ADDRESS = "240.255.254.0", "10.0.0.1"
+
+
+def texts_of(kind: type) -> list[tuple[type, str, Any]]:
+    """Each field that holds texts, and a value of it that holds a stand-in at each place."""
+    found: list[tuple[type, str, Any]] = []
+    for name, hint in get_type_hints(kind).items():
+        inner = get_args(hint)[0] if get_args(hint) else None
+        if hint is str:
+            found.append((kind, name, STAND_IN))
+        elif inner is str:
+            found.append((kind, name, ("x", STAND_IN)))
+        elif inner is not None and get_args(inner) == (str, str):
+            found += [(kind, name, ((STAND_IN, "x"),)), (kind, name, (("x", STAND_IN),))]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value"),
+    [case for kind in (ParsedAction, ParsedTask, ParsedWorkflow) for case in texts_of(kind)],
+)
+def test_no_field_of_a_text_that_is_read_by_its_shape_keeps_a_stand_in(kind, name, value):
+    action = ParsedAction(name="a", image="i")
+    task = ParsedTask(name="t", worker="w", actions=(action,), line=1, column=1)
+    if kind is not ParsedWorkflow:
+        if kind is ParsedAction:
+            name, value = "actions", (replace(action, **{name: value}),)
+        task = replace(task, **{name: value})
+    parsed = ParsedWorkflow(
+        version="0.1", name="n", global_timeout_seconds=0, start_timeout_seconds=0, tasks=(task,)
+    )
+    if kind is ParsedWorkflow:
+        parsed = replace(parsed, **{name: value})
+    shape = text_shape.shape_of(parsed, [STAND_IN])
+    if shape is None:
+        return  # such a text is read in full
+    made = shape.made("", {STAND_IN: ADDRESS})
+    told = f"{asdict(made.actions_for((ONE,))[0])} {made.name} {made.tasks}"
+    assert STAND_IN not in told, f"name {name} in text_shape's _texts or _texts_of_a_kind"
+    assert ADDRESS in told

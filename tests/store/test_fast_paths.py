@@ -117,6 +117,9 @@ def test_a_list_shows_of_a_workflow_what_its_values_say(busy):
 
 def test_every_way_to_a_view_leads_to_the_same_view(busy):
     store = StatusStore(busy)
+    unlike = {each.name for each in fields(StatusView)} - {"set_aside", "damage", "reconcile"}
+    same = [each for each in unlike if not getattr(store.load(), each)]
+    assert same == [], "a new field: give the branch something that it holds"
     commits = busy.run("rev-list", "--reverse", "status").decode().split()
     followed = store.load(commits[0])
     for commit in commits[1:]:
