@@ -72,7 +72,7 @@ class Pattern:
 
 _ESCAPES = {"a": 7, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11}
 _REPEAT = re.compile(r"\{([0-9]+)(,([0-9]*))?\}")
-_GROUP_NAME = re.compile(r"\(\?P?<(\w+)>")
+_GROUP_NAME = re.compile(r"\(\?P?<([A-Za-z0-9_]+)>")
 _FLAGS = re.compile(r"\(\?([imsU]*)(-[imsU]+)?([:)])")
 _POSIX = re.compile(r"\[:(\^?)([a-z]+):\]")
 _HEX = re.compile(r"x(?:([0-9a-fA-F]{2})|\{([0-9a-fA-F]+)\})")
@@ -202,8 +202,6 @@ class _Parser:
             flags = self._changed(flags, flagged[1], flagged[2] or "")
             self.at = flagged.end()
             if flagged[3] == ")":
-                if flagged[1] == "" and not flagged[2]:
-                    self._fail("empty flags")
                 self._flags = flags
                 return None
         elif self._text.startswith("(?", self.at):
@@ -240,8 +238,7 @@ class _Parser:
             return Place(places[following])
         ranges = self._class()
         if ranges is not None:
-            folds = self._flags.ignore_case and following in "pP"
-            return Set(charset.without_case(ranges) if folds else ranges)
+            return Set(ranges)
         return self._literal(self._escaped_point())
 
     def _class(self) -> tuple[Range, ...] | None:
@@ -249,8 +246,7 @@ class _Parser:
         following = self._text[self.at + 1 : self.at + 2]
         if following and following in "dswDSW":
             self.at += 2
-            ranges = charset.PERL[following.lower()]
-            return charset.negated(ranges) if following.isupper() else ranges
+            return self._with_cases(charset.PERL[following.lower()], following.isupper())
         match = _PROPERTY.match(self._text, self.at + 1)
         if match is None:
             return None
@@ -263,6 +259,12 @@ class _Parser:
             self._fail(f"the character class {name} is not supported")
         self.at = match.end()
         turned = (match[1] == "P") != (match[2] == "^")
+        return self._with_cases(ranges, turned)
+
+    def _with_cases(self, ranges: tuple[Range, ...], turned: bool) -> tuple[Range, ...]:
+        """A class as the flags say; it is turned around with the cases that it has then, as Go."""
+        if self._flags.ignore_case:
+            ranges = charset.without_case(ranges)
         return charset.negated(ranges) if turned else ranges
 
     def _escaped_point(self) -> int:
@@ -297,7 +299,7 @@ class _Parser:
         while first or not self._text.startswith("]", self.at):
             if self.at >= len(self._text):
                 self._fail("a character class is not closed")
-            self._bracket_item(ranges, first)
+            self._bracket_item(ranges)
             first = False
         self.at += 1
         chosen = charset.merged(ranges)
@@ -305,18 +307,16 @@ class _Parser:
             chosen = charset.without_case(chosen)
         return Set(charset.negated(chosen) if turned else chosen)
 
-    def _bracket_item(self, ranges: list[Range], first: bool) -> None:
+    def _bracket_item(self, ranges: list[Range]) -> None:
         posix = _POSIX.match(self._text, self.at)
         if posix is not None:
             if posix[2] not in charset.POSIX:
                 self._fail(f"there is no character class {posix[0]}")
             known = charset.POSIX[posix[2]]
-            ranges += charset.negated(known) if posix[1] else known
+            ranges += self._with_cases(known, bool(posix[1]))
             self.at = posix.end()
             return
         text = self._text
-        if text[self.at] == "-" and not first and text[self.at + 1 : self.at + 2] != "]":
-            self._fail("a minus sign in a character class stands first or last")
         if text[self.at] == "\\":
             known_class = self._class()
             if known_class is not None:
