@@ -1,6 +1,7 @@
 """`tink`: one door in, one way out.  Only this module prints errors and exits.
 
-Exit codes: 0 done, 1 you can fix it, 2 usage, 3 a bug of ours, 130 interrupted.
+Exit codes: 0 done, 1 you can fix it, 2 usage, 3 a bug of ours, 130 interrupted.  With
+`--detailed-exitcode`, 2 says that there are changes, and wrong usage is 1.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from provisioner.cli.lazy_group import LazyGroup
 from provisioner.errors import TinkError
 
 DONE, FIXABLE, USAGE, BUG, INTERRUPTED = 0, 1, 2, 3, 130
+_DETAILED = "--detailed-exitcode"  # of tink plan: a typo must not look like changes
 
 
 @click.group(
@@ -30,6 +32,8 @@ DONE, FIXABLE, USAGE, BUG, INTERRUPTED = 0, 1, 2, 3, 130
             "validate.validate",
             "Check the desired branch, or files, as the server does.",
         ),
+        "plan": ("plan.plan", "Show what a merge would do, machine by machine."),
+        "apply": ("apply.apply", "Merge exactly what a plan was made for."),
         "accept": ("accept.accept", "Let the server obey a commit that waits for a person."),
         "hardware": ("hardware.hardware", "Machines: push, get, list, id, mac, ip, delete."),
         "template": ("template.template", "Templates: create, get, list, update, delete."),
@@ -72,7 +76,8 @@ def run(words: Sequence[str] | None = None) -> int:
         return result if isinstance(result, int) else DONE
     except click.ClickException as error:
         error.show()
-        return USAGE if isinstance(error, click.UsageError) else FIXABLE
+        is_usage = isinstance(error, click.UsageError) and _DETAILED not in (words or sys.argv)
+        return USAGE if is_usage else FIXABLE
     except (click.Abort, KeyboardInterrupt):
         _tell("interrupted")
         return INTERRUPTED

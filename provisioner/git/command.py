@@ -59,10 +59,12 @@ class Network:
 
 
 class GitFailed(Unavailable):
-    """git said no; `status` is its exit code, `stderr` its words without credentials."""
+    """git said no; `status` is its exit code, `stderr` its words without credentials, and
+    `stdout` what it printed before (some verbs answer with both)."""
 
-    def __init__(self, command: str, status: int, stderr: str) -> None:
+    def __init__(self, command: str, status: int, stderr: str, stdout: bytes = b"") -> None:
         self.status = status
+        self.stdout = stdout
         self.stderr = without_credentials(_without_progress(stderr)).strip()
         super().__init__(f"git {command} failed: {self.stderr or f'exit code {status}'}")
 
@@ -134,7 +136,7 @@ def run(
     if ended.status or ended.cut_off:
         reason = ended.cut_off or ended.stderr.decode(errors="replace")
         command = next(word for word in words if not word.startswith("-"))
-        raise GitFailed(command, ended.status, reason)
+        raise GitFailed(command, ended.status, reason, ended.stdout)
     return ended.stdout
 
 

@@ -77,6 +77,11 @@ class Hardware:
     places: Mapping[str, tuple[int, int]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
+    def host_name(self) -> str:
+        """The name that people know it by: of its first interface that has one, else its own."""
+        return next((each.hostname for each in self.interfaces if each.hostname), self.name)
+
+    @property
     def macs(self) -> tuple[MacAddress, ...]:
         return tuple(each.mac for each in self.interfaces if each.mac)
 

@@ -25,6 +25,9 @@ DISK_WRITERS = frozenset(
     }
 )
 
+# Images that change what is on a disk, whether or not a machine boots from it afterwards.
+DISK_CHANGERS = DISK_WRITERS | {"disk-partition", "disk-wipe", "rootio", "syslinux", "writefile"}
+
 # Images that end the machine, or take its place.  kexec and reboot of Tinkerbell's actions, and
 # waitdaemon (https://github.com/jacobweinstock/waitdaemon), which its users wrap them in.
 MACHINE_ENDERS = frozenset({"kexec", "reboot", "waitdaemon"})
@@ -37,6 +40,10 @@ def name_of(image: str) -> str:
 
 def is_disk_writer(image: str) -> bool:
     return name_of(image) in DISK_WRITERS
+
+
+def changes_disk(image: str) -> bool:
+    return name_of(image) in DISK_CHANGERS
 
 
 def ends_machine(image: str) -> bool:

@@ -23,7 +23,7 @@ def all_machines(
     snapshot: Snapshot, *, idle: str, sightings: Sightings | None = None
 ) -> Iterator[Mapping[str, object]]:
     """Every machine of the desired branch, by host name, then those that only asked."""
-    known = sorted(snapshot.desired.hardware.values(), key=lambda each: (_name(each), each.id))
+    known = sorted(snapshot.desired.hardware.values(), key=lambda each: (each.host_name, each.id))
     for machine in known:
         yield describe(snapshot, machine, idle=idle, sightings=sightings)
     for name in sorted(sightings.names()) if sightings is not None else ():
@@ -47,7 +47,7 @@ def find(desired: DesiredState, name: str) -> Hardware:
     found = desired.hardware.get(HardwareId(name.lower())) or find_hardware(name, desired)
     if found is not None:
         return found
-    several = [each for each in desired.hardware.values() if name in (_name(each), each.name)]
+    several = [each for each in desired.hardware.values() if name in (each.host_name, each.name)]
     if not several and ids.is_beginning(name):
         several = [each for each in desired.hardware.values() if each.id.startswith(name.lower())]
     if len(several) > 1:
@@ -79,7 +79,7 @@ def describe(
     )
     return {
         "id": machine.id,
-        "hostname": _name(machine),
+        "hostname": machine.host_name,
         "mac": mac or "",
         "ip": machine.ips[0] if machine.ips else "",
         "state": standing.state.value,
@@ -114,10 +114,6 @@ def _contacts(seen: Mapping[Contact, Sighting]) -> dict[str, object]:
         each.value: {"at": _time(sighting), "detail": sighting.detail}
         for each, sighting in sorted(seen.items(), key=lambda pair: pair[0].value)
     }
-
-
-def _name(machine: Hardware) -> str:
-    return next((each.hostname for each in machine.interfaces if each.hostname), machine.name)
 
 
 def _time(sighting: Sighting) -> str:

@@ -45,7 +45,7 @@ class DesiredEditor:
         When nothing would change, the tip is returned.  Raises `Conflict` when the files
         have uncommitted changes, or somebody else changes them at the same time.
         """
-        work_tree = self._work_tree()
+        work_tree = self.work_tree()
         if work_tree is not None:
             self._check_clean(work_tree, changes)
         with closing(PackFiles(self._repo.objects_dir, Owner.COMMAND)) as files:
@@ -132,8 +132,11 @@ class DesiredEditor:
                     f"somebody else changed {path} at the same time", hint="look at it, try again"
                 )
 
-    def _work_tree(self) -> Path | None:
-        """The work tree that has the branch checked out, if it is this one."""
+    def work_tree(self) -> Path | None:
+        """The work tree that has the branch checked out, if it is this one.
+
+        Raises `Conflict` where another one has it.
+        """
         if self._repo.checked_out_branch() == self._branch:
             return self._repo.work_tree
         common = self._repo.common_dir
