@@ -15,7 +15,7 @@ from provisioner.errors import UserError
 from provisioner.faces.boot import dnsmasq, other_dhcp, reservations, script
 from provisioner.faces.boot.dnsmasq import DnsmasqSettings
 from provisioner.model import ids
-from provisioner.model.views import Snapshot, StatusView
+from provisioner.model.views import Snapshot
 from provisioner.planning.boot_decision import Boot, Client
 from provisioner.services import machines
 from provisioner.services.booting import Booting
@@ -111,6 +111,5 @@ def _dnsmasq_settings(settings: BootSettings) -> DnsmasqSettings:
 
 def _snapshot() -> Snapshot:
     with Site.opened(options.where()) as site:
-        commit = site.status_commit
-        status = site.status.load(commit) if commit else StatusView()
+        status = site.status.load(site.status_tip)
         return Snapshot(desired=site.desired(), status=status)

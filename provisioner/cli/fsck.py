@@ -43,6 +43,8 @@ def fsck(ctx: click.Context, /, *, since: str | None, form: str) -> None:
             )
         lost = tuple(losses.problems(site.repo, site.status_branch))
     report = replace(report, problems=(*lost, *report.problems))
+    if site.repo.is_shallow and report.commit is not None:
+        report = replace(report, problems=(_cut_off(site), *report.problems))
     if report.commit is None and not lost:
         report = replace(report, problems=(_nothing(site),))
     if form != "text":
@@ -61,12 +63,20 @@ def fsck(ctx: click.Context, /, *, since: str | None, form: str) -> None:
 
 def _nothing(site: Site) -> Problem:
     """Nothing to prove is no proof: where there is a site, there is a status branch."""
-    if site.is_remote:
-        hint = "only the remote's owner knows whether there was one: tink status-branch begin"
-    else:
-        hint = "in a clone: git fetch; if no server ever served it: tink status-branch begin"
     message = "there is no such branch: nothing to prove"
-    return Problem(path=site.status_branch, code="fsck.nothing", message=message, hint=hint)
+    return Problem(
+        path=site.status_branch, code="fsck.nothing", message=message, hint=site.how_to_get_status
+    )
+
+
+def _cut_off(site: Site) -> Problem:
+    """A history without its beginning proves nothing of what was before."""
+    return Problem(
+        path=site.status_branch,
+        code="fsck.shallow",
+        message="the clone is shallow: its history was cut off, and only the rest was checked",
+        hint=f"git fetch --unshallow {site.remote}".rstrip(),
+    )
 
 
 def _as_data(report: checking.FsckReport) -> dict[str, object]:

@@ -17,7 +17,7 @@ from provisioner.cli.options import Shape
 from provisioner.cli.printing import Listed
 from provisioner.cli.site import Site
 from provisioner.errors import TinkError, Unavailable, UserError
-from provisioner.model.views import Snapshot, StatusView
+from provisioner.model.views import Snapshot
 from provisioner.services import machines
 
 _SERVER_SECONDS = 10.0
@@ -93,8 +93,7 @@ def show(*, name: str, server: str | None, idle: str, form: str) -> None:
 
 def _snapshot() -> Snapshot:
     with Site.opened(options.where()) as site:
-        commit = site.status_commit
-        status = site.status.load(commit) if commit else StatusView()
+        status = site.status.load(site.status_tip)
         return Snapshot(desired=site.desired(), status=status)
 
 

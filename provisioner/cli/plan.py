@@ -116,17 +116,16 @@ def find_ends(site: Site, status: StatusView | None, base: str | None, head: str
         return Ends(
             base_name=base, base=site.repo.find_commit(base), head_name=head, head=head_commit
         )
-    there = site.repo.resolve(f"refs/remotes/origin/{site.followed}")
+    there = site.tracked(site.followed)
     if there is not None:
         return Ends(
-            base_name=f"origin/{site.followed}", base=there, head_name=head, head=head_commit
+            base_name=f"{site.remote}/{site.followed}", base=there, head_name=head, head=head_commit
         )
     try:
         tip = site.followed_commit
     except NotFound:
-        raise NotFound(
-            "commit", site.followed, hint=f"git fetch origin {site.followed}, or give --base"
-        ) from None
+        hint = f"git fetch {site.remote or 'REMOTE'} {site.followed}, or give --base"
+        raise NotFound("commit", site.followed, hint=hint) from None
     applied = status.reconcile.desired_commit if status is not None else None
     if head_commit == tip and applied and site.repo.find_object(applied) is not None:
         tip = applied
@@ -140,7 +139,7 @@ def _unknown(site: Site, ends: Ends, found: Preview, status: StatusView | None) 
         said.append(
             f"There is no branch {site.status_branch} here, so the state of workflows and the"
             f" installed machines are not known: every request of {ends.base_name} is taken for"
-            f" one that became a workflow. git fetch origin {site.status_branch} brings it."
+            f" one that became a workflow. {site.how_to_get_status}."
         )
     if found.base != ends.base:
         said.append(

@@ -36,12 +36,14 @@ _SHOWN = 8  # candidates
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
     """`branch` is read and written: the one that is checked out.  `followed` is the desired
-    branch as a server takes it, which does not go by what somebody checked out."""
+    branch as a server takes it, which does not go by what somebody checked out.  `remote` is
+    where a clone's other branches come from, "" where there is none."""
 
     repo: GitRepo
     branch: str
     followed: str
     status_branch: str
+    remote: str = ""
     is_remote: bool = False
 
     @staticmethod
@@ -61,6 +63,7 @@ class Site:
                 branch=where.branch or _own_branch(repo, where.status_branch) or followed,
                 followed=followed,
                 status_branch=where.status_branch,
+                remote="" if is_remote else repo.remote_of_checkout(),
                 is_remote=is_remote,
             )
 
@@ -78,8 +81,31 @@ class Site:
         return self._newest(self.status_branch)
 
     @property
+    def status_tip(self) -> CommitId:
+        """As `status_commit`; raises `NotFound` where there is none: no table can be shown."""
+        commit = self.status_commit
+        if commit is None:
+            raise NotFound("branch", self.status_branch, hint=self.how_to_get_status)
+        return commit
+
+    @property
+    def how_to_get_status(self) -> str:
+        """What brings a status branch that is not there."""
+        branch = self.status_branch
+        if self.is_remote:
+            return "the remote has none: --status-branch, or tink status-branch begin at its URL"
+        if self.remote:
+            tracking = f"{branch}:refs/remotes/{self.remote}/{branch}"
+            return f"git fetch {self.remote} {tracking} brings it; --status-branch names another"
+        return "--status-branch names another; tink status-branch begin makes one"
+
+    def tracked(self, branch: str) -> CommitId | None:
+        """Where the remote had a branch when it was fetched last."""
+        return self.repo.resolve(f"refs/remotes/{self.remote or 'origin'}/{branch}")
+
+    @property
     def status(self) -> StatusStore:
-        return StatusStore(self.repo, self.status_branch)
+        return StatusStore(self.repo, self.status_branch, remote=self.remote or "origin")
 
     def desired(self) -> DesiredState:
         """Read the desired branch; of a bad file, the version that the server holds to."""
@@ -104,17 +130,16 @@ class Site:
 
     def workflow(self, text: str) -> LiveWorkflow:
         workflow = self.workflow_id(text)
-        return self.status.read_workflow(workflow, self._status_commit_of(workflow))
+        return self.status.read_workflow(workflow, self.status_tip)
 
     def rendered(self, workflow: WorkflowId) -> str:
-        return self.status.read_rendered(workflow, self._status_commit_of(workflow))
+        return self.status.read_rendered(workflow, self.status_tip)
 
     def workflow_id(self, text: str) -> WorkflowId:
         """The id that a text says or begins; raises `UserError` where several begin like that."""
         if not ids.is_beginning(text) or len(text) == _ID_LENGTH:
             return WorkflowId(ids.parse_uuid(text, "workflow id"))
-        commit = self.status_commit
-        known = self.status.load(commit).workflows if commit else ()
+        known = self.status.load(self.status_tip).workflows
         found = sorted(each for each in known if each.startswith(text.lower()))
         if len(found) > 1:
             which = ", ".join(found[:_SHOWN]) + (" …" if len(found) > _SHOWN else "")
@@ -148,16 +173,6 @@ class Site:
                 hint="git clone it, write in the clone, and git push",
             )
 
-    def _status_commit_of(self, workflow: WorkflowId) -> CommitId:
-        commit = self.status_commit
-        if commit is None:
-            raise NotFound(
-                "workflow",
-                workflow,
-                hint=f"there is no branch {self.status_branch!r}; in a clone: git fetch",
-            )
-        return commit
-
     def _tip_of(self, branch: str) -> CommitId:
         commit = self._newest(branch)
         if commit is None:
@@ -165,13 +180,13 @@ class Site:
         return commit
 
     def _newest(self, branch: str) -> CommitId | None:
-        """A branch of ours, or origin's where that one is ahead.
+        """A branch of ours, or the remote's where that one is ahead.
 
         A status branch that was begun here and never served is behind whatever origin has:
         `tink init` created it, and `main` alone was pushed to a forge.
         """
         here = self.repo.branch(branch)
-        there = self.repo.resolve(f"refs/remotes/origin/{branch}")
+        there = self.tracked(branch)
         if here is None or there is None:
             return here or there
         if branch == self.status_branch and begin.is_only_begun(self.repo, here):

@@ -132,7 +132,7 @@ def stats(*, form: str) -> None:
     from provisioner.store.upkeep import maintenance
 
     with Site.opened(options.where()) as site:
-        stats = maintenance.stats(site.repo, site.status_branch, tip=site.status_commit)
+        stats = maintenance.stats(site.repo, site.status_branch, tip=site.status_tip)
         found = maintenance.as_dict(stats)
         found["is_protected"] = protection.is_protected(
             site.repo, desired=site.branch, status=site.status_branch

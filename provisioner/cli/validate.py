@@ -35,6 +35,10 @@ def validate(ctx: click.Context, /, *, path: Path | None, revision: str | None, 
     bare repository the desired branch. PATH is another folder, or one file to be checked.
     """
     with _checked(path, revision) as (store, commit, status, only, place):
+        if place is not None and status.commit is None:
+            printing.note(
+                "there is no status branch here: which requests became workflows is not known"
+            )
         verdict = validation.judge(store, commit, status)
         problems = verdict.problems
         if place is not None:

@@ -66,7 +66,7 @@ Found = tuple[DataVersion, tuple[StoredFile, ...]] | None
 
 def _read(site: Site, workflow: str, version: int) -> Found:
     entry = site.workflow(workflow)
-    commit = site.status_commit
+    commit = site.status_tip
     if not site.status.list_data_versions(entry.id, commit):
         if version:
             raise NotFound("data version", str(version))

@@ -73,7 +73,7 @@ def _runs(entry: LiveWorkflow) -> Iterator[Run]:
 
 def _read(site: Site, entry: LiveWorkflow, run: Run) -> bytes:
     content = site.status.read_log(
-        entry.id, action_index=run.action_index, attempt=run.attempt, commit=site.status_commit
+        entry.id, action_index=run.action_index, attempt=run.attempt, commit=site.status_tip
     )
     return content or b""
 

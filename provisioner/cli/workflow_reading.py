@@ -151,7 +151,7 @@ def _queries_of_waiting(site: Site, entries: list[LiveWorkflow]) -> Queries | No
 
 
 def _queries(site: Site) -> Queries:
-    view = site.status.load(site.status_commit)
+    view = site.status.load(site.status_tip)
     try:
         desired = site.desired()
     except NotFound:  # only the status branch was fetched
@@ -160,8 +160,7 @@ def _queries(site: Site) -> Queries:
 
 
 def _all(site: Site) -> list[LiveWorkflow]:
-    commit = site.status_commit
-    found = site.status.iterate_workflows(commit, on_damage=_warn) if commit else ()
+    found = site.status.iterate_workflows(site.status_tip, on_damage=_warn)
     return sorted(found, key=lambda entry: (entry.record.created_at, entry.id))
 
 

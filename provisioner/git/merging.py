@@ -57,9 +57,8 @@ def as_commit(repo: GitRepo, base: CommitId, head: CommitId) -> Iterator[tuple[G
                 alternates = folder / "objects" / "info" / "alternates"
                 alternates.parent.mkdir(exist_ok=True)
                 alternates.write_bytes(bytes(repo.objects_dir.resolve()) + b"\n")
-                shallow = repo.common_dir / "shallow"
-                if shallow.is_file():
-                    shutil.copyfile(shallow, folder / "shallow")
+                if repo.is_shallow:
+                    shutil.copyfile(repo.common_dir / "shallow", folder / "shallow")
                 tree = merged_tree(borrowing, base, head)
                 words = ("commit-tree", "-m", "the result of the merge", "-p", base, "-p", head)
                 commit = borrowing.run(*words, tree, extra_environment=_AUTHOR).decode().strip()

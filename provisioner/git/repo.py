@@ -210,6 +210,23 @@ class GitRepo:
     def has_remote(self, name: str = "origin") -> bool:
         return any(remote.name == name for remote in self._git().remotes)
 
+    def remote_of_checkout(self) -> str:
+        """The remote that HEAD's branch follows, else origin, else the only one; "" for none."""
+        names = [remote.name for remote in self._git().remotes]
+        head = self.checked_out_branch()
+        section = f'branch "{head}"'
+        reader = self._git().config_reader("repository")
+        follows = reader.get_value(section, "remote", "") if reader.has_section(section) else ""
+        for name in (str(follows), "origin", *names[: len(names) == 1]):
+            if name in names:
+                return name
+        return ""
+
+    @property
+    def is_shallow(self) -> bool:
+        """Whether its history was cut off when it was cloned or fetched."""
+        return (self.common_dir / "shallow").is_file()
+
     def fetch(
         self, remote: str, *refspecs: str, prune: bool = False, network: Network = COMMAND_LINE
     ) -> None:

@@ -66,6 +66,6 @@ def _newest(repo: GitRepo, base: CommitId, applied: CommitId | None) -> CommitId
 
 
 def _why_apart(repo: GitRepo) -> str:
-    if (repo.common_dir / "shallow").is_file():
+    if repo.is_shallow:
         return "the clone is shallow: git fetch --unshallow, or fetch-depth: 0 in CI"
     return "they are of unrelated histories"

@@ -66,9 +66,11 @@ class _Rows:
 class StatusStore:
     """Reads a status branch; thread-safe."""
 
-    def __init__(self, repo: GitRepo, branch: str = "status") -> None:
+    def __init__(self, repo: GitRepo, branch: str = "status", *, remote: str = "origin") -> None:
+        """`remote` is where a clone's archive branch comes from."""
         self.repo = repo
         self.branch = branch
+        self._remote = remote
         self.reader = WorkflowReader(repo)
 
     def tip(self) -> CommitId | None:
@@ -343,7 +345,7 @@ class StatusStore:
     def archives(self) -> tuple[CommitId, ...]:
         """The archive branch: ours, and in a clone what was fetched of the remote's."""
         branch = layout.archive_branch(self.branch)
-        refs = [f"refs/heads/{branch}", f"refs/remotes/origin/{branch}"]
+        refs = [f"refs/heads/{branch}", f"refs/remotes/{self._remote}/{branch}"]
         found = {commit: None for each in refs if (commit := self.repo.resolve(each))}
         return tuple(found)
 
