@@ -7,12 +7,10 @@ from pathlib import Path
 
 import click
 
-from provisioner.cli import options, printing
+from provisioner.cli import options, printing, table
 from provisioner.cli.site import Site
-from provisioner.documents.export import export_kubernetes
+from provisioner.documents.export import Export, Exportable
 from provisioner.errors import Conflict, NotFound
-from provisioner.model.hardware import Hardware
-from provisioner.model.template import Template
 from provisioner.model.views import DesiredState
 from provisioner.model.workflow import WorkflowRequest
 
@@ -30,6 +28,9 @@ def export(*, names: tuple[str, ...], kinds: tuple[str, ...], folder: Path | Non
     """Write the desired branch as Kubernetes documents: `tink export | kubectl apply -f -`."""
     with Site.opened(options.where()) as site:
         desired = site.desired()
+    exported = Export(document for kind in KINDS for document in _objects(desired, kind))
+    for own, given in exported.renamed:
+        printing.note(f"{table.plain(own)} is exported as {given}: its name would not be its alone")
     found = [document for kind in kinds or KINDS for document in _objects(desired, kind)]
     if names:
         known = {name: document for document in found for name in _names(document)}
@@ -37,26 +38,26 @@ def export(*, names: tuple[str, ...], kinds: tuple[str, ...], folder: Path | Non
             if name not in known:
                 raise NotFound("object", name)
         found = list({id(known[name]): known[name] for name in names}.values())
+    texts = [(document, exported.text(document)) for document in found]
+    for path in exported.left_out:
+        printing.note(f"{table.plain(path)}: left out, today's Tinkerbell has no place for it")
     if folder is None:
-        for document in found:
-            click.echo(f"---\n{export_kubernetes(document)}", nl=False)
+        for _, text in texts:
+            click.echo(f"---\n{text}", nl=False)
         return
     if folder.is_dir() and any(folder.iterdir()):
         raise Conflict(f"{folder} is not empty", hint="name a folder that does not exist yet")
-    for document in found:
+    for document, text in texts:
         target = folder / document.source.path.replace("#", "-")
         target = target.with_suffix(".yaml")
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("a", encoding="utf-8") as file:  # a file may hold several documents
-            file.write(f"---\n{export_kubernetes(document)}")
+            file.write(f"---\n{text}")
     printing.note(f"wrote {len(found)} documents to {folder}")
 
 
-Object = Hardware | Template | WorkflowRequest
-
-
-def _objects(desired: DesiredState, kind: str) -> Iterator[Object]:
-    values: dict[str, list[Object]] = {
+def _objects(desired: DesiredState, kind: str) -> Iterator[Exportable]:
+    values: dict[str, list[Exportable]] = {
         "hardware": list(desired.hardware.values()),
         "template": list(desired.templates.values()),
         "workflow": list(desired.requests.values()),
@@ -64,7 +65,7 @@ def _objects(desired: DesiredState, kind: str) -> Iterator[Object]:
     yield from sorted(values[kind], key=lambda document: document.source.path)
 
 
-def _names(document: Object) -> Iterator[str]:
+def _names(document: Exportable) -> Iterator[str]:
     yield document.source.path
     if document.id is not None:
         yield document.id

@@ -25,18 +25,7 @@ from provisioner.model.problem import Problem, Severity
 _LOG_TIME = re.compile(r"^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d (?=\{)", re.MULTILINE)
 _TASKS_LINE = re.compile(r"^tasks:", re.MULTILINE)
 _NO_NAME = re.compile(r"[^a-z0-9._-]+")
-_OF_THE_CLUSTER = (
-    "creationTimestamp",
-    "finalizers",
-    "generation",
-    "managedFields",
-    "ownerReferences",
-    "resourceVersion",
-    "selfLink",
-    "uid",
-)
 _FOLDERS = {"Hardware": "hardware", "Template": "templates", "Workflow": "workflows"}
-_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,11 +198,11 @@ def _template(run: _Import, text: str, *, name: str, old_id: str) -> None:
 
 
 def _import_object(run: _Import, data: Mapping[str, Any]) -> None:
-    kind, name = str(data.get("kind")), str(_map(data.get("metadata")).get("name", ""))
+    kind, name = str(data.get("kind")), str(kubernetes.as_map(data.get("metadata")).get("name", ""))
     if not str(data.get("apiVersion", "")).startswith("tinkerbell.org/") or kind not in _FOLDERS:
         run.unsupported.append(f"{kind} {name}: not imported, Tinkerbell has no use for it here")
         return
-    state = _map(data.get("status")).get("state") if kind == "Workflow" else ""
+    state = kubernetes.as_map(data.get("status")).get("state") if kind == "Workflow" else ""
     if state not in kubernetes.NOT_BEGUN:
         run.unsupported.append(f"workflow {name}: not imported, it has begun already ({state})")
         return
@@ -221,8 +210,9 @@ def _import_object(run: _Import, data: Mapping[str, Any]) -> None:
     if dropped:
         run.changed.append(f"{kind} {name}: left out what the cluster added ({dropped})")
     folder = _FOLDERS[kind]
-    body = _map(data.get("spec")).get("data") if kind == "Template" else None
-    if isinstance(body, str) and template_text.static_name(body) == name:
+    body = kubernetes.as_map(data.get("spec")).get("data") if kind == "Template" else None
+    is_all = tidy["metadata"].keys() <= {"name"}  # no name space, label or annotation to keep
+    if is_all and isinstance(body, str) and template_text.static_name(body) == name:
         run.changed.append(f"Template {name}: written as plain template text")
         run.add(folder, name, body)
         return
@@ -232,10 +222,10 @@ def _import_object(run: _Import, data: Mapping[str, Any]) -> None:
 
 def _tidied(data: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
     """Return the object as a person would have written it, and what was left out."""
-    metadata = dict(_map(data.get("metadata")))
-    dropped = [name for name in _OF_THE_CLUSTER if metadata.pop(name, None) is not None]
-    annotations = dict(_map(metadata.get("annotations")))
-    if annotations.pop(_LAST_APPLIED, None) is not None:
+    metadata = dict(kubernetes.as_map(data.get("metadata")))
+    dropped = [name for name in kubernetes.OF_THE_CLUSTER if metadata.pop(name, None) is not None]
+    annotations = dict(kubernetes.as_map(metadata.get("annotations")))
+    if annotations.pop(kubernetes.LAST_APPLIED_ANNOTATION, None) is not None:
         metadata["annotations"] = annotations
         dropped.append("last-applied-configuration")
     if not metadata.get("annotations"):
@@ -246,7 +236,3 @@ def _tidied(data: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
     tidy = {name: data[name] for name in order if name in data} | {"metadata": metadata}
     rest = {name: data[name] for name in data if name not in {*tidy, "status"}}
     return {**tidy, **rest}, ", ".join(dropped)
-
-
-def _map(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}

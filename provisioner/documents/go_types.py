@@ -181,6 +181,50 @@ def struct(kind: str, document: object) -> Struct:
     return Struct(fields, tags=tags)
 
 
+def fitting(kind: str, document: object, path: str, left_out: list[str]) -> dict[str, object]:
+    """The fields of a document that the type has, as a cluster takes them.
+
+    A number where a text belongs is written as one, and the other way round.  The paths of what
+    does not fit are added to `left_out`; `path` is the document's own.
+    """
+    given = document if isinstance(document, Mapping) else {}
+    types = {tag.rstrip("!"): type_ for _, tag, type_ in TYPES[kind]}
+    by_case = {name.lower(): name for name in types}
+    kept: dict[str, object] = {}
+    for key, value in given.items():
+        name = by_case.get(str(key).lower(), "")
+        fits, found = _fitting(types.get(name, ""), value, f"{path}.{key}", left_out)
+        if fits and name:
+            kept[name] = found
+    return kept
+
+
+def _fitting(type_: str, value: Any, path: str, left_out: list[str]) -> tuple[bool, object]:
+    """Whether a value fits, and the value that does."""
+    inner = type_.removeprefix("[]")
+    if value is None and type_:
+        return False, None  # nothing was said, and nothing is left out
+    if type_.startswith("[]") and isinstance(value, list):
+        items = (_fitting(inner, item, f"{path}[{at}]", left_out) for at, item in enumerate(value))
+        return True, [item for fits, item in items if fits]
+    struct_name = type_.removeprefix("*").removeprefix("[]")
+    if struct_name in TYPES and isinstance(value, Mapping):
+        return True, fitting(struct_name, value, path, left_out)
+    match type_.removeprefix("*"), value:
+        case "string", str():
+            return True, value
+        case "bool", bool():
+            return True, value
+        case "string", int() | float():
+            return True, str(value).lower() if isinstance(value, bool) else str(value)
+        case "int64", int() if not isinstance(value, bool):
+            return True, value
+        case "int64", str() if value.strip().lstrip("-").isdecimal():
+            return True, int(value)
+    left_out.append(path)
+    return False, None
+
+
 def structs(kind: str, documents: object) -> list[object]:
     """A slice of them; nil where the document has none."""
     if not isinstance(documents, list):

@@ -158,7 +158,10 @@ class _Checked:
                 _is_network,
                 "an IPv4 network such as 10.0.0.0/8",
             )
-            gateway = self.address((*where, "gateway"), entry["gateway"])
+            name = "router" if "router" in entry else "gateway"
+            gateway = self.address((*where, name), entry.get(name, ""))
+            if not gateway and not entry.get(name):
+                self._warn(where, "expected the address of a router, found none")
             if network and gateway:
                 found.append((network, gateway))
         return tuple(found)
@@ -166,13 +169,16 @@ class _Checked:
     def _usable(self, path: Path, text: str, is_usable: Callable[[str], bool], noun: str) -> str:
         if not text or is_usable(text):
             return text
+        self._warn(path, f"expected {noun}, found {text[:200]!r}")
+        return ""
+
+    def _warn(self, path: Path, text: str) -> None:
         self._problems.add(
             (*self._where, *path),
             "dhcp.value",
-            f"expected {noun}, found {text[:200]!r}; DHCP will not hand it out",
+            f"{text}; DHCP will not hand it out",
             severity=Severity.WARNING,
         )
-        return ""
 
 
 def _is_address(text: str) -> bool:

@@ -33,10 +33,26 @@ API_GROUP = "tinkerbell.org"
 API_VERSION = "tinkerbell.org/v1alpha1"
 KINDS = ("Hardware", "Template", "Workflow")
 DEFAULT_NAMESPACE = "default"
-# Where an exported machine keeps its id, so that it has the same when it comes back.
+# Where an exported machine or workflow keeps its id, so that it has the same when it comes back.
 ID_ANNOTATION = "tinkgit.dev/id"
 # What a Workflow of Kubernetes has no field for.
 START_TIMEOUT_ANNOTATION = "tinkgit.dev/start-timeout"
+
+# What a cluster adds to the metadata of an object, and another one refuses or would not believe.
+OF_THE_CLUSTER = (
+    "creationTimestamp",
+    "deletionGracePeriodSeconds",
+    "deletionTimestamp",
+    "finalizers",
+    "generateName",
+    "generation",
+    "managedFields",
+    "ownerReferences",
+    "resourceVersion",
+    "selfLink",
+    "uid",
+)
+LAST_APPLIED_ANNOTATION = "kubectl.kubernetes.io/last-applied-configuration"
 
 _NETBOOT = NetbootNames(
     allow_pxe="allowPXE", allow_workflow="allowWorkflow", osie_base_url="baseURL"
@@ -172,8 +188,8 @@ def _hardware(
 def hardware_identity(data: Mapping[str, Any]) -> HardwareId:
     """Return the id that the object brings, or the one that follows from its name."""
     metadata, spec = data["metadata"], data["spec"]
-    instance = _map(_map(spec.get("metadata")).get("instance"))
-    ours = _map(metadata.get("annotations")).get(ID_ANNOTATION)
+    instance = as_map(as_map(spec.get("metadata")).get("instance"))
+    ours = as_map(metadata.get("annotations")).get(ID_ANNOTATION)
     for text in (ours, spec.get("id"), metadata.get("uid"), instance.get("id")):
         try:
             return HardwareId(parse_uuid(str(text)))
@@ -221,6 +237,7 @@ def _template(
         source=source,
         first_line=first_line,
         is_kubernetes=True,
+        kubernetes=data,
         indent=indent,
     )
     reported = template_text.check_early(template)
@@ -233,7 +250,7 @@ def _request(
     problems: Problems, where: Path, data: Mapping[str, Any], source: Source
 ) -> Iterator[WorkflowRequest]:
     metadata, spec = data["metadata"], data["spec"]
-    state = str(_map(data.get("status")).get("state") or "")
+    state = str(as_map(data.get("status")).get("state") or "")
     if state not in NOT_BEGUN:
         text = f"the workflow has begun in its cluster already ({state[:60]}); it is not run here"
         problems.add(
@@ -245,8 +262,9 @@ def _request(
         )
         return
     identity = None
+    ours = as_map(metadata.get("annotations")).get(ID_ANNOTATION)
     with suppress(InvalidId):  # written by hand; the workflow gets an id when it is created
-        identity = WorkflowId(parse_uuid(str(metadata.get("uid"))))
+        identity = WorkflowId(parse_uuid(str(ours or metadata.get("uid"))))
     template, device_map = spec["templateRef"], spec.get("hardwareMap", {})
     reference = spec.get("hardwareRef", "")
     start_timeout = _start_timeout(problems, (*where, "metadata", "annotations"), metadata)
@@ -258,7 +276,8 @@ def _request(
         hardware=device_map,
         hardware_ref=reference,
         disabled=spec.get("disabled", False),
-        toggles_netboot=_map(spec.get("bootOptions")).get("toggleAllowNetboot", False),
+        toggles_netboot=as_map(spec.get("bootOptions")).get("toggleAllowNetboot", False),
+        kubernetes=data,
         start_timeout_seconds=start_timeout,
         digest=classic.request_digest(
             template,
@@ -273,7 +292,7 @@ def _request(
 
 def _start_timeout(problems: Problems, where: Path, metadata: Mapping[str, Any]) -> int | None:
     """Read the annotation, which is a text; a bad one is a problem, and -1."""
-    text = _map(metadata.get("annotations")).get(START_TIMEOUT_ANNOTATION)
+    text = as_map(metadata.get("annotations")).get(START_TIMEOUT_ANNOTATION)
     if text is None:
         return None
     if isinstance(text, str) and text.isascii() and text.isdecimal() and len(text) <= 18:
@@ -284,5 +303,6 @@ def _start_timeout(problems: Problems, where: Path, metadata: Mapping[str, Any])
     return -1
 
 
-def _map(value: object) -> Mapping[str, Any]:
+def as_map(value: object) -> Mapping[str, Any]:
+    """The value itself where it is a map, else an empty one."""
     return value if isinstance(value, dict) else {}

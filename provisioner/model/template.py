@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from provisioner.model.hardware import Source
 from provisioner.model.ids import TemplateId
@@ -23,3 +24,5 @@ class Template:
     first_line: int = 1
     indent: int = 0
     is_kubernetes: bool = False  # the text is a part of its file, and judged by today's rules
+    # The Kubernetes-era object that it was read from, for the way back.
+    kubernetes: Mapping[str, object] | None = field(default=None, repr=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from provisioner.model.hardware import Source
 from provisioner.model.ids import BlobId, CommitId, HardwareId, TemplateId, WorkflowId
@@ -29,6 +29,8 @@ class WorkflowRequest:
     hardware_ref: str = ""  # Kubernetes era: the Hardware that `.Hardware` shows
     disabled: bool = False
     toggles_netboot: bool = False
+    # The Kubernetes-era object that it was read from, for the way back.
+    kubernetes: Mapping[str, object] | None = field(default=None, repr=False)
     start_timeout_seconds: int | None = None  # None: as the template says
     digest: str
     source: Source

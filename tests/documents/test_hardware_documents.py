@@ -280,6 +280,28 @@ def test_what_an_interface_says_of_its_network_is_read():
     )
 
 
+@pytest.mark.parametrize(
+    ("route", "routes", "warnings"),
+    [
+        ("router: 192.168.1.2", (("10.0.0.0/8", "192.168.1.2"),), 0),
+        ("gateway: 192.168.1.2", (("10.0.0.0/8", "192.168.1.2"),), 0),
+        ("router: ''", (), 1),
+        ("router: 192.168.1", (), 1),
+    ],
+)
+def test_a_route_has_its_router_under_the_name_of_today_or_as_gateway(route, routes, warnings):
+    text = with_lines(
+        **{
+            "        iface_name: eth0\n": "        classless_static_routes:\n"
+            f"          - {{destination_descriptor: 10.0.0.0/8, {route}}}\n",
+        }
+    )
+    decoded = decode("hardware/n1.yaml", text)
+    assert decoded.hardware[0].interfaces[0].routes == routes
+    found = [problem for problem in decoded.problems if problem.code == "dhcp.value"]
+    assert len(found) == warnings
+
+
 def test_a_switch_that_is_left_out_is_neither_yes_nor_no():
     text = MACHINE.replace("        allow_pxe: true\n", "")
     assert hardware_of(text).interfaces[0].allow_pxe is None
