@@ -48,7 +48,7 @@ def _empty_repository(folder: Path, *, bare: bool, branch: str) -> GitRepo:
     if not inside:
         return GitRepo.create(folder, bare=bare, branch=branch)
     if inside == {".git"}:
-        repo = GitRepo(folder)
+        repo = GitRepo(folder, is_persons=True)
         if not repo.refs("refs/heads/"):
             return repo
         repo.close()

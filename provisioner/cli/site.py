@@ -7,6 +7,8 @@ temporary folder and only read.
 from __future__ import annotations
 
 import contextlib
+import os
+import pwd
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -55,7 +57,8 @@ class Site:
                 folder = exits.enter_context(tempfile.TemporaryDirectory(prefix="tink-"))
                 repo = _fetched(where, Path(folder))
             else:
-                repo = GitRepo(Path(where.repo), search_parents=True)
+                repo = GitRepo(Path(where.repo), search_parents=True, is_persons=True)
+                repo.check_owner()
             exits.callback(repo.close)
             followed = where.branch or _desired_branch(repo, where.status_branch)
             yield Site(
@@ -172,6 +175,13 @@ class Site:
                 "a remote URL is only read",
                 hint="git clone it, write in the clone, and git push",
             )
+        owner = self.repo.common_dir.stat().st_uid
+        if os.geteuid() == 0 and owner != 0:
+            name = _name_of(owner)
+            raise UserError(
+                f"the repository belongs to {name}, who could not change what root writes there",
+                hint=f"sudo -u {name} tink …",
+            )
 
     def _tip_of(self, branch: str) -> CommitId:
         commit = self._newest(branch)
@@ -195,7 +205,7 @@ class Site:
 
 
 def _fetched(where: Where, folder: Path) -> GitRepo:
-    repo = GitRepo.create(folder / "remote.git", bare=True)
+    repo = GitRepo.create(folder / "remote.git", bare=True, is_persons=True)
     heads = repo.heads_of(where.repo)
     ours = {where.status_branch, layout.archive_branch(where.status_branch)}
     wanted = {where.branch or DEFAULT_BRANCH, *ours} & heads
@@ -219,3 +229,11 @@ def _desired_branch(repo: GitRepo, status_branch: str) -> str:
         return DEFAULT_BRANCH
     head = repo.checked_out_branch()
     return head if head and head != status_branch else DEFAULT_BRANCH
+
+
+def _name_of(user: int) -> str:
+    """The login name of a user, or the number as sudo takes it."""
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return f"#{user}"

@@ -17,7 +17,7 @@ from provisioner.errors import UserError
 from provisioner.model.ids import CommitId
 from provisioner.model.problem import Problem, Severity
 from provisioner.model.views import StatusView
-from provisioner.services import before_merge, validation
+from provisioner.services import before_merge, misplaced, validation
 from provisioner.services.before_merge import Place
 from provisioner.store.desired.reading import DesiredStore
 
@@ -43,6 +43,7 @@ def validate(ctx: click.Context, /, *, path: Path | None, revision: str | None, 
         problems = verdict.problems
         if place is not None:
             problems = before_merge.problems(verdict, place)
+        problems = tuple(sorted((*problems, *misplaced.problems(store, commit))))
         count = len([file for file in store.files(commit) if layout.kind_of(file)])
     shown = [problem for problem in problems if only in ("", problem.path)]
     if form != "text":
@@ -82,7 +83,9 @@ def _checked(path: Path | None, revision: str | None) -> Iterator[Checked]:
         elif folder is None or revision is not None:
             raise UserError(f"{folder or '.'} is not a git repository")
         else:
-            store, commit = exits.enter_context(work_tree.as_commit(folder))
+            is_own = site is not None and folder == site.repo.work_tree
+            own = site.repo if site is not None and is_own else None
+            store, commit = exits.enter_context(work_tree.as_commit(folder, own))
             place = None
             if site is not None and folder == site.repo.work_tree:
                 head = site.repo.resolve("HEAD")

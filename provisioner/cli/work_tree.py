@@ -13,17 +13,31 @@ from provisioner.store.desired.reading import DesiredStore
 
 
 @contextlib.contextmanager
-def as_commit(folder: Path) -> Iterator[tuple[DesiredStore, CommitId]]:
+def as_commit(folder: Path, own: GitRepo | None = None) -> Iterator[tuple[DesiredStore, CommitId]]:
     """Commit the folder into a temporary repository: links, modes and names stay what they are.
 
-    What git ignores is left out, as it would be from a real commit.
+    What git ignores is left out, as it would be from a real commit.  Where the folder is the work
+    tree of the repository `own`, its filters and line ends are applied, as git would at a commit;
+    nothing is written to it.
     """
     with tempfile.TemporaryDirectory(prefix="tink-") as temporary:
         repo = GitRepo.create(Path(temporary) / "folder.git", bare=True)
         try:
             tree_at = f"--work-tree={folder.resolve()}"
-            repo.run(tree_at, "add", "--all", "--", ".", directory=folder.resolve())
-            tree = repo.run("write-tree").decode().strip()
+            aside = {}
+            if own is not None:
+                aside = {
+                    "GIT_INDEX_FILE": str(repo.git_dir / "index"),
+                    "GIT_OBJECT_DIRECTORY": str(repo.objects_dir),
+                    "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(own.objects_dir),
+                }
+                alternates = repo.objects_dir / "info" / "alternates"
+                alternates.parent.mkdir(exist_ok=True)
+                alternates.write_bytes(bytes(own.objects_dir.resolve()) + b"\n")
+            adding = own or repo
+            words = ("add", "--all", "--", ".")
+            adding.run(tree_at, *words, directory=folder.resolve(), extra_environment=aside)
+            tree = adding.run("write-tree", extra_environment=aside).decode().strip()
             who = {
                 f"GIT_{role}_{what}": "tink"
                 for role in ("AUTHOR", "COMMITTER")

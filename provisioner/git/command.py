@@ -1,7 +1,9 @@
 """Runs git so that no repository and no environment can steer it.
 
 Hooks, fsmonitor, replace refs, automatic gc, prompts and the `ext::` transport are off;
-`GIT_*` of our own environment is not passed on.  GitPython's `execute` is not used for
+`GIT_*` of our own environment is not passed on.  Where a person gives a command, git reads
+their configuration (signatures, line ends, filters, credentials, safe folders) as it always
+does, and runs hooks for the commits that are theirs.  GitPython's `execute` is not used for
 this: it can add environment variables but never take one away.
 """
 
@@ -26,9 +28,10 @@ NETWORK_TIMEOUT_SECONDS = 3_600  # the first fetch of a large repository on a sl
 NETWORK_IDLE_SECONDS = 60
 
 _CONFIG = Path(__file__).with_name("git.config")
+_FETCH_CONFIG = Path(__file__).with_name("fetch.config")
+_NO_HOOKS = "core.hooksPath=/dev/null"
 # What a repository's own configuration must not override.
 _PINNED = (
-    "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
     "core.fsync=all",
     "core.pager=cat",
@@ -39,6 +42,13 @@ _PINNED = (
 )
 # How a person reaches a remote is theirs to say; nothing else of GIT_* is passed on.
 _PASSED_ON = frozenset({"GIT_SSH_COMMAND", "GIT_SSH", "GIT_ASKPASS", "GIT_SSL_CAINFO"})
+# Where a person's configuration is, and who they are.
+_OF_PERSON = _PASSED_ON | {
+    "GIT_CONFIG_GLOBAL",
+    "GIT_CONFIG_NOSYSTEM",
+    "GIT_CONFIG_SYSTEM",
+    *(f"GIT_{role}_{what}" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")),
+}
 _LINE_ENDS = re.compile(r"[\r\n]+")
 # Of "Receiving objects:  50% (1/2)", "Total 3 (delta 0), …", "From /srv/site.git".
 _PROGRESS = re.compile(r"(remote: )?(([A-Z][a-z]+ )+(objects|deltas|connectivity):?|Total |From )")
@@ -79,24 +89,43 @@ def _without_progress(text: str) -> str:
     return "\n".join(line for line in lines if line.strip() and not _PROGRESS.match(line))
 
 
-def environment(outside: Mapping[str, str] | None = None) -> dict[str, str]:
+def environment(
+    outside: Mapping[str, str] | None = None, *, is_persons: bool = False
+) -> dict[str, str]:
+    """What git is started with; `is_persons`: with the configuration of whoever runs us."""
+    allowed = _OF_PERSON if is_persons else _PASSED_ON
     passed_on = {
         name: value
         for name, value in (os.environ if outside is None else outside).items()
-        if not name.startswith("GIT_") or name in _PASSED_ON
+        if not name.startswith("GIT_") or name in allowed
     }
-    return passed_on | {
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_GLOBAL": str(_CONFIG),
-        "GIT_NO_REPLACE_OBJECTS": "1",
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_OPTIONAL_LOCKS": "0",
-        "LC_ALL": "C",
-    }
+    configuration = (
+        {}
+        if is_persons
+        else {
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": str(_CONFIG),
+        }
+    )
+    return (
+        passed_on
+        | configuration
+        | {
+            "GIT_NO_REPLACE_OBJECTS": "1",
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_OPTIONAL_LOCKS": "0",
+            "LC_ALL": "C",
+        }
+    )
 
 
-def command_line(git_dir: Path, words: Sequence[str]) -> list[str]:
-    pins = [word for pin in _PINNED for word in ("-c", pin)]
+def command_line(
+    git_dir: Path, words: Sequence[str], *, is_persons: bool = False, with_hooks: bool = False
+) -> list[str]:
+    pinned = [*_PINNED, *[_NO_HOOKS] * (not with_hooks)]
+    if is_persons:
+        pinned.append(f"include.path={_FETCH_CONFIG}")
+    pins = [word for pin in pinned for word in ("-c", pin)]
     return ["git", f"--git-dir={git_dir}", *pins, *words]
 
 
@@ -112,17 +141,20 @@ def run(
     has_terminal: bool = False,
     inherited: Sequence[int] = (),
     idle_seconds: float = float("inf"),
+    is_persons: bool = False,
+    with_hooks: bool = False,
 ) -> bytes:
     """Run git to its end and return what it printed.
 
+    `is_persons` has it read the person's configuration; `with_hooks` run the repository's hooks.
     `stop` ends it early, within `process_group.MERCY_SECONDS`; `is_background` gives it the
     lowest priority; the rest is as `process_group.run` says.
     """
     try:
         ended = process_group.run(
-            command_line(git_dir, words),
+            command_line(git_dir, words, is_persons=is_persons, with_hooks=with_hooks),
             stdin=stdin,
-            environment=environment() | dict(extra_environment or {}),
+            environment=environment(is_persons=is_persons) | dict(extra_environment or {}),
             timeout_seconds=timeout_seconds,
             directory=directory,
             stop=stop,
@@ -140,7 +172,18 @@ def run(
     return ended.stdout
 
 
-def run_on_network(git_dir: Path, *words: str, network: Network) -> bytes:
+def discover(folder: Path) -> None:
+    """Have git find the repository of a folder, as a person's git does: it looks at the owner.
+
+    Raises `GitFailed`.  A git that is given the repository does not look.
+    """
+    words = ("git", "-C", str(folder), "rev-parse", "--git-dir")
+    done = subprocess.run(words, check=False, capture_output=True, env=environment(is_persons=True))
+    if done.returncode:
+        raise GitFailed("rev-parse", done.returncode, done.stderr.decode(errors="replace"))
+
+
+def run_on_network(git_dir: Path, *words: str, network: Network, is_persons: bool = False) -> bytes:
     """Run a git command that talks to a remote and shows its progress."""
     return run(
         git_dir,
@@ -151,6 +194,7 @@ def run_on_network(git_dir: Path, *words: str, network: Network) -> bytes:
         stop=network.stop,
         has_terminal=network.stop is None,
         inherited=network.inherited,
+        is_persons=is_persons,
     )
 
 

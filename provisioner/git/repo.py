@@ -33,11 +33,20 @@ class Commit:
     committed_at: int  # seconds since 1970
 
 
+_COMMIT_HOOKS = ("pre-commit", "prepare-commit-msg", "commit-msg", "post-commit")
+
+
 class GitRepo:
     """Thread-safe; `close` ends the git process that reads objects."""
 
-    def __init__(self, path: Path, *, search_parents: bool = False) -> None:
-        """Open the repository at `path` (a work tree or a git directory)."""
+    def __init__(
+        self, path: Path, *, search_parents: bool = False, is_persons: bool = False
+    ) -> None:
+        """Open the repository at `path` (a work tree or a git directory).
+
+        `is_persons`: for a command of a person, whose git configuration counts then.
+        """
+        self._is_persons = is_persons
         self._asked_for = path
         self._search_parents = search_parents
         self._threads = threading.local()
@@ -50,7 +59,9 @@ class GitRepo:
         self._reader = ObjectReader(self.common_dir)
 
     @classmethod
-    def create(cls, path: Path, *, bare: bool = False, branch: str = "main") -> GitRepo:
+    def create(
+        cls, path: Path, *, bare: bool = False, branch: str = "main", is_persons: bool = False
+    ) -> GitRepo:
         path.mkdir(parents=True, exist_ok=True)
         git_dir = path if bare else path / ".git"
         words = ["--bare"] if bare else []
@@ -59,7 +70,7 @@ class GitRepo:
             *(f"--work-tree={path}",) * (not bare),
             *("init", "--quiet", "--template=", f"--initial-branch={branch}", *words),
         )
-        return cls(path)
+        return cls(path, is_persons=is_persons)
 
     def close(self) -> None:
         self._reader.close()
@@ -183,6 +194,7 @@ class GitRepo:
         directory: Path | None = None,
         stop: threading.Event | None = None,
         is_background: bool = False,
+        with_hooks: bool = False,
     ) -> bytes:
         """Run git in this repository; put `--end-of-options` before what came from outside."""
         return command.run(
@@ -194,7 +206,29 @@ class GitRepo:
             directory=directory,
             stop=stop,
             is_background=is_background,
+            is_persons=self._is_persons,
+            with_hooks=with_hooks,
         )
+
+    def check_owner(self) -> None:
+        """Raise `UserError` where git would not work here for this person (safe.directory)."""
+        try:
+            command.discover(self.work_tree or self.git_dir)
+        except GitFailed as failed:
+            reason, _, hint = failed.stderr.partition("To add an exception")
+            raise UserError(
+                reason.strip(), hint=f"to trust it: {hint.rpartition(chr(10))[2].strip()}"
+            ) from None
+
+    def has_commit_hooks(self) -> bool:
+        """Whether git would run a hook for a person's commit here."""
+        if not self._is_persons:
+            return False
+        found = self.run(
+            "rev-parse", "--git-path", "hooks", with_hooks=True, directory=self.own_dir
+        )
+        folder = self.own_dir / os.fsdecode(found).rstrip("\n")
+        return any(os.access(folder / name, os.X_OK) for name in _COMMIT_HOOKS)
 
     def move_ref(self, ref: str, *, expected: CommitId | None, new: CommitId) -> None:
         """Move a ref durably if it is at `expected`; else raise `RefMoved`."""
@@ -271,6 +305,7 @@ class GitRepo:
             self.git_dir,
             *(verb, *flags, "--end-of-options", url.plain, *words),
             network=replace(network, environment={**network.environment, **url.environment}),
+            is_persons=self._is_persons,
         )
 
     def signs_commits(self) -> bool:

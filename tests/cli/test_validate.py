@@ -133,3 +133,34 @@ def test_checking_changes_nothing(tink, home):
     before = git(home, "status", "--porcelain"), git(home, "count-objects")
     tink("validate")
     assert (git(home, "status", "--porcelain"), git(home, "count-objects")) == before
+
+
+def test_documents_where_nothing_is_read_are_mentioned(tink, home):
+    machine = (EXAMPLES / "hardware" / "rack3-n7.json").parent / "n1.yaml"
+    (home / "Hardware").mkdir()
+    (home / "Hardware" / "n1.yaml").write_text(machine.read_text())
+    (home / "n1.yaml").write_text(machine.read_text())
+    (home / "workflows" / "w.yam").write_text("template: x\nhardware: {}\n")
+    (home / "templates" / "t.yaml.bak").write_text("version: 1\ntasks: []\n")
+    kubernetes = '{"apiVersion": "tinkerbell.org/v1alpha1", "kind": "Workflow"}'
+    (home / "cluster.json").write_text(kubernetes)
+    result = tink("validate")
+    assert result.code == 0
+    found = [line.partition(" ")[2] for line in result.out.splitlines() if "warning: " in line]
+    assert found == [
+        "Hardware/: nothing in this folder is read [file.folder]",
+        "cluster.json: a document at the root is not read [file.place]",
+        "n1.yaml: a document at the root is not read [file.place]",
+        "templates/t.yaml.bak: a document with this ending is not read [file.ending]",
+        "workflows/w.yam: a document with this ending is not read [file.ending]",
+    ]
+
+
+def test_what_a_repository_holds_beside_its_documents_is_its_owners(tink, home):
+    (home / "docs").mkdir()
+    for name in ("docker-compose.yaml", "docs/x.yaml", "hardware/README.md", "hardware/list.txt"):
+        (home / name).write_text("services: {}\n")
+    (home / "package.json").write_text("{}")
+    (home / "big.yaml").write_text("x" * 2_000_000)
+    result = tink("validate")
+    assert (result.code, result.out) == (0, "")

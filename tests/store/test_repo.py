@@ -235,7 +235,7 @@ def test_moving_a_ref_is_compare_and_swap(site):
 
 def test_a_command_that_hangs_is_ended(site, monkeypatch):
     with closing(GitRepo(site.path)) as repo:
-        monkeypatch.setattr(command, "command_line", lambda *_: ["sleep", "60"])
+        monkeypatch.setattr(command, "command_line", lambda *_, **__: ["sleep", "60"])
         with pytest.raises(GitFailed, match=r"no answer within 0\.2 s"):
             repo.run("log", timeout_seconds=0.2)
 

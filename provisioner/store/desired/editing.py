@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
 
-from provisioner.errors import Conflict
+from provisioner.errors import Conflict, UserError
 from provisioner.git import disk, pack_files
+from provisioner.git.command import HISTORY_SECONDS, TIMEOUT_SECONDS, GitFailed
 from provisioner.git.commit import commit_text
 from provisioner.git.pack import PackBuilder
 from provisioner.git.pack_files import Owner, PackFiles
@@ -48,6 +49,8 @@ class DesiredEditor:
         work_tree = self.work_tree()
         if work_tree is not None:
             self._check_clean(work_tree, changes)
+            if self._repo.has_commit_hooks():
+                return self._commit_with_hooks(work_tree, changes, message)
         with closing(PackFiles(self._repo.objects_dir, Owner.COMMAND)) as files:
             tip = self._move(files, changes, message, author or self._repo.author())
         if tip is None:
@@ -55,6 +58,49 @@ class DesiredEditor:
         if work_tree is not None:
             self._bring_in_line(work_tree, changes)
         return tip
+
+    def _commit_with_hooks(
+        self, work_tree: Path, changes: Mapping[str, bytes | None], message: str
+    ) -> CommitId:
+        """Have git commit from the work tree, as its hooks expect; undo it where one refuses."""
+        tip = self._repo.resolve(self._ref)
+        for path in changes:
+            self._check_path(tip, path)
+        paths = sorted(changes)
+        try:
+            for path, content in changes.items():
+                _write(work_tree, path, content)
+            self._in_tree(work_tree, "add", "--force", "--all", "--", *paths)
+            words = ("commit", "--quiet", "--cleanup=whitespace", "-F", "-", "--only", "--", *paths)
+            self._in_tree(work_tree, *words, stdin=message.encode(), with_hooks=True)
+        except BaseException as error:
+            self._take_back(work_tree, tip, paths)
+            if isinstance(error, GitFailed) and tip is not None:
+                text = self._in_tree(work_tree, "diff", "--name-only", tip, "--", *paths).decode()
+                said = error.stderr or error.stdout.decode("utf-8", "replace").strip()
+                if not text:
+                    raise UserError(
+                        f"the commit was refused: {said}",
+                        hint="the hooks of this repository run for commits of people",
+                    ) from None
+            raise
+        now = self._repo.resolve(self._ref)
+        assert now is not None
+        disk.sync((self._repo.common_dir / self._ref).parent)
+        return now
+
+    def _take_back(self, work_tree: Path, tip: CommitId | None, paths: Iterable[str]) -> None:
+        """The files as they were committed, in the index and on the disk."""
+        for path in paths:
+            entry = self._repo.entry_at(tip, path) if tip else None
+            mode, blob = (entry.mode, entry.id) if entry else (0, "0" * 40)
+            line = f"{mode:o} {blob}\t{path}\0".encode("utf-8", "surrogateescape")
+            self._in_tree(work_tree, "update-index", "-z", "--index-info", stdin=line)
+            if entry is None:
+                _remove(work_tree, path)
+            else:
+                words = ("checkout-index", "--force", "--index", "--quiet", "--", path)
+                self._in_tree(work_tree, *words)
 
     def _move(
         self,
@@ -185,12 +231,16 @@ class DesiredEditor:
         words = ("checkout-index", "--force", "--index", "--quiet", "-z", "--stdin")
         self._in_tree(work_tree, *words, stdin="".join(written).encode())
 
-    def _in_tree(self, work_tree: Path, *words: str, stdin: bytes = b"") -> bytes:
+    def _in_tree(
+        self, work_tree: Path, *words: str, stdin: bytes = b"", with_hooks: bool = False
+    ) -> bytes:
         return self._repo.run(
             f"--work-tree={work_tree}",
             *words,
             stdin=stdin,
             directory=work_tree,
+            with_hooks=with_hooks,
+            timeout_seconds=HISTORY_SECONDS if with_hooks else TIMEOUT_SECONDS,
             extra_environment={"GIT_LITERAL_PATHSPECS": "1"},
         )
 
@@ -201,6 +251,19 @@ def _slices(paths: list[str]) -> Iterable[list[str]]:
 
 def _content(path: Path) -> bytes | None:
     return path.read_bytes() if path.is_file() and not path.is_symlink() else None
+
+
+def _write(work_tree: Path, path: str, content: bytes | None) -> None:
+    """Write a file of the commit, or remove it; nothing is written through a link."""
+    if content is None:
+        _remove(work_tree, path)
+        return
+    target = work_tree / path
+    folders = target.parents[: len(Path(path).parents) - 1]
+    if target.is_symlink() or any(folder.is_symlink() for folder in folders):
+        raise Conflict(f"{path} leads through a symbolic link", hint="commit it with an editor")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(content)
 
 
 def _remove(work_tree: Path, path: str) -> None:

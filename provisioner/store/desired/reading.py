@@ -91,7 +91,7 @@ class DesiredStore:
         self, old: CommitId | None, new: CommitId
     ) -> Iterator[tuple[str, DesiredFile | None]]:
         """What stands where one of our folders belongs, and is none: a submodule, a link."""
-        was, now = (self._roots(each) for each in (old, new))
+        was, now = (self.roots(each) for each in (old, new))
         for folder in FOLDERS:
             sides = was.get(folder), now.get(folder)
             if sides[0] == sides[1]:
@@ -132,9 +132,10 @@ class DesiredStore:
             yield from tree.compare(self.repo.tree, *sides, prefix=f"{folder}/")
 
     def _folders(self, commit: CommitId | None) -> dict[str, str]:
-        return {name: each.id for name, each in self._roots(commit).items() if each.is_tree}
+        return {name: each.id for name, each in self.roots(commit).items() if each.is_tree}
 
-    def _roots(self, commit: CommitId | None) -> dict[str, TreeEntry]:
+    def roots(self, commit: CommitId | None) -> dict[str, TreeEntry]:
+        """What stands at the root of a commit, by name."""
         if commit is None:
             return {}
         entries = self.repo.tree(self.repo.commit(commit).tree)
