@@ -6,19 +6,22 @@ of a template has attributes, methods or a way to Python.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from enum import Enum, auto
 from typing import Final, NoReturn
 
 from gotemplate import calls, missing, nodes, printing
 from gotemplate.errors import LimitExceeded
 from gotemplate.functions.signature import FunctionTable
+from gotemplate.functions.versions import METHODS
 from gotemplate.limits import Budget
 from gotemplate.outcome import Failure, Piece
 from gotemplate.values import (
     NO_VALUE,
     StringMap,
     Struct,
+    Version,
     is_true,
     plain_name,
 )
@@ -236,10 +239,26 @@ class Evaluation:
         if type(first) is nodes.Identifier:
             return self._function(first, command.words[1:], dot, piped)
         if len(command.words) > 1 or piped is not _ABSENT:
-            self._fail(first, f"{nodes.describe(first)} is no function, so it takes no arguments")
+            return self._method(first, command.words[1:], dot, piped)
         if type(first) is nodes.Nil:
             self._fail(first, "nil alone says nothing")
         return self._value(first, dot)
+
+    def _method(
+        self, node: nodes.Operand, words: Sequence[nodes.Operand], dot: object, piped: object
+    ) -> object:
+        """Ask a version about another one; nothing else has methods that take something."""
+        if isinstance(node, nodes.Field | nodes.Variable | nodes.Chain) and node.names:
+            owner = self._value(replace(node, names=node.names[:-1]), dot)
+            method = METHODS.get(node.names[-1]) if isinstance(owner, Version) else None
+            if method is not None:
+                given = [self._value(word, dot) for word in words]
+                given += [piped] * (piped is not _ABSENT)
+                if len(given) != 1 or not isinstance(given[0], Version):
+                    self._fail(node, f"{node.names[-1]} takes one version, as semver gives it")
+                assert isinstance(owner, Version)
+                return method(owner, given[0])
+        return self._fail(node, f"{nodes.describe(node)} is no function, so it takes no arguments")
 
     def _value(self, node: nodes.Operand, dot: object) -> object:
         match node:

@@ -30,11 +30,17 @@ class _Stop:
     word: str
 
 
-def parse(text: str, *, functions: Collection[str], unknown: list[nodes.Identifier]) -> Parsed:
-    """Raise SyntaxFault at the first place that is wrong; `unknown` gathers unknown functions."""
+def parse(
+    text: str, *, functions: Collection[str], unknown: list[nodes.Identifier], root: str = ""
+) -> Parsed:
+    """Raise SyntaxFault at the first place that is wrong; `unknown` gathers unknown functions.
+
+    `root` is a name that no template in the text may take, for it is the text's own.
+    """
     parser = _Parser(tokenize(text), functions, unknown)
-    root = parser.parse_root()
-    return Parsed(root, parser.templates)
+    parser.root = root
+    body = parser.parse_root()
+    return Parsed(body, parser.templates)
 
 
 def is_empty(body: nodes.Nodes) -> bool:
@@ -47,6 +53,7 @@ class _Parser:
         self, tokens: list[Token], functions: Collection[str], unknown: list[nodes.Identifier]
     ) -> None:
         self._cursor = Cursor(tokens)
+        self.root = ""
         self._pipelines = PipelineParser(self._cursor, functions, unknown)
         self._range_depth = 0
         self.templates: dict[str, nodes.Nodes] = {}
@@ -186,6 +193,8 @@ class _Parser:
         self._pipelines.variables, self._range_depth = outer
         if stop.word != "end":
             raise SyntaxFault(stop.at, f"{{{{else}}}} can't stand in {{{{{word}}}}}")
+        if self.root and name == self.root and not is_empty(body):
+            raise SyntaxFault(token.at, f"{token.text} is the name of the whole template")
         known = self.templates.get(name)
         if known is None or is_empty(known):
             self.templates[name] = body

@@ -164,16 +164,24 @@ class Template:
 
 
 def parse(
-    text: str, *, name: str = "template", functions: FunctionTable = DEFAULT_FUNCTIONS
+    text: str,
+    *,
+    name: str = "template",
+    functions: FunctionTable = DEFAULT_FUNCTIONS,
+    root: str = "",
 ) -> Template:
-    """The template that this text is, or InvalidTemplate with all that is wrong with it."""
+    """The template that this text is, or InvalidTemplate with all that is wrong with it.
+
+    `name` is how problems call it.  `root` is what its program calls it in Go: a definition of that
+    name in the text is refused.
+    """
     if len(text) > TEMPLATE_CHARACTERS:
         message = f"the template is longer than {TEMPLATE_CHARACTERS} characters"
         raise InvalidTemplate([Problem(path=name, code="template.limit", message=message)])
     unknown: list[nodes.Identifier] = []
     problems: list[Problem] = []
     try:
-        parsed = parser.parse(text, functions=functions, unknown=unknown)
+        parsed = parser.parse(text, functions=functions, unknown=unknown, root=root)
     except RecursionError as error:
         message = "the template is nested too deep"
         problem = Problem(path=name, code="template.limit", message=message)

@@ -70,6 +70,12 @@ class NilList(list[object]):
     __slots__ = ()
 
 
+class NilAnyList(list[object]):
+    """A nil []interface {}: what is left of nothing."""
+
+    __slots__ = ()
+
+
 class NilStringList(StringList):
     """A nil []string."""
 
@@ -133,6 +139,7 @@ _TYPE_NAMES: dict[type, str] = {
     StringList: "[]string",
     NilStringList: "[]string",
     NilList: "[]struct",
+    NilAnyList: "[]interface {}",
     IntList: "[]int",
     ListList: "[][]interface {}",
     StringMap: "map[string]string",
@@ -147,6 +154,7 @@ _KIND_NAMES: dict[type, str] = {
     StringList: "slice",
     NilStringList: "slice",
     NilList: "slice",
+    NilAnyList: "slice",
     IntList: "slice",
     ListList: "slice",
     dict: "map",
@@ -232,7 +240,7 @@ def _copy(value: object, depth: int, room: int) -> tuple[object, int]:
         for item in value:
             copied, room = _copy(item, depth - 1, room)
             items.append(copied)
-        if isinstance(value, StringList | NilList):
+        if isinstance(value, StringList | NilList | NilAnyList):
             return kind(items), room - 1  # type: ignore[call-arg]  # a list of that type
         return items, room - 1
     raise TypeError(f"template data are JSON-shaped; {type(value).__name__} is not")
@@ -242,8 +250,10 @@ def as_json(value: object) -> object:
     """What Go's encoding/json makes of it: structs by their tags, pointers as their values."""
     if isinstance(value, Pointer):
         return value.value
-    if isinstance(value, NilList | NilStringList):
+    if isinstance(value, NilList | NilAnyList | NilStringList):
         return None
+    if isinstance(value, Version):
+        return value["String"]
     if isinstance(value, list):
         return [as_json(each) for each in value] if holds_structs(value) else value
     if not isinstance(value, dict) or not holds_structs(value):
@@ -260,7 +270,7 @@ def as_json(value: object) -> object:
 
 def holds_structs(value: object) -> bool:
     """Whether something of Go's types is somewhere in it that JSON does not have."""
-    if isinstance(value, Struct | Pointer | NilList | NilStringList):
+    if isinstance(value, Struct | Pointer | Version | NilList | NilAnyList | NilStringList):
         return True
     if isinstance(value, dict):
         return any(map(holds_structs, value.values()))

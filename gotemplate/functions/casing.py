@@ -91,21 +91,28 @@ def _is_joint(character: str) -> bool:
     return character in "-_" or character in GO_SPACES
 
 
+def _is_capital(character: str) -> bool:
+    return unicodedata.category(character) == "Lu"
+
+
 def camelcase(text: str) -> str:
     rest = text.lstrip("-_" + GO_SPACES)
     leading = text[: len(text) - len(rest)]
     if not rest:
         return leading
     out = [leading]
+    in_capitals = _is_capital(rest[0])  # a run of capitals is one word: HTTPServer is Httpserver
     last, rest = _upper(rest[0]), rest[1:]
     for character in rest:
         if _is_joint(character) and _is_joint(last):
             out.append(last)
         elif _is_joint(last):
+            in_capitals = _is_capital(character)
             character = _upper(character)
         else:
             out.append(last)
-            character = _lower(character)
+            in_capitals = in_capitals and _is_capital(character)
+            character = _lower(character) if in_capitals else character
         last = character
     return "".join([*out, last])
 

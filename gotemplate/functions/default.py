@@ -8,6 +8,7 @@ from gotemplate.functions.casing import CASING
 from gotemplate.functions.choices import CHOICES
 from gotemplate.functions.core import CORE
 from gotemplate.functions.dicts import DICTS
+from gotemplate.functions.durations import DURATIONS
 from gotemplate.functions.encoding import ENCODING
 from gotemplate.functions.json_text import JSON
 from gotemplate.functions.lists import LISTS
@@ -26,6 +27,7 @@ DEFAULT_FUNCTIONS: FunctionTable = MappingProxyType(
     | CASING
     | CHOICES
     | DICTS
+    | DURATIONS
     | ENCODING
     | JSON
     | LISTS

@@ -108,7 +108,8 @@ def _merge_one(
             if there is not value:
                 _merge_one(budget, there, value, overwrite=overwrite)
         elif isinstance(value, dict) and is_true(there):
-            continue  # a text is not overwritten by a map, says mergo
+            if overwrite:
+                target[key] = value
         elif overwrite or not is_true(there):
             target[key] = value
 

@@ -9,7 +9,7 @@ from gotemplate.functions.convert import texts_of, to_int
 from gotemplate.functions.equality import deep_equal
 from gotemplate.functions.signature import CallFault, Function, function, table
 from gotemplate.limits import Budget
-from gotemplate.values import ListList, StringList, is_true, plain_name
+from gotemplate.values import ListList, NilAnyList, StringList, is_true, plain_name
 
 
 def _items(value: object) -> list[object]:
@@ -32,6 +32,16 @@ def _first(value: object) -> object:
 
 def _last(value: object) -> object:
     return _items(value)[-1] if _items(value) else None
+
+
+def _rest(value: object) -> list[object]:
+    items = _items(value)
+    return items[1:] if items else NilAnyList()
+
+
+def _initial(value: object) -> list[object]:
+    items = _items(value)
+    return items[:-1] if items else NilAnyList()
 
 
 def _uniq(budget: Budget, value: object) -> list[object]:
@@ -63,7 +73,8 @@ def _slice(value: object, *bounds: object) -> object:
 
 def _concat(budget: Budget, *values: object) -> list[object]:
     budget.make_items(sum(len(_items(value)) for value in values))
-    return [item for value in values for item in _items(value)]
+    found = [item for value in values for item in _items(value)]
+    return found or NilAnyList()
 
 
 def _chunk(size: int, value: object) -> ListList:
@@ -99,11 +110,11 @@ _WITH_MUST = (
     function("compact", "any", _compact),
     function("first", "any", _first),
     function("has", "any any", _contains, bounded=True, deep=True),
-    function("initial", "any", lambda value: list(_items(value)[:-1])),
+    function("initial", "any", _initial),
     function("last", "any", _last),
     function("prepend", "any any", _prepend),
     function("push", "any any", _append),
-    function("rest", "any", lambda value: list(_items(value)[1:])),
+    function("rest", "any", _rest),
     function("reverse", "any", lambda value: list(reversed(_items(value)))),
     function("slice", "any any*", _slice),
     function("uniq", "any", _uniq, bounded=True, deep=True),

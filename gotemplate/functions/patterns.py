@@ -10,7 +10,7 @@ from gotemplate.limits import Budget
 from gotemplate.regex import matcher
 from gotemplate.regex.program import Program, compile_pattern
 from gotemplate.regex.syntax import BadPattern
-from gotemplate.values import StringList
+from gotemplate.values import NilStringList, StringList
 
 _STEPS_OF_A_FAULT = 2000  # it may have been found late, and is found again each time
 _DOLLAR = re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)\})")
@@ -53,14 +53,14 @@ def _find_all(budget: Budget, pattern: str, text: str, most: int) -> StringList:
     for slots in matcher.find_all(_compiled(budget, pattern), text, budget, most):
         budget.make_items(1)
         found.append(text[slots[0] : slots[1]])
-    return found
+    return found or NilStringList()
 
 
 def _split(budget: Budget, pattern: str, text: str, most: int) -> StringList:
     program = _compiled(budget, pattern)
     parts = StringList()
     if most == 0:
-        return parts
+        return NilStringList()
     if pattern and not text:
         return StringList([""])
     begin = end = 0

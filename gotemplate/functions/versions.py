@@ -179,6 +179,21 @@ def _semver_compare(constraint: str, version: str) -> bool:
     return any(all(_satisfies(read, c) for c in group) for group in alternatives)
 
 
+def _read(version: Version) -> _Semantic:
+    return read_version(str(version["Original"]))
+
+
+# What a template may ask a version about another one.
+METHODS: dict[str, Callable[[Version, Version], object]] = {
+    "Compare": lambda one, other: compare(_read(one), _read(other)),
+    "Equal": lambda one, other: compare(_read(one), _read(other)) == 0,
+    "GreaterThan": lambda one, other: compare(_read(one), _read(other)) > 0,
+    "GreaterThanEqual": lambda one, other: compare(_read(one), _read(other)) >= 0,
+    "LessThan": lambda one, other: compare(_read(one), _read(other)) < 0,
+    "LessThanEqual": lambda one, other: compare(_read(one), _read(other)) <= 0,
+}
+
+
 def _semver(budget: Budget, text: str) -> Version:
     budget.make_items(6)
     read = read_version(text)

@@ -7,6 +7,7 @@ import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable
 from functools import cache
+from importlib import resources
 from itertools import groupby
 
 Range = tuple[int, int]
@@ -67,6 +68,33 @@ def holds(ranges: tuple[Range, ...], point: int) -> bool:
 
 def is_category(name: str) -> bool:
     return _CATEGORIES.fullmatch(name) is not None
+
+
+@cache
+def _scripts() -> dict[str, str]:
+    """The ranges of each script, as they are written."""
+    text = resources.files(__package__).joinpath("scripts.txt").read_text(encoding="ascii")
+    lines = (line.partition(" ") for line in text.splitlines() if not line.startswith("#"))
+    return {name: ranges for name, _, ranges in lines}
+
+
+def is_script(name: str) -> bool:
+    return name in _scripts()
+
+
+@cache
+def script(name: str) -> tuple[Range, ...]:
+    """All characters of a script, such as Greek."""
+    found: list[Range] = []
+    for written in _scripts()[name].split():
+        span, _, step = written.partition("/")
+        first, _, last = span.partition("-")
+        low, high = int(first, 16), int(last or first, 16)
+        if step:
+            found += [(point, point) for point in range(low, high + 1, int(step, 16))]
+        else:
+            found.append((low, high))
+    return merged(found)
 
 
 @cache

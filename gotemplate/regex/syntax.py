@@ -255,6 +255,8 @@ class _Parser:
             ranges = charset.ANY
         elif charset.is_category(name):
             ranges = charset.category(name)
+        elif charset.is_script(name):
+            ranges = charset.script(name)
         else:
             self._fail(f"the character class {name} is not supported")
         self.at = match.end()

@@ -10,8 +10,8 @@ from provisioner.model.problem import Severity
 
 
 def read_yaml(text: str) -> object:
-    """Read the first document of a text, or raise `UnreadableText`."""
-    reading = yaml_reader.read(text, path="fromYaml")
+    """Read the first document of a text by YAML 1.1, or raise `UnreadableText`."""
+    reading = yaml_reader.read(text, path="fromYaml", is_1_1=True)
     errors = [problem for problem in reading.problems if problem.severity is Severity.ERROR]
     if errors:
         raise UnreadableText(str(errors[0]))

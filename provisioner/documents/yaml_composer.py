@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from yaml import events as yaml_events
 
+from provisioner.documents import yaml_1_1
 from provisioner.model.problem import Problem
 
 # The parser's C events carry no types: `value`, `tag`, `anchor`, `implicit`, `start_mark`.
@@ -66,7 +67,9 @@ class _Frame:
 class Composer:
     """Composes documents from events; keeps what it found when a problem ends it."""
 
-    def __init__(self, *, path: str, limits: Limits) -> None:
+    def __init__(self, *, path: str, limits: Limits, is_1_1: bool = False) -> None:
+        """`is_1_1`: plain scalars are read by YAML 1.1."""
+        self._is_1_1 = is_1_1
         self.documents: list[tuple[object, Entry]] = []
         self.problems: list[Problem] = []
         self._path = path
@@ -142,6 +145,8 @@ class Composer:
 
     def _key(self, frame: _Frame, event: Event) -> None:
         key = event.value
+        if self._is_1_1 and event.implicit[0] and not event.tag and key != _MERGE:
+            key = yaml_1_1.resolve_key(key)
         if event.anchor:
             self._anchors[event.anchor] = (key, (event, None, event), 1)
         if key in frame.data or (key == _MERGE and frame.merges):
@@ -239,6 +244,8 @@ class Composer:
         return value
 
     def _plain(self, event: Event, text: str) -> object:
+        if self._is_1_1:
+            return yaml_1_1.resolve(text)
         if text in _WORDS:
             return _WORDS[text]
         if text[0] not in _NUMBER_START:

@@ -112,9 +112,17 @@ class Reading:
 
 
 def read(
-    content: bytes | str, *, path: str, as_json: bool = False, limits: Limits = FILE_LIMITS
+    content: bytes | str,
+    *,
+    path: str,
+    as_json: bool = False,
+    is_1_1: bool = False,
+    limits: Limits = FILE_LIMITS,
 ) -> Reading:
-    """Read every document of a text.  Never raises for what the text holds."""
+    """Read every document of a text.  Never raises for what the text holds.
+
+    `is_1_1`: by YAML 1.1; what JSON can't hold raises `UnreadableText` then.
+    """
     size = len(content)
     if size > limits.size_bytes:
         return _one_problem(
@@ -125,12 +133,12 @@ def read(
         return Reading(problems=problems)
     if as_json:
         return _read_json(text, path=path, limits=limits)
-    reading = _read_yaml(text, path=path, limits=limits)
+    reading = _read_yaml(text, path=path, limits=limits, is_1_1=is_1_1)
     return Reading(documents=reading.documents, problems=(*problems, *reading.problems))
 
 
-def _read_yaml(text: str, *, path: str, limits: Limits) -> Reading:
-    composer = Composer(path=path, limits=limits)
+def _read_yaml(text: str, *, path: str, limits: Limits, is_1_1: bool = False) -> Reading:
+    composer = Composer(path=path, limits=limits, is_1_1=is_1_1)
     problems: list[Problem] = []
     begun = (0, 0)  # offset and lines before it
     with suppress(Stopped):

@@ -19,6 +19,7 @@ from provisioner.model.template import Template
 from provisioner.planning import text_shape
 from provisioner.planning.text_shape import Made, Outline, Shape
 
+ROOT_NAME = "workflow-template"  # as Tinkerbell calls each template when it parses it
 TEMPLATES_LIMIT = 256  # parsed templates kept
 SHAPES_LIMIT = 1_024  # read texts kept; one template with `if` makes several
 
@@ -54,7 +55,10 @@ class TemplateCache:
         known = self._templates.get(key)
         if known is None:
             known = gotemplate.parse(
-                template.text, name=template.source.path, functions=TEMPLATE_FUNCTIONS
+                template.text,
+                name=template.source.path,
+                functions=TEMPLATE_FUNCTIONS,
+                root=ROOT_NAME,
             )
             _keep(self._templates, key, known, TEMPLATES_LIMIT)
         return known

@@ -9,6 +9,7 @@ import pytest
 
 from gotemplate.errors import InvalidTemplate
 from gotemplate.functions.default import CLASSIC_FUNCTIONS, DEFAULT_FUNCTIONS
+from gotemplate.functions.refused import REFUSED_FUNCTIONS
 from gotemplate.functions.yaml_text import with_yaml_reader
 from gotemplate.template import parse
 
@@ -36,6 +37,10 @@ def render(text, data=None, functions=DEFAULT_FUNCTIONS):
             "abab [0 1]   x",
         ),
         ('{{formatPartition "/dev/sda" (add1 0)}}', "/dev/sda1"),
+        # sprig takes bytes for characters here, and writes what is no text.
+        ('{{initials "é ß Σ"}} {{nospace "é ß Σ"}}', "éßΣ éßΣ"),
+        # What is made of no map is an empty one, not null.
+        ('{{merge nil nil | toJson}} {{unset nil "a" | toJson}}', "{} {}"),
         # Go's own slice works on texts; sprig's, which hides it, does not.
         ('{{slice "hello" 1 3}} {{slice "hello" 2}}', "el llo"),
         # Maps have an order.
@@ -115,3 +120,30 @@ def test_a_wrong_type_comes_with_the_next_step(text, hint):
         render(text, {"n": 3, "none": None})
     if hint is not None:
         assert caught.value.problems[0].hint == hint
+
+
+@pytest.mark.parametrize("name", ["ago", "toDate", "unixEpoch", "randInt", "shuffle", "htpasswd"])
+def test_a_function_that_gives_another_result_each_time_is_refused(name):
+    with pytest.raises(InvalidTemplate, match=f'the function "{name}" is not available'):
+        render(f"{{{{{name} 1}}}}")
+
+
+def test_every_function_of_sprigs_hermetic_set_is_here_or_refused_by_name():
+    """The names are those of sprig 3.3 which a template of Tinkerbell can call."""
+    missing = {
+        "ago", "bcrypt", "buildCustomCert", "decryptAES", "derivePassword", "encryptAES", "genCA",
+        "genCAWithKey", "genPrivateKey", "genSelfSignedCert", "genSelfSignedCertWithKey",
+        "genSignedCert", "genSignedCertWithKey", "htpasswd", "mustDateModify", "mustToDate",
+        "must_date_modify", "randInt", "shuffle", "toDate", "unixEpoch",
+    }  # fmt: skip
+    assert missing <= REFUSED_FUNCTIONS.keys()
+    assert not REFUSED_FUNCTIONS.keys() & DEFAULT_FUNCTIONS.keys()
+
+
+def test_no_definition_takes_the_name_of_the_whole_template():
+    text = '{{define "workflow-template"}}x{{end}}a'
+    with pytest.raises(InvalidTemplate, match="is the name of the whole template") as caught:
+        parse(text, root="workflow-template")
+    [problem] = caught.value.problems
+    assert (problem.line, problem.column) == (1, 10)
+    assert parse(text).render({}) == "a"

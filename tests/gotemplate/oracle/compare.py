@@ -6,10 +6,9 @@ import re
 from collections.abc import Mapping
 
 from gotemplate.errors import InvalidTemplate
-from gotemplate.functions.default import DEFAULT_FUNCTIONS
 from gotemplate.functions.signature import FunctionTable
-from gotemplate.functions.yaml_text import with_yaml_reader
 from gotemplate.template import parse
+from provisioner.documents.template_functions import TEMPLATE_FUNCTIONS
 from tests.gotemplate.oracle.data import DATA
 
 _GO_LINES = re.compile(r"\bgolden:(\d+)")
@@ -17,17 +16,7 @@ _GO_LINES = re.compile(r"\bgolden:(\d+)")
 _OPEN_ENDED = ("unexpected EOF", "unclosed", "unterminated")
 
 
-def read_yaml(text: str) -> object:
-    """A YAML reader for the tests; the renderer has none of its own."""
-    from ruamel.yaml import YAML, YAMLError
-
-    try:
-        return YAML(typ="safe", pure=True).load(text)
-    except YAMLError as error:
-        raise TypeError(str(error)) from error
-
-
-FUNCTIONS: FunctionTable = with_yaml_reader(DEFAULT_FUNCTIONS, read_yaml)
+FUNCTIONS: FunctionTable = TEMPLATE_FUNCTIONS
 
 
 def difference(case: Mapping[str, object], answer: Mapping[str, object]) -> str:

@@ -1,7 +1,8 @@
 """Renew the goldens: `python -m tests.gotemplate.oracle.generate`, at the root of the checkout.
 
 cases.jsonl holds what people thought of, found.jsonl what the fuzz found; goldens.jsonl holds each
-of them, and a grid of printf's verbs and flags, with what real Go made of it.
+of them, a grid of printf's verbs and flags and one of all functions (grid.py), with what real Go
+made of it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.gotemplate.oracle import go
+from tests.gotemplate.oracle import go, grid
 from tests.gotemplate.oracle.data import DATA
 
 HERE = Path(__file__).parent
@@ -32,6 +33,7 @@ def cases() -> Iterator[dict[str, object]]:
             yield json.loads(line)
     for template in printf_grid():
         yield {"family": "printf", "template": template}
+    yield from grid.cases()
 
 
 def printf_grid() -> Iterator[str]:

@@ -22,7 +22,7 @@ import (
 	"text/template"
 	"time"
 
-	sprig "github.com/Masterminds/sprig"
+	sprig "github.com/Masterminds/sprig/v3"
 	"sigs.k8s.io/yaml"
 )
 
