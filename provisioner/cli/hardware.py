@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 
 import click
 
-from provisioner.cli import commit, hardware_views, options, printing, proposal, reading, table
+from provisioner.cli import (
+    commit,
+    hardware_views,
+    options,
+    printing,
+    proposal,
+    reading,
+    table,
+    watching,
+)
 from provisioner.cli.options import Shape
 from provisioner.cli.site import Site
 from provisioner.documents import encode
@@ -19,6 +29,7 @@ from provisioner.model.hardware import Hardware, Interface
 from provisioner.model.ids import HardwareId
 from provisioner.model.views import DesiredState
 from provisioner.services import machines as finder
+from provisioner.store.desired.reading import DesiredStore
 
 NOTHING_GIVEN = "either pipe the data or provide the required '--file' flag"
 
@@ -109,6 +120,27 @@ def by_ip(*, addresses: tuple[str, ...], details: bool, form: str) -> None:
         desired = site.desired()
         found = [_named(desired, desired.hardware_by_ip.get(ip), "IP", ip) for ip in wanted]
     _print_matches(found, wanted, lambda interface: interface.ip, form="line" if details else form)
+
+
+@hardware.command
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@options.site()
+def watch(*, ids: tuple[str, ...]) -> None:
+    """Print each machine's document whenever it changes, on one line, until interrupted."""
+    from provisioner.services import desired_loader  # with all that reads documents: 0.2 s
+
+    with Site.opened(options.where()) as site:
+        desired = site.desired()
+        known = {machine.id: machine for machine in (finder.find(desired, text) for text in ids)}
+        store = DesiredStore(site.repo, site.branch)
+        for commit_id in watching.commits(site, lambda: site.desired_commit):
+            desired = desired_loader.follow(store, desired, commit_id).state
+            for machine_id, before in tuple(known.items()):
+                now = desired.hardware.get(machine_id)
+                if now is not None and now.document != before.document:
+                    known[machine_id] = now
+                    _print_documents([now], "line")
+                    sys.stdout.flush()
 
 
 @hardware.command

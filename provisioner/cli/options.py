@@ -12,6 +12,8 @@ import click
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 DEFAULT_STATUS_BRANCH = "status"
+# Where classic tink asks a server, tink reads a repository; scripts may go on to say where.
+_OF_A_SERVER = ("--tinkerbell-cert-url", "--tinkerbell-grpc-authority")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +76,10 @@ def site(*, everywhere: bool = False) -> Callable[[Decorated], Decorated]:
             expose_value=False,
             hidden=not everywhere,
             help="Accepted, as by classic tink, and not used.",
+        ),
+        *(
+            click.option(name, expose_value=False, hidden=True, metavar="VALUE")
+            for name in _OF_A_SERVER
         ),
     )
 

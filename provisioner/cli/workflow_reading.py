@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import sys
+
 import click
 
-from provisioner.cli import options, printing, table, workflow_views
+from provisioner.cli import options, printing, table, watching, workflow_views
 from provisioner.cli.options import Shape
 from provisioner.cli.site import Site
 from provisioner.errors import NotFound
@@ -104,10 +107,14 @@ def state(*, ids: tuple[str, ...], form: str) -> None:
 @click.command
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
 @options.site()
+@click.option("-w", "--watch", "is_watched", is_flag=True, help="Go on until all have ended.")
 @options.output("table", "wide")
-def events(*, ids: tuple[str, ...], form: str) -> None:
-    """Print what has happened, oldest first."""
+def events(*, ids: tuple[str, ...], is_watched: bool, form: str) -> None:
+    """Print what has happened, oldest first; with --watch a line for each event as it comes."""
     with Site.opened(options.where()) as site:
+        if is_watched:
+            _watch(site, ids, form)
+            return
         entries = [site.workflow(id_text) for id_text in ids]
         if form in ("json", "yaml"):
             shown = [event for entry in entries for event in event_view.events_of(entry)]
@@ -138,6 +145,26 @@ def _listed(site: Site, *, with_text: bool = False) -> printing.Listed[LiveWorkf
         data=workflow_views.workflow_data,
         classic_data=classic,
     )
+
+
+def _watch(site: Site, ids: tuple[str, ...], form: str) -> None:
+    """Print the events that there are, then each one that comes, until all workflows are final."""
+    shown: dict[str, int] = {}
+    is_wide = form == "wide"
+    for _ in watching.commits(site, lambda: site.status_tip):
+        entries = [site.workflow(id_text) for id_text in ids]
+        for entry in entries:
+            if form in ("json", "yaml"):
+                lines = [json.dumps(dict(event)) for event in event_view.events_of(entry)]
+            else:
+                rows = workflow_views.event_rows(entry, is_wide=is_wide)
+                lines = ["\t".join(table.plain(cell) for cell in row) for row in rows]
+            for line in lines[shown.get(entry.id, 0) :]:
+                click.echo(line)
+            shown[entry.id] = len(lines)
+        sys.stdout.flush()
+        if all(entry.context.is_final for entry in entries):
+            return
 
 
 def _queries_of_waiting(site: Site, entries: list[LiveWorkflow]) -> Queries | None:
