@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from provisioner.errors import Unavailable
-from provisioner.git import process_group
+from provisioner.git import process_group, remote_url
 
 TIMEOUT_SECONDS = 60  # local commands; the network has its own bounds
 # What walks a history or writes it anew: among thousands of packs a thousand commits a second.
@@ -80,8 +80,8 @@ class GitFailed(Unavailable):
 
 
 def without_credentials(text: str) -> str:
-    """Return a text with the user names and passwords of its URLs left out."""
-    return _CREDENTIALS.sub("", text)
+    """Return a text with the user names, passwords and queries of its URLs left out."""
+    return remote_url.without_query(_CREDENTIALS.sub("", text))
 
 
 def _without_progress(text: str) -> str:

@@ -16,6 +16,7 @@ from provisioner.errors import UserError
 
 _HTTP = re.compile(r"(https?://)(?:([^/\s]*)@)?([^/@\s]*)(.*)", re.IGNORECASE | re.DOTALL)
 _PASSWORD = re.compile(r"(?<=://)([^/\s:]*):[^/\s]*(?=@)")
+_QUERY = re.compile(r"(?<=\S)\?[^\s'\"?]*=[^\s'\"]*")
 _SCP_LIKE = re.compile(r"[^/:]+:")  # host:path
 # git runs it with `get`, `store` or `erase`; only the names show in its command line.
 _HELPER = (
@@ -61,5 +62,11 @@ def parse(text: str) -> RemoteUrl:
 
 
 def shown(text: str) -> str:
-    """Return a path or URL as logs and messages may show it."""
-    return _PASSWORD.sub(r"\1", parse(text).plain)
+    """Return a path or URL as logs and messages may show it: no password, and no query, where
+    some forges take a token."""
+    return without_query(_PASSWORD.sub(r"\1", parse(text).plain))
+
+
+def without_query(text: str) -> str:
+    """A text with the queries of its URLs left out."""
+    return _QUERY.sub("?…", text)

@@ -107,9 +107,11 @@ class Site:
         """Start the server; a second start uses the same address, as after a crash."""
         self._runs += 1
         log = self.folder / f"server-{self._runs}.log"
-        words = ["provisioner.cli", "serve", "--repo", str(self.repository)]
+        words = ["provisioner.cli", "serve"]
+        if "TINK_REPO" not in self.environment:
+            words += ["--repo", str(self.repository)]
         self.server = self._start(log, *words, "--listen", self.address, *options)
-        found = self._await_line(log, r"http://([0-9.]+:\d+)")
+        found = self._await_line(log, r" on http://([0-9.]+:\d+)")
         self.address = found
 
     def work(self, machine: int, *, worker: str = "") -> subprocess.Popen[bytes]:
