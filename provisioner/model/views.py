@@ -131,11 +131,13 @@ class WorkflowCreated:
     """A request was materialised: the record, and the text that `tink workflow get` prints.
 
     The writer sets the record's `arrival`, and with it `record_id`, on the newest view.
+    `warnings` say what has no effect in its text, and are stored nowhere.
     """
 
     record: WorkflowRecord
     rendered: str
     record_id: BlobId = UNKNOWN_BLOB
+    warnings: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,9 +49,9 @@ class Plan:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        return tuple(
-            sorted({each for pending in self.pending.values() for each in pending.problems})
-        )
+        found = {problem for pending in self.pending.values() for problem in pending.problems}
+        found.update(warning for created in self.creations for warning in created.warnings)
+        return tuple(sorted(found))
 
 
 def plan(

@@ -86,7 +86,7 @@ def render_workflow(
         installs_os=_installed_machines(made, workers, request),
         allows_netboot=request.toggles_netboot,
     )
-    return WorkflowCreated(record=record, rendered=made.text)
+    return WorkflowCreated(record=record, rendered=made.text, warnings=made.warnings)
 
 
 def find_template(request: WorkflowRequest, desired: DesiredState) -> Template:

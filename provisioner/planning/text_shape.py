@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from provisioner.documents.workflow_text import ParsedWorkflow, last_actions
 from provisioner.model import known_images
 from provisioner.model.ids import HardwareId
+from provisioner.model.problem import Problem
 from provisioner.model.workflow import Action
 
 _MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}\Z")
@@ -39,7 +40,7 @@ class MadeTask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """A rendered workflow: its text, and what the text says.
+    """A rendered workflow: its text, what the text says, and what has no effect in it.
 
     `actions_for` takes the machine of each task, in order.
     """
@@ -50,6 +51,7 @@ class Made:
     start_timeout_seconds: int
     tasks: tuple[MadeTask, ...]
     actions_for: Callable[[Sequence[HardwareId]], tuple[Action, ...]]
+    warnings: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +146,7 @@ def shape_of(parsed: ParsedWorkflow, stand_ins: Sequence[str]) -> Shape | None:
 
 def made_of(text: str, parsed: ParsedWorkflow) -> Made:
     """Take what a text says as it is."""
-    return _made(text, parsed, parsed.actions_for, {})
+    return replace(_made(text, parsed, parsed.actions_for, {}), warnings=parsed.warnings)
 
 
 def _addresses(text: str, data: Mapping[str, object]) -> list[str]:

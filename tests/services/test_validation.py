@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from builders import HELLO, MACS, ONE, TWO
 
+from provisioner import resources
 from provisioner.git.repo import GitRepo
 from provisioner.model.problem import Severity
 from provisioner.services import validation
@@ -96,3 +97,35 @@ def test_a_commit_is_checked_as_it_is_not_as_the_work_tree_is(site):
     finally:
         repo.close()
     assert [(each.path, each.code) for each in found] == [(A, "workflow.template-unknown")]
+
+
+def test_what_has_no_effect_in_a_rendered_template_is_a_warning_at_its_line():
+    """A text with control structures is no YAML before it is rendered."""
+    text = """\
+apiVersion: tinkerbell.org/v1alpha1
+kind: Template
+metadata: {name: t}
+spec:
+  data: |
+    version: "0.1"
+    name: t
+    tasks:
+    {{- range $n := until 1 }}
+    - name: a
+      worker: "{{ $.device_1 }}"
+      actions:
+      - name: x
+        image: busybox
+        imagePullPolicy: Always
+    {{- end }}
+"""
+    machine = (resources.examples_folder() / "hardware" / "n1.yaml").read_bytes()
+    request = b'template: t\nhardware: {"device_1": "08:00:27:00:00:01"}\n'
+    files = {
+        "hardware/n1.yaml": machine,
+        "templates/t.yaml": text.encode(),
+        "workflows/w.yaml": request,
+    }
+    [problem] = validation.validate_files(files)
+    assert (problem.path, problem.line, problem.severity) == ("templates/t.yaml", 15, "warning")
+    assert "imagePullPolicy" in problem.message
