@@ -6,24 +6,17 @@ status branch is there to say so; without it every request is rendered.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from provisioner.documents import layout
-from provisioner.documents.decode import decode_file
-from provisioner.model.ids import BlobId, CommitId, new_workflow_id
+from provisioner.model.ids import CommitId, new_workflow_id
 from provisioner.model.problem import Problem
 from provisioner.model.views import DesiredState, StatusView
 from provisioner.planning import allowance, planner, template_cache
-from provisioner.planning import desired as planning
-from provisioner.planning.desired import ChangedFile
 from provisioner.planning.planner import Plan
 from provisioner.planning.template_cache import TemplateCache
 from provisioner.services import desired_loader
 from provisioner.store.desired.reading import DesiredStore
 
-_NO_COMMIT = CommitId("0" * 40)
 _EPOCH = "1970-01-01T00:00:00.000000Z"
 
 
@@ -42,22 +35,6 @@ def judge(store: DesiredStore, commit: CommitId, status: StatusView | None = Non
     status = status or StatusView()
     in_force = status.reconcile.in_force
     return _verdict(desired_loader.load(store, commit, in_force).state, status)
-
-
-def validate_files(
-    contents: Mapping[str, bytes], status: StatusView | None = None
-) -> tuple[Problem, ...]:
-    """Check files that need not be committed, by their repository paths."""
-    changed = {
-        path: ChangedFile(
-            blob_id=(blob := BlobId(hashlib.sha1(content, usedforsecurity=False).hexdigest())),
-            decoded=decode_file(path=path, blob_id=blob, content=content),
-        )
-        for path, content in contents.items()
-        if layout.kind_of(path) is not None
-    }
-    state = planning.update(DesiredState(), changed, commit=_NO_COMMIT).state
-    return problems_of(state, status or StatusView())
 
 
 def problems_of(desired: DesiredState, status: StatusView) -> tuple[Problem, ...]:

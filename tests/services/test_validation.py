@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 from builders import HELLO, MACS, ONE, TWO
 
 from provisioner import resources
+from provisioner.documents import layout
+from provisioner.documents.decode import decode_file
 from provisioner.git.repo import GitRepo
 from provisioner.model.problem import Severity
+from provisioner.model.views import DesiredState, StatusView
+from provisioner.planning import desired as planning
+from provisioner.planning.desired import ChangedFile
 from provisioner.services import validation
 from provisioner.store.desired.reading import DesiredStore
 from services.parts import SITE, hardware_file, request_file
@@ -16,9 +23,23 @@ from services.reconciled_site import Site as ReconciledSite
 A = "workflows/a.yaml"
 
 
+def checked(contents, status=None):
+    """Everything that is wrong with files, which need not be committed, by their paths."""
+    changed = {
+        path: ChangedFile(
+            blob_id=(blob := hashlib.sha1(content, usedforsecurity=False).hexdigest()),
+            decoded=decode_file(path=path, blob_id=blob, content=content),
+        )
+        for path, content in contents.items()
+        if layout.kind_of(path) is not None
+    }
+    state = planning.update(DesiredState(), changed, commit="0" * 40).state
+    return validation.problems_of(state, status or StatusView())
+
+
 def codes(files):
     contents = {path: text.encode() for path, text in files.items()}
-    return [(each.path, each.code) for each in validation.validate_files(contents)]
+    return [(each.path, each.code) for each in checked(contents)]
 
 
 def test_a_good_repository_has_no_problems():
@@ -46,7 +67,7 @@ def test_every_rule_across_files_is_checked(path, text, code):
 
 
 def test_a_missing_key_is_told_in_the_template():
-    found = validation.validate_files(
+    found = checked(
         {path: text.encode() for path, text in {**SITE, A: request_file(other="x")}.items()}
     )
     assert [(each.path, each.line) for each in found] == [("templates/hello.yaml", 6)]
@@ -62,7 +83,7 @@ def test_a_machine_that_may_run_no_workflow_is_shown_with_each_request(site, is_
         reconciled.commit(files)
         status = reconciled.status
         reconciled.stop()
-    found = validation.validate_files({p: t.encode() for p, t in files.items()}, status)
+    found = checked({p: t.encode() for p, t in files.items()}, status)
     assert [(each.path, each.code) for each in found] == [(A, "workflow.not-allowed")]
     assert found[0].severity is Severity.WARNING
     assert "hardware/one.yaml" in found[0].message
@@ -77,7 +98,7 @@ def test_a_request_that_will_not_run_again_is_shown_before_the_merge(site):
     finally:
         reconciled.stop()
     files = {path: text.encode() for path, text in {**SITE, A: request_file()}.items()}
-    [problem] = validation.validate_files(files, status)
+    [problem] = checked(files, status)
     assert (problem.path, problem.code) == (A, "workflow.come-back")
     assert problem.severity is Severity.WARNING
 
@@ -126,6 +147,6 @@ spec:
         "templates/t.yaml": text.encode(),
         "workflows/w.yaml": request,
     }
-    [problem] = validation.validate_files(files)
+    [problem] = checked(files)
     assert (problem.path, problem.line, problem.severity) == ("templates/t.yaml", 15, "warning")
     assert "imagePullPolicy" in problem.message
