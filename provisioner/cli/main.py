@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import click
 
 import provisioner
-from provisioner.cli import options
+from provisioner.cli import hidden_words, options
 from provisioner.cli.lazy_group import LazyGroup
 from provisioner.errors import TinkError
 
@@ -64,6 +64,8 @@ def tink() -> None:
 
 
 def main(words: Sequence[str] | None = None) -> None:
+    if words is None:
+        hidden_words.hide_password()
     sys.exit(run(words))
 
 

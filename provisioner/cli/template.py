@@ -13,6 +13,7 @@ from provisioner.cli.site import Site
 from provisioner.documents import template_text
 from provisioner.documents.layout import FOLDER_OF, Kind
 from provisioner.errors import Conflict, NotFound, UserError
+from provisioner.model import ids as model_ids
 from provisioner.model.ids import TemplateId
 from provisioner.model.template import Template
 from provisioner.model.views import DesiredState
@@ -20,6 +21,7 @@ from provisioner.planning.template_cache import TemplateCache
 
 NOTHING_GIVEN = "either pipe the template or provide the required '--file' flag"
 
+_SHOWN = 8  # candidates
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True)
 
 
@@ -122,19 +124,31 @@ def delete(*, ids: tuple[str, ...]) -> None:
     with Site.opened(options.where()) as site:
         site.check_writable()
         desired = site.desired()
-        found = {id_text: _find(desired, id_text) for id_text in ids}
+        found = {id_text: find(desired, id_text) for id_text in ids}
         paths = {id_text: one.source.path for id_text, one in found.items() if one}
         names = ", ".join(one.name for one in found.values() if one)
         commit.delete(site, desired, ids, paths=paths, what=f"template {names}")
 
 
-def _find(desired: DesiredState, text: str) -> Template | None:
+def find(desired: DesiredState, text: str) -> Template | None:
+    """Find a template by name, id, or the beginning of an id that only one has.
+
+    Raises `UserError` where several ids begin like that.
+    """
     name = desired.template_names.get(TemplateId(text.lower())) or text
-    return desired.templates.get(name)
+    found = desired.templates.get(name)
+    if found is not None or not model_ids.is_beginning(text):
+        return found
+    several = sorted(known for known in desired.template_names if known.startswith(text.lower()))
+    if len(several) > 1:
+        which = ", ".join(several[:_SHOWN]) + (" …" if len(several) > _SHOWN else "")
+        hint = f"choose one: {which}"
+        raise UserError(f"{len(several)} templates have an id that begins with {text}", hint=hint)
+    return desired.templates[desired.template_names[several[0]]] if several else None
 
 
 def _get(desired: DesiredState, text: str) -> Template:
-    found = _find(desired, text)
+    found = find(desired, text)
     if found is None:
         raise NotFound("template", text, hint="tink template list shows the names and ids")
     return found

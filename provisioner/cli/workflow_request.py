@@ -9,6 +9,7 @@ import click
 
 from provisioner.cli import commit, options, printing, proposal
 from provisioner.cli.site import Site
+from provisioner.cli.template import find as find_template
 from provisioner.documents import device_map, encode
 from provisioner.documents.layout import FOLDER_OF, Kind
 from provisioner.errors import Unavailable
@@ -55,6 +56,10 @@ def create(
     with Site.opened(options.where()) as site:
         site.check_writable()
         desired = site.desired()
+        known = find_template(desired, template)
+        # As it was asked for, but for the beginning of an id, which may be several's tomorrow.
+        if known is not None and template.lower() not in (known.name.lower(), known.id):
+            template = known.id
         path = _path(desired, template, workflow)
         text = encode.encode_request(
             workflow, template, hardware, start_timeout=start_timeout, path=path

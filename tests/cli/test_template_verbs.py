@@ -164,3 +164,30 @@ def test_update_never_replaces_a_kubernetes_document(tink, home):
     assert result.code == 1
     assert "templates/dump.yaml is a Kubernetes document" in result.err
     assert path.read_text() == document
+
+
+def test_the_beginning_of_an_id_will_do_where_it_is_one_templates(tink, home):
+    devices = '{"device_1":"08:00:27:00:00:01"}'
+    assert tink("template", "get", HELLO[:8]).out == tink("template", "get", HELLO).out != ""
+    assert tink("workflow", "create", "-t", HELLO[:6], "-r", devices).code == 0
+    [request] = (home / "workflows").glob("*.yaml")
+    assert f"template: {HELLO}" in request.read_text()
+    assert tink("template", "delete", HELLO[:8]).out == f"Deleted\t{HELLO[:8]}\n"
+    result = tink("template", "get", HELLO[:8])
+    assert (result.code, "no template" in result.err) == (1, True)
+
+
+def test_a_beginning_of_several_templates_ids_lists_them(tink, home):
+    text = (EXAMPLES / "templates" / "hello-world.yaml").read_text()
+    number = 0
+    while True:  # a name whose id begins like the other's
+        name = f"other_{number}"
+        if template_id(name).startswith(HELLO[:4]):
+            break
+        number += 1
+    other = text.replace("hello_world_workflow", name)
+    assert tink("template", "create", piped=other).code == 0
+    result = tink("template", "get", HELLO[:4])
+    assert result.code == 1
+    assert "2 templates have an id that begins with" in result.err
+    assert HELLO in result.err and template_id(name) in result.err

@@ -66,6 +66,7 @@ class Site:
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     server: subprocess.Popen[bytes] | None = None
     address: str = "127.0.0.1:0"
+    served: str = ""  # a URL in place of the repository's path
     environment: dict[str, str] = field(default_factory=dict)  # of the processes that run
     _runs: int = 0
 
@@ -109,7 +110,7 @@ class Site:
         log = self.folder / f"server-{self._runs}.log"
         words = ["provisioner.cli", "serve"]
         if "TINK_REPO" not in self.environment:
-            words += ["--repo", str(self.repository)]
+            words += ["--repo", self.served or str(self.repository)]
         self.server = self._start(log, *words, "--listen", self.address, *options)
         found = self._await_line(log, r" on http://([0-9.]+:\d+)")
         self.address = found

@@ -51,9 +51,17 @@ def shown_by(site: Site) -> str:
     return "\n".join([*answers, command_lines()])
 
 
-@pytest.mark.parametrize("password", [SECRET, f"wrong-{SECRET}"], ids=["right", "wrong"])
-def test_the_password_of_a_remote_is_shown_nowhere(site, forge, password):
-    site.environment["TINK_REPO"] = forge.url("site.git", f"ops:{password}@")
+@pytest.mark.parametrize(
+    ("password", "by_flag"),
+    [(SECRET, False), (SECRET, True), (f"wrong-{SECRET}", False)],
+    ids=["right", "flag", "wrong"],
+)
+def test_the_password_of_a_remote_is_shown_nowhere(site, forge, password, by_flag):
+    url = forge.url("site.git", f"ops:{password}@")
+    if by_flag:
+        site.served = url
+    else:
+        site.environment["TINK_REPO"] = url
     site.serve("--clone-into", str(site.folder / "clone"), "--fetch", "1", "--log-format", "json")
     shown = ""
     end = time.monotonic() + PATIENCE_SECONDS

@@ -41,6 +41,8 @@ def render(text, data=None, functions=DEFAULT_FUNCTIONS):
         ('{{initials "é ß Σ"}} {{nospace "é ß Σ"}}', "éßΣ éßΣ"),
         # What is made of no map is an empty one, not null.
         ('{{merge nil nil | toJson}} {{unset nil "a" | toJson}}', "{} {}"),
+        # A null among the data is an empty map where a map is asked for.
+        ('{{omit .null "a"}} {{keys .null}}', "map[] []"),
         # Go's own slice works on texts; sprig's, which hides it, does not.
         ('{{slice "hello" 1 3}} {{slice "hello" 2}}', "el llo"),
         # Maps have an order.
@@ -51,7 +53,8 @@ def render(text, data=None, functions=DEFAULT_FUNCTIONS):
     ],
 )
 def test_what_go_refuses_and_we_do(text, output):
-    assert render(text, {"n": 3, "l": [1, 3], "m": {"b": 1, "a": 2, "c": 3}}) == output
+    data = {"n": 3, "l": [1, 3], "m": {"b": 1, "a": 2, "c": 3}, "null": None}
+    assert render(text, data) == output
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from forge import Forge
 
+from provisioner.cli import hidden_words
 from provisioner.errors import UserError
 from provisioner.git import remote_url
 from provisioner.git.command import GitFailed, Network
@@ -69,6 +70,29 @@ def guarded(tmp_path: Path) -> Iterator[Forge]:
     subprocess.run(["git", "init", "-q", "--bare", tmp_path / "forge" / "x.git"], check=True)
     with closing(Forge(tmp_path / "forge", password="S3CRET@%")) as forge:
         yield forge
+
+
+@pytest.mark.parametrize(
+    ("words", "kept", "url"),
+    [
+        (("tink", "serve"), ("tink", "serve"), ""),
+        (
+            ("tink", "--repo", "https://x/y", "serve"),
+            ("tink", "--repo", "https://x/y", "serve"),
+            "",
+        ),
+        (("tink", "--repo", "https://a:S3@x/y", "serve"), ("tink", "serve"), "https://a:S3@x/y"),
+        (("tink", "serve", "--repo=https://S3@x/y"), ("tink", "serve"), "https://S3@x/y"),
+        (("tink", "serve", "--repo"), ("tink", "serve", "--repo"), ""),
+        (
+            ("tink", "--repo=a", "--listen=https://a:S3@x"),
+            ("tink", "--repo=a", "--listen=https://a:S3@x"),
+            "",
+        ),
+    ],
+)
+def test_a_url_with_a_password_is_taken_off_the_command_line(words, kept, url):
+    assert hidden_words.without_password(words) == (list(kept), url)
 
 
 @pytest.mark.network
