@@ -13,15 +13,15 @@ from typing import Final, NoReturn
 
 from gotemplate import calls, missing, nodes, printing
 from gotemplate.errors import LimitExceeded
-from gotemplate.functions.signature import FunctionTable
-from gotemplate.functions.versions import METHODS
+from gotemplate.functions import methods
+from gotemplate.functions.signature import CallFault, FunctionTable
 from gotemplate.limits import Budget
 from gotemplate.outcome import Failure, Piece
 from gotemplate.values import (
     NO_VALUE,
+    GoObject,
     StringMap,
     Struct,
-    Version,
     is_true,
     plain_name,
 )
@@ -165,7 +165,7 @@ class Evaluation:
     def _entries(self, node: nodes.Range, value: object) -> Iterable[tuple[object, object]]:
         if isinstance(value, list):
             return enumerate(value)
-        if isinstance(value, dict) and not isinstance(value, Struct):
+        if isinstance(value, dict) and not isinstance(value, Struct | GoObject):
             self._budget.spend(len(value))
             return [(key, value[key]) for key in sorted(value)]
         if value is NO_VALUE:
@@ -247,17 +247,19 @@ class Evaluation:
     def _method(
         self, node: nodes.Operand, words: Sequence[nodes.Operand], dot: object, piped: object
     ) -> object:
-        """Ask a version about another one; nothing else has methods that take something."""
+        """Ask a version or a time something; nothing else has methods that take an argument."""
         if isinstance(node, nodes.Field | nodes.Variable | nodes.Chain) and node.names:
             owner = self._value(replace(node, names=node.names[:-1]), dot)
-            method = METHODS.get(node.names[-1]) if isinstance(owner, Version) else None
+            method = methods.of(owner, node.names[-1])
             if method is not None:
                 given = [self._value(word, dot) for word in words]
                 given += [piped] * (piped is not _ABSENT)
-                if len(given) != 1 or not isinstance(given[0], Version):
-                    self._fail(node, f"{node.names[-1]} takes one version, as semver gives it")
-                assert isinstance(owner, Version)
-                return method(owner, given[0])
+                if len(given) != 1:
+                    self._fail(node, f"{node.names[-1]} takes one argument")
+                try:
+                    return method(given[0])
+                except CallFault as fault:
+                    self._fail(node, f"{node.names[-1]}: {fault.message}", hint=fault.hint)
         return self._fail(node, f"{nodes.describe(node)} is no function, so it takes no arguments")
 
     def _value(self, node: nodes.Operand, dot: object) -> object:
@@ -290,7 +292,7 @@ class Evaluation:
                 try:
                     value = value[name]
                 except KeyError:
-                    if self._missing_key == "error" or isinstance(value, Struct):
+                    if self._missing_key == "error" or isinstance(value, Struct | GoObject):
                         self._missing(node, index, value, dot)
                     is_text = self._missing_key == "zero" and isinstance(value, StringMap)
                     value = "" if is_text else None if self._missing_key == "zero" else NO_VALUE

@@ -9,7 +9,7 @@ from gotemplate import floats
 from gotemplate.functions.signature import CallFault
 from gotemplate.limits import Budget
 from gotemplate.literals import to_bytes
-from gotemplate.values import NO_VALUE, Pointer, Struct, Uint8, Version, type_name, weigh
+from gotemplate.values import NO_VALUE, GoObject, Pointer, Struct, Uint8, type_name, weigh
 
 _ESCAPES = {
     "\a": "\\a",
@@ -115,7 +115,7 @@ class Printer:
             return self._any(value.value, verb)
         if isinstance(value, Struct):
             return "{" + " ".join([self._element(each, verb) for each in value.values()]) + "}"
-        if isinstance(value, Version):
+        if isinstance(value, GoObject):
             return self._text_verb(str(value["String"]), verb)
         if isinstance(value, dict):
             return self._map(value, verb)

@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from gotemplate.errors import LimitExceeded
+from gotemplate.layouts import Moment
 from gotemplate.limits import CHARACTERS_PER_STEP, Budget, Limits
 
 _INT64_END = 2**63  # beyond, a whole float stays a float
@@ -119,10 +120,30 @@ class Struct(dict[str, object]):
         self.tags = tags
 
 
-class Version(dict[str, object]):
-    """What `semver` gives; prints as its String."""
+class GoObject(dict[str, object]):
+    """What only a function gives: what its methods say, by their names.
+
+    It prints as its String; in JSON it is the text under `JSON`.
+    """
 
     __slots__ = ()
+
+
+class Version(GoObject):
+    """What `semver` gives."""
+
+    __slots__ = ()
+
+
+class Time(GoObject):
+    """What `toDate` gives; `moment` is what it was made of."""
+
+    __slots__ = ("moment",)
+    moment: Moment
+
+    def holding(self, moment: Moment) -> Time:
+        self.moment = moment
+        return self
 
 
 _TYPE_NAMES: dict[type, str] = {
@@ -144,6 +165,7 @@ _TYPE_NAMES: dict[type, str] = {
     ListList: "[][]interface {}",
     StringMap: "map[string]string",
     Version: "*semver.Version",
+    Time: "time.Time",
     Struct: "struct",
     Pointer: "pointer",
 }
@@ -160,6 +182,7 @@ _KIND_NAMES: dict[type, str] = {
     dict: "map",
     StringMap: "map",
     Version: "ptr",
+    Time: "struct",
     Struct: "struct",
     Pointer: "ptr",
 }
@@ -252,8 +275,8 @@ def as_json(value: object) -> object:
         return value.value
     if isinstance(value, NilList | NilAnyList | NilStringList):
         return None
-    if isinstance(value, Version):
-        return value["String"]
+    if isinstance(value, GoObject):
+        return value["JSON"]
     if isinstance(value, list):
         return [as_json(each) for each in value] if holds_structs(value) else value
     if not isinstance(value, dict) or not holds_structs(value):
@@ -270,7 +293,7 @@ def as_json(value: object) -> object:
 
 def holds_structs(value: object) -> bool:
     """Whether something of Go's types is somewhere in it that JSON does not have."""
-    if isinstance(value, Struct | Pointer | Version | NilList | NilAnyList | NilStringList):
+    if isinstance(value, Struct | Pointer | GoObject | NilList | NilAnyList | NilStringList):
         return True
     if isinstance(value, dict):
         return any(map(holds_structs, value.values()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gotemplate.functions.signature import CallFault
-from gotemplate.values import NO_VALUE, plain_name
+from gotemplate.values import NO_VALUE, Time, plain_name
 
 
 def _basic(value: object) -> str:
@@ -33,6 +33,8 @@ def _equal_pair(left: object, right: object) -> bool:
         raise _incomparable(left, right)
     if kind or left is None or right is None:
         return left == right
+    if isinstance(left, Time) and isinstance(right, Time):
+        return left.moment == right.moment
     raise _incomparable(left, right)
 
 

@@ -14,6 +14,7 @@ from gotemplate.functions.signature import CallFault, Function, function, table
 from gotemplate.limits import Budget
 from gotemplate.literals import from_bytes, to_bytes
 from gotemplate.values import (
+    GoObject,
     StringMap,
     Struct,
     Uint8,
@@ -45,7 +46,7 @@ def _index(item: object, *keys: object) -> object:
 
 
 def _index_once(item: object, key: object) -> object:
-    if isinstance(item, dict) and not isinstance(item, Struct):
+    if isinstance(item, dict) and not isinstance(item, Struct | GoObject):
         if not isinstance(key, str):
             raise CallFault(f"a map is indexed by a text, not by {plain_name(key)}")
         return item.get(key, "" if isinstance(item, StringMap) else None)
@@ -88,7 +89,7 @@ def cut(item: object, *indexes: object) -> object:
 def _length(item: object) -> int:
     if isinstance(item, str):
         return len(item) if item.isascii() else len(to_bytes(item))
-    if isinstance(item, list | dict) and not isinstance(item, Struct):
+    if isinstance(item, list | dict) and not isinstance(item, Struct | GoObject):
         return len(item)
     raise CallFault(f"len: {plain_name(item)} has no length")
 

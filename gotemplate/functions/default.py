@@ -7,6 +7,7 @@ from types import MappingProxyType
 from gotemplate.functions.casing import CASING
 from gotemplate.functions.choices import CHOICES
 from gotemplate.functions.core import CORE
+from gotemplate.functions.dates import DATES
 from gotemplate.functions.dicts import DICTS
 from gotemplate.functions.durations import DURATIONS
 from gotemplate.functions.encoding import ENCODING
@@ -26,6 +27,7 @@ DEFAULT_FUNCTIONS: FunctionTable = MappingProxyType(
     CORE
     | CASING
     | CHOICES
+    | DATES
     | DICTS
     | DURATIONS
     | ENCODING

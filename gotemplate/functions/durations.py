@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
-from gotemplate.functions.signature import Function, function, table
-from gotemplate.values import Int64
+from gotemplate.functions.signature import CallFault, Function, function, table
+from gotemplate.values import Int64, Time
 
 _SECOND = 1_000_000_000  # nanoseconds, in which Go counts
 _UNITS = {
@@ -73,23 +73,29 @@ def _fraction(number: int, size: int) -> str:
 
 def _duration_round(span: object) -> str:
     """The largest unit of a span, which is a text such as 2h5m, or an int64 of nanoseconds."""
+    if isinstance(span, Time):
+        raise CallFault("it reads the clock", hint="put the duration into the workflow request")
     nanoseconds = 0
     if isinstance(span, Int64):
         nanoseconds = int(span)
     elif isinstance(span, str):
-        nanoseconds = _parsed(span)
+        nanoseconds = nanoseconds_of(span) or 0
     size = abs(nanoseconds)
     return next((f"{size // unit}{name}" for unit, name in _ROUNDED if size > unit), "0s")
 
 
-def _parsed(text: str) -> int:
-    """Go's ParseDuration; 0 for what it refuses."""
+def nanoseconds_of(text: str) -> int | None:
+    """What Go's ParseDuration makes of a text such as -1h30m; None for what it refuses."""
+    if text in ("0", "+0", "-0"):
+        return 0
     found = _SPAN.fullmatch(text)
     if found is None or len(text) > 200:
-        return 0
+        return None
     parts = _PART.findall(found[2])
     total = sum(int(Decimal(number) * _UNITS[unit]) for number, unit in parts)
-    return total if total <= _LAST else 0
+    if total > _LAST:
+        return None
+    return -total if found[1] == "-" else total
 
 
 DURATIONS: dict[str, Function] = table(

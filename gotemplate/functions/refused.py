@@ -21,7 +21,7 @@ REFUSED_FUNCTIONS: Mapping[str, str] = MappingProxyType(
             _CHANCE: "randAlpha randAlphaNum randAscii randNumeric randInt randBytes shuffle"
             " uuidv4",
             _CLOCK: "now ago date date_in_zone date_modify dateInZone dateModify htmlDate"
-            " htmlDateInZone must_date_modify mustDateModify toDate mustToDate unixEpoch",
+            " htmlDateInZone",
             _SERVER: "env expandenv getHostByName",
             _SECRETS: "bcrypt htpasswd derivePassword genPrivateKey genCA genCAWithKey"
             " genSelfSignedCert genSelfSignedCertWithKey genSignedCert genSignedCertWithKey"

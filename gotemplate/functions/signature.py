@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from gotemplate.values import StringMap, Struct
+from gotemplate.values import GoObject, StringMap, Struct
 
 
 class Parameter(Enum):
@@ -83,7 +83,7 @@ def accepts(parameter: Parameter, value: object) -> bool:
             return isinstance(value, bool)
         case Parameter.MAP:
             return value is None or (
-                isinstance(value, dict) and not isinstance(value, StringMap | Struct)
+                isinstance(value, dict) and not isinstance(value, StringMap | Struct | GoObject)
             )
 
 

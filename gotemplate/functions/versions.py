@@ -184,13 +184,29 @@ def _read(version: Version) -> _Semantic:
 
 
 # What a template may ask a version about another one.
-METHODS: dict[str, Callable[[Version, Version], object]] = {
+_COMPARED: dict[str, Callable[[Version, Version], object]] = {
     "Compare": lambda one, other: compare(_read(one), _read(other)),
     "Equal": lambda one, other: compare(_read(one), _read(other)) == 0,
     "GreaterThan": lambda one, other: compare(_read(one), _read(other)) > 0,
     "GreaterThanEqual": lambda one, other: compare(_read(one), _read(other)) >= 0,
     "LessThan": lambda one, other: compare(_read(one), _read(other)) < 0,
     "LessThanEqual": lambda one, other: compare(_read(one), _read(other)) <= 0,
+}
+
+
+def _about(
+    compare_with: Callable[[Version, Version], object],
+) -> Callable[[Version, object], object]:
+    def method(one: Version, other: object) -> object:
+        if not isinstance(other, Version):
+            raise CallFault("it takes a version, as semver gives it")
+        return compare_with(one, other)
+
+    return method
+
+
+METHODS: dict[str, Callable[[Version, object], object]] = {
+    name: _about(compare_with) for name, compare_with in _COMPARED.items()
 }
 
 
@@ -209,6 +225,7 @@ def _semver(budget: Budget, text: str) -> Version:
         Metadata=read.metadata,
         Original=text,
         String=written,
+        JSON=written,
     )
 
 

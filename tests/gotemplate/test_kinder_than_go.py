@@ -125,7 +125,7 @@ def test_a_wrong_type_comes_with_the_next_step(text, hint):
         assert caught.value.problems[0].hint == hint
 
 
-@pytest.mark.parametrize("name", ["ago", "toDate", "unixEpoch", "randInt", "shuffle", "htpasswd"])
+@pytest.mark.parametrize("name", ["ago", "now", "randInt", "shuffle", "htpasswd"])
 def test_a_function_that_gives_another_result_each_time_is_refused(name):
     with pytest.raises(InvalidTemplate, match=f'the function "{name}" is not available'):
         render(f"{{{{{name} 1}}}}")
@@ -136,8 +136,7 @@ def test_every_function_of_sprigs_hermetic_set_is_here_or_refused_by_name():
     missing = {
         "ago", "bcrypt", "buildCustomCert", "decryptAES", "derivePassword", "encryptAES", "genCA",
         "genCAWithKey", "genPrivateKey", "genSelfSignedCert", "genSelfSignedCertWithKey",
-        "genSignedCert", "genSignedCertWithKey", "htpasswd", "mustDateModify", "mustToDate",
-        "must_date_modify", "randInt", "shuffle", "toDate", "unixEpoch",
+        "genSignedCert", "genSignedCertWithKey", "htpasswd", "randInt", "shuffle",
     }  # fmt: skip
     assert missing <= REFUSED_FUNCTIONS.keys()
     assert not REFUSED_FUNCTIONS.keys() & DEFAULT_FUNCTIONS.keys()
@@ -150,3 +149,32 @@ def test_no_definition_takes_the_name_of_the_whole_template():
     [problem] = caught.value.problems
     assert (problem.line, problem.column) == (1, 10)
     assert parse(text).render({}) == "a"
+
+
+@pytest.mark.parametrize("name", ["toDate", "mustToDate"])
+def test_a_time_without_a_year_is_refused(name):
+    """Go takes the year 0."""
+    with pytest.raises(InvalidTemplate, match="names no year"):
+        render(f'{{{{{name} "15:04" "13:45"}}}}')
+
+
+def test_a_duration_up_to_now_is_refused():
+    with pytest.raises(InvalidTemplate, match="it reads the clock"):
+        render('{{durationRound (toDate "2006" "2024")}}')
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        ('(semver "1.2.3").Compare "1.2.3"', "Compare: it takes a version"),
+        ('(semver "1.2.3").Compare', "no function|Compare"),
+        ('(semver "1.2.3").Format "x"', "is no function"),
+        ('(toDate "2006" "2024").Before 1', "Before: a number is no time|is no time"),
+        ('(toDate "2006" "2024").Format 1', "Format takes a layout"),
+        ('(toDate "2006" "2024").Format "2006" "01"', "Format takes one argument"),
+        ('.n.Format "x"', "is no function"),
+    ],
+)
+def test_a_method_says_what_it_takes(call, words):
+    with pytest.raises(InvalidTemplate, match=words):
+        render(f"{{{{ {call} }}}}", {"n": 1})

@@ -45,5 +45,8 @@ def build(folder: Path, *more: Path) -> Path:
 
 def ask(program: Path, requests: Iterable[Mapping[str, object]]) -> Sequence[dict[str, object]]:
     lines = "".join(json.dumps(request) + "\n" for request in requests)
-    done = subprocess.run([program], input=lines, capture_output=True, text=True, check=True)
+    environment = {**os.environ, "TZ": "UTC"}  # in which ours reads times
+    done = subprocess.run(
+        [program], input=lines, capture_output=True, text=True, check=True, env=environment
+    )
     return [json.loads(line) for line in done.stdout.splitlines()]
