@@ -43,8 +43,9 @@ def validate(ctx: click.Context, /, *, path: Path | None, revision: str | None, 
         problems = verdict.problems
         if place is not None:
             problems = before_merge.problems(verdict, place)
-        problems = tuple(sorted((*problems, *misplaced.problems(store, commit))))
-        count = len([file for file in store.files(commit) if layout.kind_of(file)])
+        files = store.files(commit)
+        problems = tuple(sorted((*problems, *misplaced.problems(store, commit, files))))
+        count = len([path for path in files if layout.kind_of(path)])
     shown = [problem for problem in problems if only in ("", problem.path)]
     if form != "text":
         printing.print_data([_as_data(problem) for problem in shown], form)

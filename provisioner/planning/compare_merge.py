@@ -7,23 +7,23 @@ one, every request of the base counts as one that became a workflow.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from provisioner.model import known_images
 from provisioner.model.boot_history import NO_HISTORY
 from provisioner.model.event import RequestMoved, WorkflowDeleted
 from provisioner.model.hardware import Hardware, Source
-from provisioner.model.ids import MacAddress, WorkflowId, new_workflow_id
-from provisioner.model.problem import Problem, Severity
+from provisioner.model.ids import MacAddress
+from provisioner.model.problem import Problem
 from provisioner.model.set_aside import Damaged
 from provisioner.model.template import Template
 from provisioner.model.views import DesiredState, Snapshot, StatusView, WorkflowCreated
 from provisioner.model.workflow import Action
-from provisioner.planning import allowance, boot_decision, deletion_guard, planner, template_cache
+from provisioner.planning import boot_decision, deletion_guard
 from provisioner.planning.boot_decision import BootDecision
+from provisioner.planning.checked_plan import checked_plan, placeholders
 from provisioner.planning.merge_plan import (
     BootChange,
     Creation,
@@ -38,8 +38,9 @@ from provisioner.planning.planner import Plan
 from provisioner.planning.template_cache import TemplateCache
 
 Document = TypeVar("Document", Hardware, Template)
+# The documents of the changed files by id or name, before and after.
+Sides: TypeAlias = tuple[Mapping[str, Document], Mapping[str, Document]]
 
-_EPOCH = "1970-01-01T00:00:00.000000Z"
 _NOWHERE = Source(path="", blob_id="")
 
 
@@ -57,28 +58,31 @@ def compare(
     `idle` is the server's setting of this name.  Costs the number of requests, and of machines
     whose documents differ; renders the new requests, and those that no server took up yet.
     """
-    ids = _placeholders()
+    ids = placeholders()
     cache = TemplateCache()
-    due, standing = _planned(base, status, ids, cache)
+    due, standing = checked_plan(base, status, new_id=ids, cache=cache)
     before = _carried_out(status, due)
-    plan, found = _planned(merged, before, ids, cache)
+    plan, found = checked_plan(merged, before, new_id=ids, cache=cache)
     after = _carried_out(before, plan)
     known = {_identity(problem) for problem in standing}
     problems = [problem for problem in found if _identity(problem) not in known]
     why = deletion_guard.objection(plan.deletions, merged, before)
     if why:
-        problems.append(_to_be_accepted(why))
+        problems.append(deletion_guard.warning(why))
     creations = tuple(_creation(new, merged, before) for new in plan.creations)
+    paths = _changed_paths(base, merged)
+    machines = _hardware_in(base, paths), _hardware_in(merged, paths)
+    templates = _templates_in(base, paths), _templates_in(merged, paths)
     return MergePlan(
         creations=creations,
         deletions=tuple(_deletions(plan, before, knows_status=knows_status)),
         moves=tuple((move.workflow_id, move.request_path) for move in plan.moves),
-        edits=tuple(_edits(base, merged, creations)),
+        edits=tuple(_edits(machines, templates, creations)),
         boots=tuple(
             _boots(
                 Snapshot(desired=base, status=before),
                 Snapshot(desired=merged, status=after),
-                _concerned(base, merged, plan, before),
+                _concerned(machines, merged, plan, before),
                 idle,
             )
         ),
@@ -88,29 +92,9 @@ def compare(
     )
 
 
-def _planned(
-    desired: DesiredState,
-    status: StatusView,
-    new_id: Callable[[], WorkflowId],
-    cache: TemplateCache,
-) -> tuple[Plan, tuple[Problem, ...]]:
-    """The plan of a server that sees this state, and everything that is wrong with it."""
-    plan = planner.plan(desired, status, changed_paths=None, now=_EPOCH, new_id=new_id, cache=cache)
-    found = {problem for problems in desired.problems.values() for problem in problems}
-    texts = template_cache.unparsable(desired.templates.values(), cache)
-    refused = allowance.problems(desired, status, plan.creations)
-    return plan, tuple(sorted(found.union(plan.problems, refused, *texts.values())))
-
-
-def _placeholders() -> Callable[[], WorkflowId]:
-    """Ids for requests that name none, each its own; nobody gets to see them."""
-    counter = itertools.count(1)
-    return lambda: new_workflow_id(0, next(counter).to_bytes(10, "big"))
-
-
 def _carried_out(status: StatusView, plan: Plan) -> StatusView:
     """The view of a server that has done what the plan says."""
-    view = status
+    view = status.draft()
     changes: tuple[RequestMoved | WorkflowDeleted, ...] = (*plan.moves, *plan.deletions)
     for change in changes:
         if view.readable(change.workflow_id) is not None:
@@ -118,23 +102,12 @@ def _carried_out(status: StatusView, plan: Plan) -> StatusView:
     for created in plan.creations:
         record = replace(created.record, arrival=view.arrivals + 1)
         view = view.apply(replace(created, record=record))
-    return view
+    return view.settled()
 
 
 def _identity(problem: Problem) -> tuple[str, str, str]:
     """The same problem may stand some lines further down."""
     return problem.path, problem.code, problem.message
-
-
-def _to_be_accepted(why: str) -> Problem:
-    return Problem(
-        path="workflows/",
-        code="desired.not-accepted",
-        message=why,
-        hint="a server waits until it is accepted: tink accept COMMIT there, or a trailer"
-        " Tink-Accept in a later commit",
-        severity=Severity.WARNING,
-    )
 
 
 def _creation(created: WorkflowCreated, desired: DesiredState, status: StatusView) -> Creation:
@@ -186,28 +159,27 @@ def _deletions(plan: Plan, status: StatusView, *, knows_status: bool) -> Iterato
 
 
 def _edits(
-    base: DesiredState, merged: DesiredState, creations: Iterable[Creation]
+    machines: Sides[Hardware], templates: Sides[Template], creations: Iterable[Creation]
 ) -> Iterator[DocumentEdit]:
     """Hardware and Templates that say something else than before, not only elsewhere."""
     records = [creation.record for creation in creations]
-    machines = {worker.id for record in records for worker in record.workers}
-    templates = {record.template_name for record in records}
-    paths = _changed_paths(base, merged)
-    for edit, machine in _differences(_hardware_in(base, paths), _hardware_in(merged, paths)):
+    workers = {worker.id for record in records for worker in record.workers}
+    names = {record.template_name for record in records}
+    for edit, machine in _differences(*machines):
         yield DocumentEdit(
             edit=edit,
             kind="Hardware",
             name=machine.host_name or machine.id,
             path=machine.source.path,
-            in_workflows=machine.id in machines,
+            in_workflows=machine.id in workers,
         )
-    for edit, template in _differences(_templates_in(base, paths), _templates_in(merged, paths)):
+    for edit, template in _differences(*templates):
         yield DocumentEdit(
             edit=edit,
             kind="Template",
             name=template.name,
             path=template.source.path,
-            in_workflows=template.name in templates,
+            in_workflows=template.name in names,
         )
 
 
@@ -262,17 +234,15 @@ def _machine_of(*decisions: BootDecision) -> str:
 
 
 def _concerned(
-    base: DesiredState, merged: DesiredState, plan: Plan, status: StatusView
+    edited: Sides[Hardware], merged: DesiredState, plan: Plan, status: StatusView
 ) -> set[MacAddress]:
     """The interfaces whose boot a merge may change: of edited machines, and of workers."""
-    paths = _changed_paths(base, merged)
-    sides = (_hardware_in(base, paths), _hardware_in(merged, paths))
-    macs = {mac for side in sides for machine in side.values() for mac in machine.macs}
+    macs = {mac for side in edited for machine in side.values() for mac in machine.macs}
     records = [created.record for created in plan.creations]
     for deletion in plan.deletions:
         entry = status.readable(deletion.workflow_id)
         records += [entry.record] if entry is not None else []
     for worker in {worker.id for record in records for worker in record.workers}:
-        machine = merged.hardware.get(worker) or base.hardware.get(worker)
+        machine = merged.hardware.get(worker)  # one that is gone is among the edited
         macs |= set(machine.macs) if machine is not None else set()
     return macs

@@ -9,11 +9,30 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from provisioner.model.event import WorkflowDeleted
+from provisioner.model.problem import Problem, Severity
 from provisioner.model.state import FINAL
 from provisioner.model.views import DesiredState, StatusView
 
 AT_ONCE = 10  # unfinished workflows: what a person may well delete by hand …
 SHARE = 5  # … or one fifth of all that are unfinished, where there are many
+
+
+TRAILER = "Tink-Accept"  # of a commit that names another, which it accepts
+ASKED_FIRST = (
+    f"a server waits until it is accepted: tink accept COMMIT there, or a later commit with"
+    f" the trailer {TRAILER}: <full id>"
+)
+
+
+def warning(why: str) -> Problem:
+    """Say before a merge that a server would wait for a person."""
+    return Problem(
+        path="workflows/",
+        code="desired.not-accepted",
+        message=why,
+        hint=ASKED_FIRST,
+        severity=Severity.WARNING,
+    )
 
 
 def objection(

@@ -17,12 +17,7 @@ from provisioner.model.state import FINAL
 from provisioner.planning import come_back, deletion_guard
 from provisioner.planning.desired import file_of
 from provisioner.services.validation import Verdict
-from provisioner.store.desired.acceptance import TRAILER, descends
-
-ASKED_FIRST = (
-    f"a server waits until it is accepted: tink accept COMMIT there, or a later commit with"
-    f" the trailer {TRAILER}: <full id>"
-)
+from provisioner.store.desired.acceptance import descends
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,13 +70,7 @@ def _deletions(verdict: Verdict, was_there: _WasThere) -> Iterator[Problem]:
             yield from _deletion(verdict, deletion.workflow_id, path)
     why = deletion_guard.objection(deletions, verdict.desired, verdict.status)
     if why:
-        yield Problem(
-            path="workflows/",
-            code="desired.not-accepted",
-            message=why,
-            hint=ASKED_FIRST,
-            severity=Severity.WARNING,
-        )
+        yield deletion_guard.warning(why)
 
 
 def _deletion(verdict: Verdict, workflow: WorkflowId, path: str) -> Iterator[Problem]:
@@ -107,6 +96,6 @@ def _other_history(verdict: Verdict, place: Place) -> Iterator[Problem]:
         path=place.branch,
         code="desired.not-accepted",
         message=f"it does not descend from {applied[:12]}, the last commit that was applied",
-        hint=f"git pull; {ASKED_FIRST}",
+        hint=f"git pull; {deletion_guard.ASKED_FIRST}",
         severity=Severity.WARNING,
     )

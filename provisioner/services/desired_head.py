@@ -15,8 +15,9 @@ from typing import Protocol
 
 from provisioner.git.repo import GitRepo
 from provisioner.model.ids import CommitId
+from provisioner.planning.deletion_guard import TRAILER
 from provisioner.services.conditions import Condition, Conditions
-from provisioner.store.desired.acceptance import TRAILER, Acceptance, descends
+from provisioner.store.desired.acceptance import Acceptance, descends
 
 NOT_ACCEPTED = "desired-not-accepted"
 MISSING = "desired-missing"

@@ -8,12 +8,14 @@ like a document of ours.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from provisioner.documents import decode, layout
+from provisioner.git.object_reader import TreeEntry
+from provisioner.git.tree import EXECUTABLE_MODE, FILE_MODE
 from provisioner.model.ids import CommitId
 from provisioner.model.problem import Problem, Severity
-from provisioner.store.desired.reading import LIMIT_BYTES, DesiredStore
+from provisioner.store.desired.reading import LIMIT_BYTES, DesiredFile, DesiredStore
 
 _FOLDERS = {
     "hardware": "hardware",
@@ -33,30 +35,33 @@ _LOOKS = {
 }
 
 
-def problems(store: DesiredStore, commit: CommitId) -> tuple[Problem, ...]:
-    """A warning for each; reads the files at the root, and those of our folders that are none."""
-    found = [*_folders(store, commit), *_at_root(store, commit), *_endings(store, commit)]
-    return tuple(sorted(found))
+def problems(
+    store: DesiredStore, commit: CommitId, files: Mapping[str, DesiredFile]
+) -> tuple[Problem, ...]:
+    """A warning for each; reads the files at the root, and those of `files`, which are all that
+    the commit has in our folders, whose ending is nearly right."""
+    roots = store.roots(commit)
+    return tuple(sorted((*_folders(roots), *_at_root(store, roots), *_endings(store, files))))
 
 
-def _folders(store: DesiredStore, commit: CommitId) -> Iterator[Problem]:
-    for name, entry in store.roots(commit).items():
+def _folders(roots: Mapping[str, TreeEntry]) -> Iterator[Problem]:
+    for name, entry in roots.items():
         meant = _FOLDERS.get(name.casefold())
         if entry.is_tree and meant is not None and meant != name:
             yield _warning(f"{name}/", "file.folder", "nothing in this folder is read", meant)
 
 
-def _at_root(store: DesiredStore, commit: CommitId) -> Iterator[Problem]:
-    for name, entry in store.roots(commit).items():
-        is_document = entry.mode in (0o100644, 0o100755) and name.lower().endswith(_ENDINGS)
+def _at_root(store: DesiredStore, roots: Mapping[str, TreeEntry]) -> Iterator[Problem]:
+    for name, entry in roots.items():
+        is_document = entry.mode in (FILE_MODE, EXECUTABLE_MODE) and name.lower().endswith(_ENDINGS)
         if is_document and not name.startswith("."):
             meant = _kind_of(store, entry.id)
             if meant:
                 yield _warning(name, "file.place", "a document at the root is not read", meant)
 
 
-def _endings(store: DesiredStore, commit: CommitId) -> Iterator[Problem]:
-    for path, file in store.files(commit).items():
+def _endings(store: DesiredStore, files: Mapping[str, DesiredFile]) -> Iterator[Problem]:
+    for path, file in files.items():
         is_other = layout.kind_of(path) is None and not layout.is_hidden(path)
         is_nearly = is_other and file.problem is None and _NEARLY.search(path) is not None
         if is_nearly and _kind_of(store, file.blob_id):

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from provisioner.model.ids import CommitId, new_workflow_id
+from provisioner.model.ids import CommitId
 from provisioner.model.problem import Problem
 from provisioner.model.views import DesiredState, StatusView
-from provisioner.planning import allowance, planner, template_cache
+from provisioner.planning.checked_plan import checked_plan
 from provisioner.planning.planner import Plan
-from provisioner.planning.template_cache import TemplateCache
 from provisioner.services import desired_loader
 from provisioner.store.desired.reading import DesiredStore
-
-_EPOCH = "1970-01-01T00:00:00.000000Z"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,15 +40,5 @@ def problems_of(desired: DesiredState, status: StatusView) -> tuple[Problem, ...
 
 
 def _verdict(desired: DesiredState, status: StatusView) -> Verdict:
-    plan = planner.plan(
-        desired,
-        status,
-        changed_paths=None,
-        now=_EPOCH,
-        new_id=lambda: new_workflow_id(0, bytes(10)),
-    )
-    found = {each for problems in desired.problems.values() for each in problems}
-    texts = template_cache.unparsable(desired.templates.values(), TemplateCache())
-    refused = allowance.problems(desired, status, plan.creations)
-    problems = tuple(sorted(found.union(plan.problems, refused, *texts.values())))
+    plan, problems = checked_plan(desired, status)
     return Verdict(desired=desired, status=status, plan=plan, problems=problems)

@@ -16,8 +16,8 @@ from contextlib import suppress
 from provisioner.git.command import GitFailed
 from provisioner.git.repo import GitRepo
 from provisioner.model.ids import CommitId
+from provisioner.planning.deletion_guard import TRAILER
 
-TRAILER = "Tink-Accept"
 _ACCEPTED = "refs/tink/accept/"
 # Heads that were applied once and then given up for another history.
 _ABANDONED = "refs/tink/abandoned/"
