@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from provisioner.git.repo import GitRepo
+from provisioner.git.repo import NOBODY, GitRepo
 from provisioner.model.ids import CommitId
 from provisioner.store.desired.reading import DesiredStore
 
@@ -21,7 +21,8 @@ def as_commit(folder: Path, own: GitRepo | None = None) -> Iterator[tuple[Desire
     nothing is written to it.
     """
     with tempfile.TemporaryDirectory(prefix="tink-") as temporary:
-        repo = GitRepo.create(Path(temporary) / "folder.git", bare=True)
+        at = Path(temporary) / "folder.git"
+        repo = GitRepo.create(at, bare=True) if own is None else GitRepo.create_borrowing(at, own)
         try:
             tree_at = f"--work-tree={folder.resolve()}"
             aside = {}
@@ -31,20 +32,11 @@ def as_commit(folder: Path, own: GitRepo | None = None) -> Iterator[tuple[Desire
                     "GIT_OBJECT_DIRECTORY": str(repo.objects_dir),
                     "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(own.objects_dir),
                 }
-                alternates = repo.objects_dir / "info" / "alternates"
-                alternates.parent.mkdir(exist_ok=True)
-                alternates.write_bytes(bytes(own.objects_dir.resolve()) + b"\n")
             adding = own or repo
             words = ("add", "--all", "--", ".")
             adding.run(tree_at, *words, directory=folder.resolve(), extra_environment=aside)
             tree = adding.run("write-tree", extra_environment=aside).decode().strip()
-            who = {
-                f"GIT_{role}_{what}": "tink"
-                for role in ("AUTHOR", "COMMITTER")
-                for what in ("NAME", "EMAIL")
-            }
-            words = ("commit-tree", "-m", "to be checked", tree)
-            commit = repo.run(*words, extra_environment=who).decode().strip()
-            yield DesiredStore(repo), CommitId(commit)
+            commit = repo.commit_tree(tree, message="to be checked\n", who=NOBODY)
+            yield DesiredStore(repo), commit
         finally:
             repo.close()

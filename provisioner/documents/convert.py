@@ -222,14 +222,7 @@ def _import_object(run: _Import, data: Mapping[str, Any]) -> None:
 
 def _tidied(data: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
     """Return the object as a person would have written it, and what was left out."""
-    metadata = dict(kubernetes.as_map(data.get("metadata")))
-    dropped = [name for name in kubernetes.OF_THE_CLUSTER if metadata.pop(name, None) is not None]
-    annotations = dict(kubernetes.as_map(metadata.get("annotations")))
-    if annotations.pop(kubernetes.LAST_APPLIED_ANNOTATION, None) is not None:
-        metadata["annotations"] = annotations
-        dropped.append("last-applied-configuration")
-    if not metadata.get("annotations"):
-        metadata.pop("annotations", None)
+    metadata, dropped = kubernetes.without_cluster(kubernetes.as_map(data.get("metadata")))
     if data.get("status"):
         dropped.append("status")
     order = ("apiVersion", "kind")

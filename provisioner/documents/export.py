@@ -150,13 +150,9 @@ def object_name(name: str) -> str:
 
 def portable(data: Mapping[str, Any], name: str) -> dict[str, Any]:
     """A Kubernetes object as another cluster takes it: nothing in it of the one it came from."""
-    metadata = {
-        key: value
-        for key, value in kubernetes.as_map(data.get("metadata")).items()
-        if key not in kubernetes.OF_THE_CLUSTER and value is not None
-    }
-    annotations = dict(kubernetes.as_map(metadata.pop("annotations", None)))
-    annotations.pop(kubernetes.LAST_APPLIED_ANNOTATION, None)
+    metadata, _ = kubernetes.without_cluster(kubernetes.as_map(data.get("metadata")))
+    annotations = kubernetes.as_map(metadata.pop("annotations", None))
+    metadata = {key: value for key, value in metadata.items() if value is not None}
     kept = {key: value for key, value in data.items() if key not in ("metadata", "spec", "status")}
     exported = {**kept, "metadata": {**metadata, "name": name}}
     exported["spec"] = dict(kubernetes.as_map(data.get("spec")))

@@ -303,6 +303,19 @@ def _start_timeout(problems: Problems, where: Path, metadata: Mapping[str, Any])
     return -1
 
 
+def without_cluster(metadata: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The metadata of an object as a person would have written it, and what was left out."""
+    kept = dict(metadata)
+    dropped = [name for name in OF_THE_CLUSTER if kept.pop(name, None) is not None]
+    annotations = dict(as_map(kept.get("annotations")))
+    if annotations.pop(LAST_APPLIED_ANNOTATION, None) is not None:
+        kept["annotations"] = annotations
+        dropped.append("last-applied-configuration")
+    if not kept.get("annotations"):
+        kept.pop("annotations", None)
+    return kept, dropped
+
+
 def as_map(value: object) -> Mapping[str, Any]:
     """The value itself where it is a map, else an empty one."""
     return value if isinstance(value, dict) else {}

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from provisioner.errors import Conflict
 from provisioner.git.command import GitFailed
-from provisioner.git.repo import GitRepo
+from provisioner.git.repo import NOBODY, GitRepo
 from provisioner.model.ids import CommitId
 
 _CONFLICTS = 1  # git's exit status for them
 _SHOWN = 8  # paths
-_AUTHOR = {
-    f"GIT_{role}_{what}": "tink" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
-}
 
 
 def merged_tree(repo: GitRepo, base: CommitId, head: CommitId) -> str:
@@ -51,18 +47,12 @@ def as_commit(repo: GitRepo, base: CommitId, head: CommitId) -> Iterator[tuple[G
         yield repo, base
     else:
         with tempfile.TemporaryDirectory(prefix="tink-") as temporary:
-            folder = Path(temporary) / "merge.git"
-            borrowing = GitRepo.create(folder, bare=True)
+            borrowing = GitRepo.create_borrowing(Path(temporary) / "merge.git", repo)
             try:
-                alternates = folder / "objects" / "info" / "alternates"
-                alternates.parent.mkdir(exist_ok=True)
-                alternates.write_bytes(bytes(repo.objects_dir.resolve()) + b"\n")
-                if repo.is_shallow:
-                    shutil.copyfile(repo.common_dir / "shallow", folder / "shallow")
                 tree = merged_tree(borrowing, base, head)
-                words = ("commit-tree", "-m", "the result of the merge", "-p", base, "-p", head)
-                commit = borrowing.run(*words, tree, extra_environment=_AUTHOR).decode().strip()
-                yield borrowing, CommitId(commit)
+                message = "the result of the merge\n"
+                commit = borrowing.commit_tree(tree, base, head, message=message, who=NOBODY)
+                yield borrowing, commit
             finally:
                 borrowing.close()
 

@@ -7,6 +7,7 @@ Bare or not, in a linked work tree or not; owned by whomever.  GitPython opens i
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -33,6 +34,8 @@ class Commit:
     committed_at: int  # seconds since 1970
 
 
+Person = tuple[str, str]  # name, email address
+NOBODY: Person = ("tink", "tink")  # who makes commits that are thrown away
 _COMMIT_HOOKS = ("pre-commit", "prepare-commit-msg", "commit-msg", "post-commit")
 
 
@@ -71,6 +74,17 @@ class GitRepo:
             *("init", "--quiet", "--template=", f"--initial-branch={branch}", *words),
         )
         return cls(path, is_persons=is_persons)
+
+    @classmethod
+    def create_borrowing(cls, path: Path, lender: GitRepo) -> GitRepo:
+        """Make a bare repository that reads the objects of another one, and writes none there."""
+        repo = cls.create(path, bare=True)
+        alternates = repo.objects_dir / "info" / "alternates"
+        alternates.parent.mkdir(exist_ok=True)
+        alternates.write_bytes(bytes(lender.objects_dir.resolve()) + b"\n")
+        if lender.is_shallow:
+            shutil.copyfile(lender.common_dir / "shallow", repo.common_dir / "shallow")
+        return repo
 
     def close(self) -> None:
         self._reader.close()
@@ -312,17 +326,17 @@ class GitRepo:
         """Whether the person's configuration has git sign commits."""
         return self._setting("commit.gpgSign")
 
-    def commit_signed(
-        self, tree: str, parent: CommitId | None, message: str, *, name: str, email: str
+    def commit_tree(
+        self, tree: str, *parents: CommitId, message: str, who: Person, is_signed: bool = False
     ) -> CommitId:
-        """Write a signed commit object, durably; raises `GitFailed` where git can't sign."""
-        who = {f"GIT_{role}_NAME": name for role in ("AUTHOR", "COMMITTER")}
-        who |= {f"GIT_{role}_EMAIL": email for role in ("AUTHOR", "COMMITTER")}
-        parents = ("-p", parent) if parent else ()
-        words = ("commit-tree", "-S", *parents, "-F", "-", tree)
-        return CommitId(
-            self.run(*words, stdin=message.encode(), extra_environment=who).decode().strip()
-        )
+        """Write a commit object by git, durably; raises `GitFailed` where it can't sign."""
+        environment: dict[str, str] = {}
+        for role in ("AUTHOR", "COMMITTER"):
+            environment |= {f"GIT_{role}_NAME": who[0], f"GIT_{role}_EMAIL": who[1]}
+        flags = [word for parent in parents for word in ("-p", parent)] + ["-S"] * is_signed
+        words = ("commit-tree", *flags, "-F", "-", tree)
+        out = self.run(*words, stdin=message.encode(), extra_environment=environment)
+        return CommitId(out.decode().strip())
 
     def _setting(self, name: str) -> bool:
         try:
@@ -330,7 +344,7 @@ class GitRepo:
         except GitFailed:  # it is not set
             return False
 
-    def author(self) -> tuple[str, str]:
+    def author(self) -> Person:
         """Who commits, as git would say it: environment, configuration, login name.
 
         Raises `UserError` where there is no configuration and git may not guess.

@@ -19,14 +19,12 @@ from provisioner.git.commit import commit_text
 from provisioner.git.pack import PackBuilder
 from provisioner.git.pack_files import Owner, PackFiles
 from provisioner.git.ref_lock import RefMoved
-from provisioner.git.repo import GitRepo
+from provisioner.git.repo import GitRepo, Person
 from provisioner.git.tree import EMPTY_TREE, FILE_MODE, TreeEditor
 from provisioner.model.ids import CommitId
 
 _RACES = 10  # people that commit at the same moment
 _PATHS_AT_ONCE = 500  # on one command line
-
-Author = tuple[str, str]  # name, email
 
 
 class DesiredEditor:
@@ -39,7 +37,7 @@ class DesiredEditor:
         self._clock = clock
 
     def commit_files(
-        self, changes: Mapping[str, bytes | None], message: str, *, author: Author | None = None
+        self, changes: Mapping[str, bytes | None], message: str, *, author: Person | None = None
     ) -> CommitId:
         """Write files (None removes one) as one commit; return it.
 
@@ -107,7 +105,7 @@ class DesiredEditor:
         files: PackFiles,
         changes: Mapping[str, bytes | None],
         message: str,
-        author: Author,
+        author: Person,
     ) -> CommitId | None:
         """Have the branch move to a new commit, if there is something to commit."""
         tip = first = self._repo.resolve(self._ref)
@@ -131,7 +129,7 @@ class DesiredEditor:
         tip: CommitId | None,
         changes: Mapping[str, bytes | None],
         message: str,
-        author: Author,
+        author: Person,
     ) -> CommitId | None:
         """Write the objects of a commit; None when its tree would be its parent's."""
         root = self._repo.commit(tip).tree if tip else EMPTY_TREE
@@ -150,7 +148,9 @@ class DesiredEditor:
         said = message.strip() + "\n"
         if self._repo.signs_commits():
             files.add_durably(builder.build(pack_files.new_name()))
-            return self._repo.commit_signed(new_root, tip, said, name=name, email=email)
+            parents = (tip,) if tip is not None else ()
+            who = (name, email)
+            return self._repo.commit_tree(new_root, *parents, message=said, who=who, is_signed=True)
         text = commit_text(
             new_root, tip, said, at_seconds=int(self._clock()), who=f"{name} <{email}>"
         )

@@ -32,13 +32,14 @@ def merge(repo: GitRepo, branch: str, *, base: CommitId, head: CommitId, name: s
 
 def _commit(repo: GitRepo, branch: str, base: CommitId, head: CommitId, name: str) -> CommitId:
     tree = merging.merged_tree(repo, base, head)
-    author, email = repo.author()
-    who = {f"GIT_{role}_NAME": author for role in ("AUTHOR", "COMMITTER")}
-    who |= {f"GIT_{role}_EMAIL": email for role in ("AUTHOR", "COMMITTER")}
-    signed = ("-S",) if repo.signs_commits() else ()
-    words = ("commit-tree", *signed, "-p", base, "-p", head, "-F", "-", tree)
-    message = f"Merge {name} into {branch}\n".encode()
-    return CommitId(repo.run(*words, stdin=message, extra_environment=who).decode().strip())
+    return repo.commit_tree(
+        tree,
+        base,
+        head,
+        message=f"Merge {name} into {branch}\n",
+        who=repo.author(),
+        is_signed=repo.signs_commits(),
+    )
 
 
 def _bring_in_line(repo: GitRepo, old: CommitId, new: CommitId, *flags: str) -> None:
