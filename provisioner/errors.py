@@ -3,6 +3,7 @@
 TinkError
 ├── UserError              a person can fix the input or the request
 │   ├── InvalidInput       the text is wrong; carries problems with places (model.problem)
+│   ├── Ambiguous          several have the name, or an id that begins so
 │   ├── NotFound           no such hardware, template, workflow
 │   ├── Conflict           it exists already, or the thing changed meanwhile
 │   ├── Refused            the state machine says no
@@ -11,6 +12,10 @@ TinkError
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+
+_CANDIDATES = 8  # in a hint
 
 
 class TinkError(Exception):
@@ -24,6 +29,14 @@ class TinkError(Exception):
 
 class UserError(TinkError):
     """A person can fix this."""
+
+
+class Ambiguous(UserError):
+    """A name may mean several things; the hint lists the first of them."""
+
+    def __init__(self, message: str, candidates: Sequence[str]) -> None:
+        more = " …" if len(candidates) > _CANDIDATES else ""
+        super().__init__(message, hint=f"choose one: {', '.join(candidates[:_CANDIDATES])}{more}")
 
 
 class NotFound(UserError):

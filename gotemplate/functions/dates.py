@@ -37,12 +37,17 @@ def time_of(moment: Moment) -> Time:
     ).holding(moment)
 
 
-def _to_date(budget: Budget, layout: str, text: str) -> Time:
-    """The zero time for what is no time of that layout, as in sprig."""
+def _read(budget: Budget, layout: str, text: str) -> Time:
+    """The time that a text says; raises `BadTime`."""
     budget.spend(len(layout) + len(text))
     budget.make_items(15)
+    return time_of(layouts.read(layout, text))
+
+
+def _to_date(budget: Budget, layout: str, text: str) -> Time:
+    """The zero time for what is no time of that layout, as in sprig."""
     try:
-        return time_of(layouts.read(layout, text))
+        return _read(budget, layout, text)
     except NoYear as error:
         raise CallFault(str(error)) from None
     except BadTime:
@@ -50,10 +55,8 @@ def _to_date(budget: Budget, layout: str, text: str) -> Time:
 
 
 def _must_to_date(budget: Budget, layout: str, text: str) -> Time:
-    budget.spend(len(layout) + len(text))
-    budget.make_items(15)
     try:
-        return time_of(layouts.read(layout, text))
+        return _read(budget, layout, text)
     except BadTime as error:
         raise CallFault(str(error)) from None
 

@@ -9,13 +9,12 @@ from urllib.parse import urlsplit
 import click
 
 from provisioner.cli import boot_options, options, printing
-from provisioner.cli.site import Site
+from provisioner.cli.site import read_snapshot
 from provisioner.config import BootSettings
 from provisioner.errors import UserError
 from provisioner.faces.boot import dnsmasq, other_dhcp, reservations, script
 from provisioner.faces.boot.dnsmasq import DnsmasqSettings
 from provisioner.model import ids
-from provisioner.model.views import Snapshot
 from provisioner.planning.boot_decision import Boot, Client
 from provisioner.services import machines
 from provisioner.services.booting import Booting
@@ -39,7 +38,7 @@ def boot() -> None:
 def show(*, name: str, firmware: str | None, arch: str, **given: Any) -> None:
     """Print what a machine (MAC, IP, id or host name) would boot, why, and the script."""
     settings = boot_options.settings(**given)
-    snapshot = _snapshot()
+    snapshot = read_snapshot(options.where())
     booting = Booting(settings, lambda: snapshot, Sightings(lambda: 0.0))
     try:
         mac = ids.parse_mac(name)
@@ -73,7 +72,7 @@ def config(*, kind: str, **given: Any) -> None:
         raise UserError(
             "where do machines reach the server?", hint="--boot-url http://192.168.1.1:42114"
         )
-    snapshot = _snapshot()
+    snapshot = read_snapshot(options.where())
     booting = Booting(settings, lambda: snapshot, Sightings(lambda: 0.0))
     known = sorted(snapshot.desired.hardware.values(), key=lambda each: each.id)
     found = list(reservations.of_machines(known, booting.decide))
@@ -107,9 +106,3 @@ def _dnsmasq_settings(settings: BootSettings) -> DnsmasqSettings:
         ipxe_folder=settings.ipxe_folder,
         is_proxy=settings.dhcp_mode == "proxy",
     )
-
-
-def _snapshot() -> Snapshot:
-    with Site.opened(options.where()) as site:
-        status = site.status.load(site.status_tip)
-        return Snapshot(desired=site.desired(), status=status)

@@ -15,9 +15,8 @@ import click
 from provisioner.cli import options, printing, table
 from provisioner.cli.options import Shape
 from provisioner.cli.printing import Listed
-from provisioner.cli.site import Site
+from provisioner.cli.site import read_snapshot
 from provisioner.errors import TinkError, Unavailable, UserError
-from provisioner.model.views import Snapshot
 from provisioner.services import machines
 
 _SERVER_SECONDS = 10.0
@@ -61,7 +60,7 @@ def list_machines(*, server: str | None, idle: str, shape: Shape) -> None:
     if server is not None:
         found = _asked(server, "/v1/machines")
     else:
-        found = list(machines.all_machines(_snapshot(), idle=idle))
+        found = list(machines.all_machines(read_snapshot(options.where()), idle=idle))
     printing.print_list(_LISTED, found, shape)
 
 
@@ -79,7 +78,7 @@ def show(*, name: str, server: str | None, idle: str, form: str) -> None:
             raise Unavailable(f"what answers at {server} is no tink serve")
         found = answered[0]
     else:
-        found = machines.one_machine(_snapshot(), name, idle=idle)
+        found = machines.one_machine(read_snapshot(options.where()), name, idle=idle)
     if form != "table":
         printing.print_data(dict(found), form)
         return
@@ -89,12 +88,6 @@ def show(*, name: str, server: str | None, idle: str, form: str) -> None:
         for kind, each in found["contacts"].items()
     ]
     click.echo(table.draw(table.columns("FIELD NAME", "VALUE"), rows), nl=False)
-
-
-def _snapshot() -> Snapshot:
-    with Site.opened(options.where()) as site:
-        status = site.status.load(site.status_tip)
-        return Snapshot(desired=site.desired(), status=status)
 
 
 def _asked(server: str, path: str) -> list[Machine]:

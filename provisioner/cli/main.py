@@ -19,7 +19,6 @@ from provisioner.cli.lazy_group import LazyGroup
 from provisioner.errors import TinkError
 
 DONE, FIXABLE, USAGE, BUG, INTERRUPTED = 0, 1, 2, 3, 130
-_DETAILED = "--detailed-exitcode"  # of tink plan: a typo must not look like changes
 
 
 @click.group(
@@ -78,8 +77,9 @@ def run(words: Sequence[str] | None = None) -> int:
         return result if isinstance(result, int) else DONE
     except click.ClickException as error:
         error.show()
-        is_usage = isinstance(error, click.UsageError) and _DETAILED not in (words or sys.argv)
-        return USAGE if is_usage else FIXABLE
+        # Of tink plan 2 says that there are changes: a typo must not look like some.
+        is_detailed = options.DETAILED_EXIT_CODE in (words or sys.argv)
+        return USAGE if isinstance(error, click.UsageError) and not is_detailed else FIXABLE
     except (click.Abort, KeyboardInterrupt):
         _tell("interrupted")
         return INTERRUPTED

@@ -12,6 +12,7 @@ import click
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 DEFAULT_STATUS_BRANCH = "status"
+DETAILED_EXIT_CODE = "--detailed-exitcode"  # of tink plan, spelt as terraform does
 # Where classic tink asks a server, tink reads a repository; scripts may go on to say where.
 _OF_A_SERVER = ("--tinkerbell-cert-url", "--tinkerbell-grpc-authority")
 

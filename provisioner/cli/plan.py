@@ -17,7 +17,6 @@ from provisioner.services import merge_preview
 from provisioner.services.merge_preview import Preview
 
 NOTHING, ERROR, CHANGES = 0, 1, 2  # exit codes with --detailed-exitcode
-DETAILED = "--detailed-exitcode"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +33,12 @@ class Ends:
 @click.option("--base", metavar="REF", help="Where it is merged (default: what a server follows).")
 @click.option("--head", metavar="REF", default="HEAD", show_default=True, help="What is merged.")
 @options.output("text", "markdown", default="text")
-@click.option(DETAILED, "is_detailed", is_flag=True, help="Exit with 2 when there are changes.")
+@click.option(
+    options.DETAILED_EXIT_CODE,
+    "is_detailed",
+    is_flag=True,
+    help="Exit with 2 when there are changes.",
+)
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),

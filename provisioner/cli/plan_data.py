@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-from provisioner.cli import masking
+from provisioner.cli import masking, printing
 from provisioner.model.problem import Problem
 from provisioner.planning.merge_plan import Creation, Deletion, MergePlan
 
@@ -19,12 +20,12 @@ def plan_data(plan: MergePlan, about: Mapping[str, object]) -> dict[str, object]
         "summary": {
             "create": len(plan.creations),
             "cancel": plan.cancelled,
-            "delete": len(plan.deletions) - plan.cancelled,
+            "delete": plan.deleted,
             "problems": len(plan.errors),
             "warnings": len(plan.warnings),
             "unchanged": plan.unchanged,
             "standing_problems": plan.standing_problems,
-            "destructive": sum(creation.is_destructive for creation in plan.creations),
+            "destructive": plan.destructive,
         },
         "creations": [_creation(creation) for creation in plan.creations],
         "deletions": [_deletion(deletion) for deletion in plan.deletions],
@@ -49,20 +50,12 @@ def plan_data(plan: MergePlan, about: Mapping[str, object]) -> dict[str, object]
             }
             for change in plan.boots
         ],
-        "problems": [problem_data(problem) for problem in plan.problems],
+        "problems": [_problem(problem) for problem in plan.problems],
     }
 
 
-def problem_data(problem: Problem) -> dict[str, object]:
-    return {
-        "path": problem.path,
-        "line": problem.line,
-        "column": problem.column,
-        "severity": problem.severity.value,
-        "code": problem.code,
-        "message": masking.masked(problem.message),
-        "hint": problem.hint,
-    }
+def _problem(problem: Problem) -> dict[str, object]:
+    return printing.problem_data(replace(problem, message=masking.masked(problem.message)))
 
 
 def _creation(creation: Creation) -> dict[str, object]:

@@ -24,10 +24,9 @@ _ROOM_FOR_NOTE = 200
 def comment(plan: MergePlan, heading: str, unknown: Iterable[str]) -> str:
     """The text of the comment; whole sections are left out, and counted, where it would be cut."""
     head = [MARKER, f"### tink plan: {_code(heading)}", f"**{plan_text.summary(plan)}**"]
-    destructive = sum(creation.is_destructive for creation in plan.creations)
-    if destructive:
-        noun = "workflow is" if destructive == 1 else "workflows are"
-        head.append(f":warning: **{destructive} {noun} destructive**")
+    if plan.destructive:
+        noun = "workflow is" if plan.destructive == 1 else "workflows are"
+        head.append(f":warning: **{plan.destructive} {noun} destructive**")
     head += [f"_{text}_" for text in unknown]
     problems = list(plan_text.problem_lines(plan))
     others = list(plan_text.not_of_machines(plan))
@@ -37,9 +36,8 @@ def comment(plan: MergePlan, heading: str, unknown: Iterable[str]) -> str:
     sections += [_folded(name, found) for name, found in plan_text.of_machines(plan)]
     if others:
         sections.append(_folded("Other changes", others))
-    return (
-        "\n\n".join([*head, *_fitting(sections, LIMIT_CHARACTERS - len("\n\n".join(head)))]) + "\n"
-    )
+    text = "\n\n".join(head)
+    return "\n\n".join([text, *_fitting(sections, LIMIT_CHARACTERS - len(text))]) + "\n"
 
 
 def _fitting(sections: list[str], room: int) -> list[str]:

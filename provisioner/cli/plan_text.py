@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import shlex
 from collections.abc import Iterable, Iterator
 
 from provisioner.cli import masking
 from provisioner.cli.table import plain
 from provisioner.model.hardware import Hardware
-from provisioner.model.ids import HardwareId
+from provisioner.model.ids import HardwareId, WorkflowId
 from provisioner.model.problem import Severity
 from provisioner.planning.merge_plan import (
     BootChange,
@@ -31,10 +32,7 @@ def lines(plan: MergePlan) -> Iterator[str]:
     sections = (
         (line for creation in plan.creations for line in creation_lines(creation)),
         map(deletion_line, plan.deletions),
-        (
-            f"  ~ {plain(path)}: the request of workflow {workflow} moved here; it goes on"
-            for workflow, path in plan.moves
-        ),
+        itertools.starmap(move_line, plan.moves),
         map(edit_line, plan.edits),
         map(boot_line, plan.boots),
         problem_lines(plan),
@@ -49,11 +47,10 @@ def lines(plan: MergePlan) -> Iterator[str]:
 def summary(plan: MergePlan) -> str:
     """The last line, which scripts and people look for."""
     problems, warnings = len(plan.errors), len(plan.warnings)
-    deleted = len(plan.deletions) - plan.cancelled
     counts = [
         f"{len(plan.creations)} to create",
         f"{plan.cancelled} to cancel",
-        *[f"{deleted} to delete"] * bool(deleted),
+        *[f"{plan.deleted} to delete"] * bool(plan.deleted),
         f"{problems} problem{'s' * (problems != 1)}",
         *[f"{warnings} warning{'s' * (warnings != 1)}"] * bool(warnings),
         f"{plan.unchanged} unchanged",
@@ -97,6 +94,10 @@ def deletion_line(deletion: Deletion) -> str:
     else:
         what = f"is deleted: it ended in {deletion.state}"
     return f"  - workflow {deletion.workflow} {name} ({path}) {what}"
+
+
+def move_line(workflow: WorkflowId, path: str) -> str:
+    return f"  ~ {plain(path)}: the request of workflow {workflow} moved here; it goes on"
 
 
 def edit_line(edit: DocumentEdit) -> str:
@@ -150,9 +151,6 @@ def not_of_machines(plan: MergePlan) -> Iterable[str]:
         mac for creation in plan.creations for machine in creation.machines for mac in machine.macs
     }
     yield from map(deletion_line, plan.deletions)
-    yield from (
-        f"  ~ {plain(path)}: the request of workflow {workflow} moved here; it goes on"
-        for workflow, path in plan.moves
-    )
+    yield from itertools.starmap(move_line, plan.moves)
     yield from map(edit_line, plan.edits)
     yield from map(boot_line, (change for change in plan.boots if change.mac not in macs))

@@ -14,6 +14,7 @@ import click
 from provisioner.cli import table
 from provisioner.cli.options import Shape
 from provisioner.cli.table import Column
+from provisioner.model.problem import Problem
 
 Item = TypeVar("Item")
 Row = Sequence[object]
@@ -70,6 +71,19 @@ def _json(data: object, **layout: Any) -> str:
     """JSON escapes the control characters of ASCII; a terminal obeys those above, too."""
     text = json.dumps(data, ensure_ascii=False, **layout)
     return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def problem_data(problem: Problem) -> dict[str, object]:
+    """A problem as `-o json` and `-o yaml` have it."""
+    return {
+        "path": problem.path,
+        "line": problem.line,
+        "column": problem.column,
+        "severity": problem.severity.value,
+        "code": problem.code,
+        "message": problem.message,
+        "hint": problem.hint,
+    }
 
 
 def one_or_all(shown: Sequence[object]) -> object:

@@ -17,13 +17,13 @@ from pathlib import Path
 
 from provisioner.cli import printing
 from provisioner.cli.options import Where
-from provisioner.errors import NotFound, UserError
+from provisioner.errors import Ambiguous, NotFound, UserError
 from provisioner.git import remote_url
 from provisioner.git.command import HISTORY_SECONDS
 from provisioner.git.repo import GitRepo
 from provisioner.model import ids
 from provisioner.model.ids import CommitId, WorkflowId
-from provisioner.model.views import DesiredState, LiveWorkflow
+from provisioner.model.views import DesiredState, LiveWorkflow, Snapshot
 from provisioner.store.desired.editing import DesiredEditor
 from provisioner.store.desired.reading import DesiredStore
 from provisioner.store.guard import begin
@@ -32,7 +32,6 @@ from provisioner.store.status.store import StatusStore
 
 DEFAULT_BRANCH = "main"
 _ID_LENGTH = 36
-_SHOWN = 8  # candidates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,9 +144,7 @@ class Site:
         known = self.status.load(self.status_tip).workflows
         found = sorted(each for each in known if each.startswith(text.lower()))
         if len(found) > 1:
-            which = ", ".join(found[:_SHOWN]) + (" …" if len(found) > _SHOWN else "")
-            hint = f"choose one: {which}"
-            raise UserError(f"{len(found)} workflows have an id that begins with {text}", hint=hint)
+            raise Ambiguous(f"{len(found)} workflows have an id that begins with {text}", found)
         if not found:
             raise NotFound("workflow", text, hint="tink workflow list shows the ids")
         return found[0]
@@ -202,6 +199,13 @@ class Site:
         if branch == self.status_branch and begin.is_only_begun(self.repo, here):
             return there
         return there if self.repo.is_ancestor(here, there) else here
+
+
+def read_snapshot(where: Where) -> Snapshot:
+    """The desired branch and the status branch of a place; raises where one is not there."""
+    with Site.opened(where) as site:
+        status = site.status.load(site.status_tip)
+        return Snapshot(desired=site.desired(), status=status)
 
 
 def _fetched(where: Where, folder: Path) -> GitRepo:

@@ -12,7 +12,7 @@ from provisioner.cli.options import Shape
 from provisioner.cli.site import Site
 from provisioner.documents import template_text
 from provisioner.documents.layout import FOLDER_OF, Kind
-from provisioner.errors import Conflict, NotFound, UserError
+from provisioner.errors import Ambiguous, Conflict, NotFound, UserError
 from provisioner.model import ids as model_ids
 from provisioner.model.ids import TemplateId
 from provisioner.model.template import Template
@@ -21,7 +21,6 @@ from provisioner.planning.template_cache import TemplateCache
 
 NOTHING_GIVEN = "either pipe the template or provide the required '--file' flag"
 
-_SHOWN = 8  # candidates
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True)
 
 
@@ -141,9 +140,7 @@ def find(desired: DesiredState, text: str) -> Template | None:
         return found
     several = sorted(known for known in desired.template_names if known.startswith(text.lower()))
     if len(several) > 1:
-        which = ", ".join(several[:_SHOWN]) + (" …" if len(several) > _SHOWN else "")
-        hint = f"choose one: {which}"
-        raise UserError(f"{len(several)} templates have an id that begins with {text}", hint=hint)
+        raise Ambiguous(f"{len(several)} templates have an id that begins with {text}", several)
     return desired.templates[desired.template_names[several[0]]] if several else None
 
 

@@ -15,7 +15,7 @@ from provisioner.cli.site import Site
 from provisioner.documents import layout
 from provisioner.errors import UserError
 from provisioner.model.ids import CommitId
-from provisioner.model.problem import Problem, Severity
+from provisioner.model.problem import Severity
 from provisioner.model.views import StatusView
 from provisioner.services import before_merge, misplaced, validation
 from provisioner.services.before_merge import Place
@@ -48,7 +48,7 @@ def validate(ctx: click.Context, /, *, path: Path | None, revision: str | None, 
         count = len([path for path in files if layout.kind_of(path)])
     shown = [problem for problem in problems if only in ("", problem.path)]
     if form != "text":
-        printing.print_data([_as_data(problem) for problem in shown], form)
+        printing.print_data([printing.problem_data(problem) for problem in shown], form)
     else:
         for problem in shown:
             is_warning = problem.severity is Severity.WARNING
@@ -127,15 +127,3 @@ def _summary(errors: int, warnings: int, *, files: int) -> str:
     counted = [f"{errors} problem{'s' * (errors != 1)}"] if errors else ["no problems"]
     counted += [f"{warnings} warning{'s' * (warnings != 1)}"] * bool(warnings)
     return f"{', '.join(counted)} in {files} file{'s' * (files != 1)}"
-
-
-def _as_data(problem: Problem) -> dict[str, object]:
-    return {
-        "path": problem.path,
-        "line": problem.line,
-        "column": problem.column,
-        "severity": problem.severity.value,
-        "code": problem.code,
-        "message": problem.message,
-        "hint": problem.hint,
-    }

@@ -121,6 +121,15 @@ class MergePlan:
         return sum(deletion.cancels for deletion in self.deletions)
 
     @property
+    def deleted(self) -> int:
+        """Those that had ended."""
+        return len(self.deletions) - self.cancelled
+
+    @property
+    def destructive(self) -> int:
+        return sum(creation.is_destructive for creation in self.creations)
+
+    @property
     def has_changes(self) -> bool:
         """Whether a server would do anything, or answer a machine in another way."""
         return bool(self.creations or self.deletions or self.moves or self.edits or self.boots)

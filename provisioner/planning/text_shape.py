@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from provisioner.documents.workflow_text import ParsedWorkflow, last_actions
@@ -146,7 +146,7 @@ def shape_of(parsed: ParsedWorkflow, stand_ins: Sequence[str]) -> Shape | None:
 
 def made_of(text: str, parsed: ParsedWorkflow) -> Made:
     """Take what a text says as it is."""
-    return replace(_made(text, parsed, parsed.actions_for, {}), warnings=parsed.warnings)
+    return _made(text, parsed, parsed.actions_for, {})
 
 
 def _addresses(text: str, data: Mapping[str, object]) -> list[str]:
@@ -220,4 +220,5 @@ def _made(
             ]
         ),
         actions_for=actions_for,
+        warnings=parsed.warnings,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
-from provisioner.errors import NotFound, UserError
+from provisioner.errors import Ambiguous, NotFound
 from provisioner.model import ids
 from provisioner.model.hardware import Hardware
 from provisioner.model.ids import HardwareId, MacAddress
@@ -15,7 +15,6 @@ from provisioner.planning.boot_decision import Boot
 from provisioner.planning.render_workflow import find_hardware
 from provisioner.services.sightings import Contact, Sighting, Sightings
 
-_SHOWN = 8  # candidates
 _ASKING = (Contact.DHCP, Contact.BOOT)
 
 
@@ -52,8 +51,7 @@ def find(desired: DesiredState, name: str) -> Hardware:
         several = [each for each in desired.hardware.values() if each.id.startswith(name.lower())]
     if len(several) > 1:
         shown = sorted(each.macs[0] if each.macs else each.id for each in several)
-        which = ", ".join(shown[:_SHOWN]) + (" …" if len(shown) > _SHOWN else "")
-        raise UserError(f"{len(several)} machines are called {name!r}", hint=f"choose one: {which}")
+        raise Ambiguous(f"{len(several)} machines are called {name!r}", shown)
     if not several:
         raise NotFound("machine", name, hint="tink machine list shows the machines")
     return several[0]
