@@ -40,8 +40,10 @@ class Ambiguous(UserError):
 
 
 class NotFound(UserError):
-    def __init__(self, kind: str, name: str, *, hint: str = "") -> None:
-        super().__init__(f"no {kind} {name!r} on this branch", hint=hint)
+    def __init__(
+        self, kind: str, name: str, *, where: str = "on this branch", hint: str = ""
+    ) -> None:
+        super().__init__(f"no {kind} {name!r} {where}", hint=hint)
 
 
 class Conflict(UserError):

@@ -30,15 +30,16 @@ def apply(*, file: Path) -> None:
         branch = made["branch"]
         tip = site.repo.branch(branch)
         if tip is None:
-            raise NotFound("branch", branch)
+            raise NotFound("branch", branch, where="here")
         if tip == head["commit"] and tip != base["commit"]:
-            raise Conflict(f"{branch} is at {tip[:12]} already", hint=f"git push origin {branch}")
+            hint = f"git push {site.remote or 'REMOTE'} {branch}"
+            raise Conflict(f"{branch} is at {tip[:12]} already", hint=hint)
         _check_at(base["commit"], tip, branch)
         _check_at(head["commit"], site.repo.find_commit(head["name"]), head["name"])
         done = merge(site.repo, branch, base=tip, head=CommitId(head["commit"]), name=head["name"])
         click.echo(f"merged {head['name']} ({head['commit'][:12]}) into {branch}: {done}")
-        if site.repo.has_remote():
-            printing.note(f"git push origin {branch} brings it to the server")
+        if site.remote:
+            printing.note(f"git push {site.remote} {branch} brings it to the server")
 
 
 def _read(file: Path) -> dict[str, Any]:

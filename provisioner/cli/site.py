@@ -87,7 +87,8 @@ class Site:
         """As `status_commit`; raises `NotFound` where there is none: no table can be shown."""
         commit = self.status_commit
         if commit is None:
-            raise NotFound("branch", self.status_branch, hint=self.how_to_get_status)
+            hint = self.how_to_get_status
+            raise NotFound("branch", self.status_branch, where="here", hint=hint)
         return commit
 
     @property

@@ -49,6 +49,7 @@ def test_a_status_branch_of_no_such_name_is_an_error(tink, home, monkeypatch, wo
     result = tink(*words)
     assert result.code == 1
     assert "nothing" in result.out + result.err
+    assert "no branch 'nothing' here" in result.err or words == ("fsck",)
     assert "--status-branch" in result.out + result.err
 
 

@@ -234,6 +234,14 @@ def test_apply_merges_exactly_what_was_planned(tink, feature):
     assert (feature / "notes.txt").read_text() == "not committed\n"
 
 
+def test_apply_names_the_remote_that_the_branch_is_pushed_to(tink, feature, tmp_path):
+    git(feature, "clone", "--quiet", "--bare", str(feature), str(tmp_path / "forge.git"))
+    git(feature, "remote", "add", "forge", str(tmp_path / "forge.git"))
+    assert tink("plan", "--base", "main", "--head", "feature", "--out", "p.json").code == 0
+    assert "git push forge main brings it" in tink("apply", "p.json").err
+    assert "Hint: git push forge main\n" in tink("apply", "p.json").err
+
+
 def test_apply_of_a_branch_that_is_ahead_moves_to_it(tink, feature):
     assert tink("plan", "--head", "feature", "--out", "p.json").code == 0
     assert tink("apply", "p.json").code == 0
