@@ -8,10 +8,12 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import jsonschema
 import pytest
 import yaml
+from services.reconciled_site import Site as Reconciled
 
 from provisioner import resources
 from provisioner.cli import plan_markdown
@@ -137,6 +139,20 @@ def test_on_the_branch_itself_what_was_not_pushed_is_planned(tink, home, tmp_pat
     assert last_line(result).startswith("Plan: 1 to create")
 
 
+def test_a_base_behind_the_server_is_not_where_the_plan_starts(tink, home):
+    """From there, what the server has taken up would seem to be deleted, and to come back."""
+    old = git(home, "rev-parse", "main").strip()
+    assert tink(*CREATE).code == 0
+    server = Reconciled(SimpleNamespace(path=home))
+    try:
+        server.reconciler.reconcile()
+    finally:
+        server.stop()
+    result = tink("plan", "--base", old, "--head", "main")
+    assert last_line(result) == "Plan: 0 to create, 0 to cancel, 0 problems, 1 unchanged."
+    assert f"{old} is behind the server, which has applied " in result.err
+
+
 def test_without_a_status_branch_the_plan_says_what_it_could_not_know(tink, feature, tmp_path):
     git(feature, "branch", "-D", "status")
     assert tink(*CREATE).code == 0
@@ -194,6 +210,21 @@ def test_a_comment_has_its_marker_folds_each_machine_and_escapes_names(tink, hom
     outside = re.sub(r"^(`{3,})diff\n.*?^\1$", "", text, flags=re.DOTALL | re.MULTILINE)
     assert text.count("<details") == outside.count("<details") == outside.count("</details>")
     assert "<img" not in outside and "@" not in outside and "](" not in outside
+
+
+def test_no_text_of_a_file_ends_the_block_that_it_stands_in(tink, home):
+    text = (EXAMPLES / "templates" / "hello-world.yaml").read_text()
+    text = text.replace("hello_world_workflow", "failing")
+    text += '{{ fail "a\\n```\\n<img src=x>" }}\n'
+    (home / "templates" / "failing.yaml").write_text(text)
+    (home / "workflows" / "f.yaml").write_text(f"template: failing\nhardware: {DEVICES}\n")
+    git(home, "switch", "--quiet", "--create", "feature")
+    git(home, "add", ".")
+    git(home, "commit", "--quiet", "-m", "failing")
+    text = tink("plan", "-o", "markdown").out
+    assert "\n```\n<img src=x>" in text
+    fences = [line for line in text.splitlines() if line.startswith("````")]
+    assert fences == ["````diff", "````"]
 
 
 def test_a_comment_stays_within_the_forges_limit_and_says_what_it_left_out(tink, home):

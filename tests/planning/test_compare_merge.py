@@ -93,6 +93,21 @@ def test_a_machine_that_is_installed_is_said_to_be_installed_anew():
     assert [(machine.id, by) for machine, by in created.reinstalls] == [(ONE, workflow)]
 
 
+def test_a_machine_whose_installation_failed_is_not_installed_anew():
+    branches = Branches(
+        template(INSTALL, name="install", path="templates/install.yaml"),
+        request(A, template="install"),
+    )
+    workflow = branches.status.requests[A]
+    events = [
+        builders.report(0, state, workflow=workflow) for state in (State.RUNNING, State.FAILED)
+    ]
+    status = builders.after(branches.status, events)
+    [created] = branches.plan(request(B, template="install"), status=status).creations
+    assert created.reinstalls == ()
+    assert created.is_destructive  # it writes the disk all the same
+
+
 def test_deleting_the_request_of_a_workflow_that_waits_cancels_it():
     branches = Branches(request(A))
     plan = branches.plan(gone=[A])

@@ -150,3 +150,11 @@ spec:
     [problem] = checked(files)
     assert (problem.path, problem.line, problem.severity) == ("templates/t.yaml", 15, "warning")
     assert "imagePullPolicy" in problem.message
+
+
+def test_a_template_that_defines_the_name_of_the_whole_is_a_problem():
+    """As Tinkerbell calls each one when it parses it."""
+    text = '{{define "workflow-template"}}x{{end}}' + HELLO
+    [problem] = checked({"templates/t.yaml": text.encode()})
+    assert (problem.path, problem.line) == ("templates/t.yaml", 1)
+    assert "the name of the whole template" in problem.message
