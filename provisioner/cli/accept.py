@@ -46,7 +46,7 @@ def accept(*, revision: str, dry_run: bool) -> None:
                 hint="run it where the server runs; or push a commit with a Tink-Accept trailer",
             )
         tip = _tip(site)
-        commit = tip if revision == site.followed else site.repo.find_commit(revision)
+        commit = tip if revision == site.followed else site.find_commit(revision)
         if not descends(site.repo, tip, commit):
             raise Conflict(
                 f"branch {site.followed} is at {tip[:12]}, which does not hold {commit[:12]}",
@@ -70,7 +70,7 @@ def _tip(site: Site) -> CommitId:
     """Where the server sees the branch: in its clone of a remote, that is the remote's."""
     if not clone.is_our_clone(site.repo):
         return site.followed_commit
-    return DesiredTip(site.repo, site.followed, "origin")() or site.followed_commit
+    return DesiredTip(site.repo, site.followed, site.remote)() or site.followed_commit
 
 
 def _effect(

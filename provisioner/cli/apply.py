@@ -35,7 +35,7 @@ def apply(*, file: Path) -> None:
             hint = f"git push {site.remote or 'REMOTE'} {branch}"
             raise Conflict(f"{branch} is at {tip[:12]} already", hint=hint)
         _check_at(base["commit"], tip, branch)
-        _check_at(head["commit"], site.repo.find_commit(head["name"]), head["name"])
+        _check_at(head["commit"], site.find_commit(head["name"]), head["name"])
         done = merge(site.repo, branch, base=tip, head=CommitId(head["commit"]), name=head["name"])
         click.echo(f"merged {head['name']} ({head['commit'][:12]}) into {branch}: {done}")
         if site.remote:

@@ -8,13 +8,14 @@ from urllib.parse import urlsplit
 
 import click
 
-from provisioner.cli import boot_options, options, printing
-from provisioner.cli.site import read_snapshot
+from provisioner.cli import boot_options, options, printing, site
 from provisioner.config import BootSettings
 from provisioner.errors import UserError
 from provisioner.faces.boot import dnsmasq, other_dhcp, reservations, script
 from provisioner.faces.boot.dnsmasq import DnsmasqSettings
 from provisioner.model import ids
+from provisioner.model.ids import MacAddress
+from provisioner.model.views import Snapshot
 from provisioner.planning.boot_decision import Boot, Client
 from provisioner.services import machines
 from provisioner.services.booting import Booting
@@ -38,17 +39,11 @@ def boot() -> None:
 def show(*, name: str, firmware: str | None, arch: str, **given: Any) -> None:
     """Print what a machine (MAC, IP, id or host name) would boot, why, and the script."""
     settings = boot_options.settings(**given)
-    snapshot = read_snapshot(options.where())
-    booting = Booting(settings, lambda: snapshot, Sightings(lambda: 0.0))
-    try:
-        mac = ids.parse_mac(name)
-    except ids.InvalidId:
-        macs = machines.find(snapshot.desired, name).macs
-        if not macs:
-            raise UserError(f"machine {name} has no MAC address") from None
-        mac = macs[0]
     client = Client(firmware=firmware or "", arch=arch)
-    decision = booting.decide(mac, client)
+    with site.snapshot(options.where()) as snapshot:
+        booting = Booting(settings, lambda: snapshot, Sightings(lambda: 0.0))
+        mac = _mac_of(snapshot, name)
+        decision = booting.decide(mac, client)
     click.echo(f"# {mac}: {decision.boot.value}, because {decision.reason}")
     image = booting.image() if decision.boot is Boot.MEMORY else None
     found = script.settings_of(settings, image, settings.url or _EXAMPLE_URL)
@@ -72,11 +67,11 @@ def config(*, kind: str, **given: Any) -> None:
         raise UserError(
             "where do machines reach the server?", hint="--boot-url http://192.168.1.1:42114"
         )
-    snapshot = read_snapshot(options.where())
-    booting = Booting(settings, lambda: snapshot, Sightings(lambda: 0.0))
-    known = sorted(snapshot.desired.hardware.values(), key=lambda each: each.id)
-    found = list(reservations.of_machines(known, booting.decide))
-    networks = reservations.networks(snapshot.desired, None)
+    with site.snapshot(options.where()) as snapshot:
+        booting = Booting(settings, lambda: snapshot, Sightings(lambda: 0.0))
+        known = sorted(snapshot.desired.hardware.values(), key=lambda each: each.id)
+        found = list(reservations.of_machines(known, booting.decide))
+        networks = reservations.networks(snapshot.desired, None)
     about = _dnsmasq_settings(settings)
     if kind == "kea":
         text = other_dhcp.kea_text(about, networks, found)
@@ -88,6 +83,17 @@ def config(*, kind: str, **given: Any) -> None:
         options_lines = dnsmasq.options_text(found).splitlines()
         text += "".join(f"dhcp-option={line}\n" for line in options_lines)
     click.echo(text, nl=False)
+
+
+def _mac_of(snapshot: Snapshot, name: str) -> MacAddress:
+    """A MAC address as it is written, of a machine that nobody knows too."""
+    try:
+        return ids.parse_mac(name)
+    except ids.InvalidId:
+        macs = machines.find(snapshot.desired, name).macs
+    if not macs:
+        raise UserError(f"machine {name} has no MAC address")
+    return macs[0]
 
 
 def _dnsmasq_settings(settings: BootSettings) -> DnsmasqSettings:

@@ -12,10 +12,9 @@ from urllib.parse import quote
 
 import click
 
-from provisioner.cli import options, printing, table
+from provisioner.cli import options, printing, site, table
 from provisioner.cli.options import Shape
 from provisioner.cli.printing import Listed
-from provisioner.cli.site import read_snapshot
 from provisioner.errors import TinkError, Unavailable, UserError
 from provisioner.services import machines
 
@@ -60,7 +59,8 @@ def list_machines(*, server: str | None, idle: str, shape: Shape) -> None:
     if server is not None:
         found = _asked(server, "/v1/machines")
     else:
-        found = list(machines.all_machines(read_snapshot(options.where()), idle=idle))
+        with site.snapshot(options.where()) as snapshot:
+            found = list(machines.all_machines(snapshot, idle=idle))
     printing.print_list(_LISTED, found, shape)
 
 
@@ -78,7 +78,8 @@ def show(*, name: str, server: str | None, idle: str, form: str) -> None:
             raise Unavailable(f"what answers at {server} is no tink serve")
         found = answered[0]
     else:
-        found = machines.one_machine(read_snapshot(options.where()), name, idle=idle)
+        with site.snapshot(options.where()) as snapshot:
+            found = machines.one_machine(snapshot, name, idle=idle)
     if form != "table":
         printing.print_data(dict(found), form)
         return

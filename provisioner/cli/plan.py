@@ -115,11 +115,9 @@ def find_ends(site: Site, status: StatusView | None, base: str | None, head: str
     On that branch itself, what was committed and not pushed is planned: the base is then the
     remote's, or what the server applied last.
     """
-    head_commit = site.repo.find_commit(head)
+    head_commit = site.find_commit(head)
     if base is not None:
-        return Ends(
-            base_name=base, base=site.repo.find_commit(base), head_name=head, head=head_commit
-        )
+        return Ends(base_name=base, base=site.find_commit(base), head_name=head, head=head_commit)
     there = site.tracked(site.followed)
     if there is not None:
         return Ends(

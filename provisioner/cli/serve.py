@@ -11,9 +11,9 @@ import click
 
 from provisioner import config
 from provisioner.cli import boot_options, log_setup, options
-from provisioner.cli.site import Site
 from provisioner.config import ReadSettings, ServerSettings
 from provisioner.git import remote_url
+from provisioner.services import location
 
 if TYPE_CHECKING:
     from provisioner.faces.http.server import HttpServer
@@ -142,9 +142,11 @@ def serve(
 
     where = options.where()
     settings = ServerSettings(
-        repo=_path_or_url(where),
+        repo=where.repo if location.is_url(where.repo) else location.served_path(where.repo),
         clone_into=clone_into,
-        desired_branch=where.branch or _branch_of(where),
+        desired_branch=location.branch_to_serve(
+            where.repo, where.branch, where.status_branch, clone_into=clone_into
+        ),
         status_branch=where.status_branch,
         remote=remote,
         host=listen[0],
@@ -212,18 +214,3 @@ def _shown_address(face: HttpServer) -> str:
     """Where the server is, for those who reach it by whatever address."""
     is_anywhere = face.host in ("0.0.0.0", "::")
     return f"port {face.port} of this machine" if is_anywhere else face.address
-
-
-def _path_or_url(where: options.Where) -> str:
-    """Of a path within a repository, the repository's own."""
-    if remote_url.is_url(where.repo):
-        return where.repo
-    with Site.opened(where) as site:
-        return str(site.repo.work_tree or site.repo.git_dir)
-
-
-def _branch_of(where: options.Where) -> str:
-    if remote_url.is_url(where.repo):
-        return "main"
-    with Site.opened(where) as site:
-        return site.followed

@@ -15,22 +15,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from provisioner.cli import printing
+from provisioner.cli import options, printing
 from provisioner.cli.options import Where
 from provisioner.errors import Ambiguous, NotFound, UserError
-from provisioner.git import remote_url
+from provisioner.git import clones
 from provisioner.git.command import HISTORY_SECONDS
 from provisioner.git.repo import GitRepo
 from provisioner.model import ids
 from provisioner.model.ids import CommitId, WorkflowId
 from provisioner.model.views import DesiredState, LiveWorkflow, Snapshot
+from provisioner.services import location
 from provisioner.store.desired.editing import DesiredEditor
 from provisioner.store.desired.reading import DesiredStore
 from provisioner.store.guard import begin
-from provisioner.store.status import layout
 from provisioner.store.status.store import StatusStore
 
-DEFAULT_BRANCH = "main"
 _ID_LENGTH = 36
 
 
@@ -51,21 +50,24 @@ class Site:
     @contextlib.contextmanager
     def opened(where: Where) -> Iterator[Site]:
         with contextlib.ExitStack() as exits:
-            is_remote = remote_url.is_url(where.repo)
+            is_remote = location.is_url(where.repo)
+            asked = (where.branch, where.status_branch)
             if is_remote:
                 folder = exits.enter_context(tempfile.TemporaryDirectory(prefix="tink-"))
-                repo = _fetched(where, Path(folder))
+                repo, followed = location.fetched(where.repo, Path(folder), *asked)
+                exits.callback(repo.close)
+                branch, remote = followed, ""
             else:
-                repo = GitRepo(Path(where.repo), search_parents=True, is_persons=True)
-                repo.check_owner()
-            exits.callback(repo.close)
-            followed = where.branch or _desired_branch(repo, where.status_branch)
+                repo = location.open_here(where.repo)
+                exits.callback(repo.close)
+                branch, followed = location.branches(repo, *asked)
+                remote = clones.remote_of(repo)
             yield Site(
                 repo=repo,
-                branch=where.branch or _own_branch(repo, where.status_branch) or followed,
+                branch=branch,
                 followed=followed,
                 status_branch=where.status_branch,
-                remote="" if is_remote else repo.remote_of_checkout(),
+                remote=remote,
                 is_remote=is_remote,
             )
 
@@ -79,17 +81,26 @@ class Site:
 
     @property
     def status_commit(self) -> CommitId | None:
-        """The newest that we know; in a clone, what was fetched last."""
-        return self._newest(self.status_branch)
+        """The newest that we know; in a clone, what was fetched last.
+
+        None where there is none; raises `NotFound` where that has a name that somebody gave it.
+        """
+        commit = self._newest(self.status_branch)
+        if commit is None and self.status_branch != options.DEFAULT_STATUS_BRANCH:
+            raise self._no_status()
+        return commit
 
     @property
     def status_tip(self) -> CommitId:
         """As `status_commit`; raises `NotFound` where there is none: no table can be shown."""
         commit = self.status_commit
         if commit is None:
-            hint = self.how_to_get_status
-            raise NotFound("branch", self.status_branch, where="here", hint=hint)
+            raise self._no_status()
         return commit
+
+    def _no_status(self) -> NotFound:
+        hint = self.how_to_get_status
+        return NotFound("branch", self.status_branch, where="here", hint=hint)
 
     @property
     def how_to_get_status(self) -> str:
@@ -104,11 +115,11 @@ class Site:
 
     def tracked(self, branch: str) -> CommitId | None:
         """Where the remote had a branch when it was fetched last."""
-        return self.repo.resolve(f"refs/remotes/{self.remote or 'origin'}/{branch}")
+        return clones.tracked(self.repo, branch)
 
     @property
     def status(self) -> StatusStore:
-        return StatusStore(self.repo, self.status_branch, remote=self.remote or "origin")
+        return StatusStore(self.repo, self.status_branch)
 
     def desired(self) -> DesiredState:
         """Read the desired branch; of a bad file, the version that the server holds to."""
@@ -119,6 +130,16 @@ class Site:
         in_force = self.status.read_reconcile(self.status_commit).in_force
         store = DesiredStore(self.repo, self.branch)
         return desired_loader.load(store, self.desired_commit, in_force).state
+
+    def find_commit(self, revision: str) -> CommitId:
+        """As git finds it; in a clone a branch may be the remote's, as for `git switch`."""
+        try:
+            return self.repo.find_commit(revision)
+        except NotFound:
+            there = self.tracked(revision)
+            if there is None:
+                raise
+            return there
 
     def commit(self, changes: Mapping[str, bytes | None], message: str) -> CommitId | None:
         """Commit on the desired branch; None when it says the same already."""
@@ -152,6 +173,8 @@ class Site:
 
     def first_and_last_commits(self, folder: str) -> tuple[dict[str, str], dict[str, str]]:
         """When each file of a folder was first and last committed (RFC 3339 UTC)."""
+        if self.repo.is_shallow:
+            printing.note("this clone is shallow: dates before its oldest commit are not known")
         words = ("-z", "--format=%x01%cI", "--name-only", "--no-renames", "--end-of-options")
         which = (self.desired_commit, "--", folder)
         said = self.repo.run("log", *words, *which, timeout_seconds=HISTORY_SECONDS)
@@ -202,38 +225,15 @@ class Site:
         return there if self.repo.is_ancestor(here, there) else here
 
 
-def read_snapshot(where: Where) -> Snapshot:
-    """The desired branch and the status branch of a place; raises where one is not there."""
+@contextlib.contextmanager
+def snapshot(where: Where) -> Iterator[Snapshot]:
+    """The desired branch and the status branch of a place; raises where one is not there.
+
+    It reads what is asked of it while the place is open.
+    """
     with Site.opened(where) as site:
         status = site.status.load(site.status_tip)
-        return Snapshot(desired=site.desired(), status=status)
-
-
-def _fetched(where: Where, folder: Path) -> GitRepo:
-    repo = GitRepo.create(folder / "remote.git", bare=True, is_persons=True)
-    heads = repo.heads_of(where.repo)
-    ours = {where.status_branch, layout.archive_branch(where.status_branch)}
-    wanted = {where.branch or DEFAULT_BRANCH, *ours} & heads
-    if not where.branch and DEFAULT_BRANCH not in heads:
-        wanted |= {"master"} & heads
-    if wanted:
-        repo.fetch(
-            where.repo, *(f"+refs/heads/{branch}:refs/heads/{branch}" for branch in sorted(wanted))
-        )
-    return repo
-
-
-def _own_branch(repo: GitRepo, status_branch: str) -> str | None:
-    """The branch that somebody works on, in a work tree."""
-    head = None if repo.is_bare else repo.checked_out_branch()
-    return None if head in (status_branch, layout.archive_branch(status_branch)) else head
-
-
-def _desired_branch(repo: GitRepo, status_branch: str) -> str:
-    if repo.branch(DEFAULT_BRANCH) is not None:
-        return DEFAULT_BRANCH
-    head = repo.checked_out_branch()
-    return head if head and head != status_branch else DEFAULT_BRANCH
+        yield Snapshot(desired=site.desired(), status=status)
 
 
 def _name_of(user: int) -> str:

@@ -77,7 +77,7 @@ def _checked(path: Path | None, revision: str | None) -> Iterator[Checked]:
             folder = site.repo.work_tree
         status = _status(site) if site and folder in (None, site.repo.work_tree) else StatusView()
         if site is not None and (revision is not None or folder is None):
-            commit = site.repo.find_commit(revision) if revision else site.followed_commit
+            commit = site.find_commit(revision) if revision else site.followed_commit
             is_of_branch = commit == site.followed_commit
             place = _place(site, commit, is_of_branch=is_of_branch)
             yield DesiredStore(site.repo, site.followed), commit, status, only, place

@@ -52,6 +52,12 @@ def read_ref(common_dir: Path, ref: str) -> CommitId | None:
     raise Unavailable(f"symbolic ref loop at {ref}")
 
 
+def symbolic_target(directory: Path, ref: str) -> str:
+    """The full name of the ref that a ref points to by name, or ""."""
+    text = _loose(directory, ref) or ""
+    return text.removeprefix("ref:").strip() if text.startswith("ref:") else ""
+
+
 def list_refs(common_dir: Path, prefix: str) -> dict[str, CommitId]:
     """Return every ref below a prefix such as `refs/heads/`."""
     found = {ref: commit for ref, commit in _packed(common_dir).items() if ref.startswith(prefix)}

@@ -39,6 +39,21 @@ def is_url(text: str) -> bool:
     return "://" in text or bool(_SCP_LIKE.match(text) and not Path(text).exists())
 
 
+def hint(text: str, why: str) -> str:
+    """What a person may have meant by a URL that git could not reach, from what git said."""
+    host, _, path = text.partition(":")
+    if "not allowed" in why:
+        return "git reads https://, ssh://, file:// and HOST:PATH here, and no other transport"
+    if host == "file" and not path.startswith("///") and "://" in text:
+        return f"a host stands after file://; a folder has three slashes: file:///{path[2:]}"
+    if "://" in text or not _SCP_LIKE.match(text):
+        return ""
+    if host == "file":
+        return f"git takes file for the name of a machine; a folder is file://{path}, or {path}"
+    taken = f"git takes {host} for the name of a machine, or of a Host in ~/.ssh/config"
+    return f"{taken}; a folder with a colon in its name is ./{text}"
+
+
 def parse(text: str) -> RemoteUrl:
     """Take the credentials of an HTTP URL apart from it; other URLs hold none that git uses."""
     found = _HTTP.fullmatch(text)

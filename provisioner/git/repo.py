@@ -117,8 +117,8 @@ class GitRepo:
 
     def checked_out_branch(self) -> str | None:
         """The branch of HEAD (also when it has no commit yet); None when detached."""
-        text = (self.git_dir / "HEAD").read_text().strip()
-        return text.removeprefix("ref: refs/heads/") if text.startswith("ref: ") else None
+        target = ref_lock.symbolic_target(self.git_dir, "HEAD")
+        return target.removeprefix("refs/heads/") or None
 
     def find_commit(self, revision: str) -> CommitId:
         """Return the commit that a person's words (`HEAD~2`, `v1`, `a8984b0`) mean."""
@@ -255,20 +255,19 @@ class GitRepo:
                 raise ref_lock.RefMoved(ref, found) from None
             raise
 
-    def has_remote(self, name: str = "origin") -> bool:
-        return any(remote.name == name for remote in self._git().remotes)
+    def remotes(self) -> list[str]:
+        """The names of the remotes that are configured."""
+        return [remote.name for remote in self._git().remotes]
 
-    def remote_of_checkout(self) -> str:
-        """The remote that HEAD's branch follows, else origin, else the only one; "" for none."""
-        names = [remote.name for remote in self._git().remotes]
-        head = self.checked_out_branch()
-        section = f'branch "{head}"'
+    def remotes_of_branches(self) -> dict[str, str]:
+        """By branch, the remote that it follows by its configuration."""
         reader = self._git().config_reader("repository")
-        follows = reader.get_value(section, "remote", "") if reader.has_section(section) else ""
-        for name in (str(follows), "origin", *names[: len(names) == 1]):
-            if name in names:
-                return name
-        return ""
+        sections = (each for each in reader.sections() if each.startswith('branch "'))
+        return {
+            each.removeprefix('branch "')[:-1]: str(reader.get_value(each, "remote"))
+            for each in sections
+            if reader.has_option(each, "remote")
+        }
 
     @property
     def is_shallow(self) -> bool:
@@ -281,13 +280,9 @@ class GitRepo:
         """Fetch; `remote` is the name of a configured remote or a URL."""
         words = ("--progress", "--no-tags", "--no-write-fetch-head")
         pruning = ("--prune",) if prune else ()
-        self._on_network("fetch", *words, *pruning, remote=remote, words=refspecs, network=network)
-
-    def heads_of(self, remote: str, *, network: Network = COMMAND_LINE) -> frozenset[str]:
-        """Return the names of a remote's branches."""
-        out = self._on_network("ls-remote", "--heads", remote=remote, words=(), network=network)
-        refs = (line.split("\t")[1] for line in out.decode().splitlines())
-        return frozenset(ref.removeprefix("refs/heads/") for ref in refs)
+        self.run_with_remote(
+            "fetch", *words, *pruning, remote=remote, words=refspecs, network=network
+        )
 
     def push(
         self,
@@ -302,7 +297,7 @@ class GitRepo:
         lease = f"--force-with-lease={ref}:{expected or ''}"
         refspec = (f"{commit}:{ref}",)
         try:
-            self._on_network(
+            self.run_with_remote(
                 "push", "--progress", lease, remote=remote, words=refspec, network=network
             )
         except GitFailed as failed:
@@ -310,17 +305,21 @@ class GitRepo:
                 raise Conflict(f"{ref} of {remote_url.shown(remote)} moved meanwhile") from None
             raise
 
-    def _on_network(
+    def run_with_remote(
         self, verb: str, *flags: str, remote: str, words: tuple[str, ...], network: Network
     ) -> bytes:
         """Run git with a remote whose credentials, if its URL has some, `ps` does not show."""
         url = remote_url.parse(remote)
-        return command.run_on_network(
-            self.git_dir,
-            *(verb, *flags, "--end-of-options", url.plain, *words),
-            network=replace(network, environment={**network.environment, **url.environment}),
-            is_persons=self._is_persons,
-        )
+        try:
+            return command.run_on_network(
+                self.git_dir,
+                *(verb, *flags, "--end-of-options", url.plain, *words),
+                network=replace(network, environment={**network.environment, **url.environment}),
+                is_persons=self._is_persons,
+            )
+        except GitFailed as failed:
+            failed.hint = failed.hint or remote_url.hint(remote, failed.stderr)
+            raise
 
     def signs_commits(self) -> bool:
         """Whether the person's configuration has git sign commits."""

@@ -12,6 +12,7 @@ import pytest
 
 from provisioner.cli import main
 from tests.cli.repository import EXAMPLES
+from tests.cli.written import Written, write
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,3 +60,9 @@ def home(tink: Tink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     path = EXAMPLES / "templates" / "hello-world.yaml"
     assert tink("template", "create", "--file", path).code == 0
     yield site
+
+
+@pytest.fixture(scope="session")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
+    """What a server left behind; nobody changes it."""
+    return write(tmp_path_factory.mktemp("written"))

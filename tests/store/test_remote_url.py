@@ -13,7 +13,7 @@ from forge import Forge
 
 from provisioner.cli import hidden_words
 from provisioner.errors import UserError
-from provisioner.git import remote_url
+from provisioner.git import clones, remote_url
 from provisioner.git.command import GitFailed, Network
 from provisioner.git.repo import GitRepo
 
@@ -100,7 +100,7 @@ def test_credentials_open_a_forge_and_stand_in_no_message_and_no_file(guarded, s
     url = guarded.url("x.git", "ops:S3CRET%40%25@")
     with closing(GitRepo(site.path)) as repo:
         repo.push(url, commit=repo.branch("main"), ref="refs/heads/main", expected=None)
-        assert repo.heads_of(url) == {"main"}
+        assert clones.branches_at(repo, url)[0] == {"main"}
         repo.fetch(url, "+refs/heads/main:refs/remotes/x/main")
         assert repo.resolve("refs/remotes/x/main") == repo.branch("main")
         with pytest.raises(GitFailed) as failed:

@@ -147,7 +147,7 @@ def _opened(folder: Path, remote: str) -> GitRepo | None:
         return None
     if is_our_clone(repo):
         return repo
-    is_foreign = not repo.has_remote(remote) and bool(repo.refs("refs/"))
+    is_foreign = remote not in repo.remotes() and bool(repo.refs("refs/"))
     repo.close()
     if is_foreign:
         raise UserError(

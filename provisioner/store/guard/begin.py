@@ -11,7 +11,7 @@ import time
 from contextlib import closing
 
 from provisioner.errors import Conflict, UserError
-from provisioner.git import disk, pack_files
+from provisioner.git import clones, disk, pack_files
 from provisioner.git.commit import commit_text
 from provisioner.git.pack import PackBuilder
 from provisioner.git.pack_files import Owner, PackFiles
@@ -26,9 +26,9 @@ from provisioner.store.status import codec, layout
 class NoStatusBranch(UserError):
     """Only a person knows whether there never was one, or it is missing."""
 
-    def __init__(self, where: object, branch: str, *, has_remote: bool = False) -> None:
+    def __init__(self, where: object, branch: str, *, remote: str = "") -> None:
         flag = "" if branch == "status" else f" --status-branch {branch}"
-        first = "if the remote has one: tink serve --remote origin; " if has_remote else ""
+        first = f"if the remote has one: tink serve --remote {remote}; " if remote else ""
         what_to_type = f"tink --repo {where}{flag} status-branch begin"
         super().__init__(
             f"{where} has no branch {branch!r}, and a server never begins one by itself",
@@ -39,7 +39,7 @@ class NoStatusBranch(UserError):
 def none_of(repo: GitRepo, branch: str) -> NoStatusBranch:
     """What to say of a repository that has no status branch."""
     where = repo.work_tree or repo.git_dir
-    return NoStatusBranch(where, branch, has_remote=repo.has_remote())
+    return NoStatusBranch(where, branch, remote=clones.remote_of(repo))
 
 
 def begin(repo: GitRepo, branch: str = "status", *, at_seconds: int | None = None) -> CommitId:
@@ -86,9 +86,11 @@ def _check_missing(repo: GitRepo, branch: str) -> None:
         )
     for ref in repo.refs("refs/remotes/"):
         if ref.split("/", 3)[3:] == [branch]:
+            name = ref.removeprefix("refs/remotes/")
+            take_up = f"tink serve --remote {name.partition('/')[0]}"
             raise Conflict(
-                f"{ref.removeprefix('refs/remotes/')} was fetched already",
-                hint="that is this site's status branch; to take it up: tink serve --remote origin",
+                f"{name} was fetched already",
+                hint=f"that is this site's status branch; to take it up: {take_up}",
             )
 
 

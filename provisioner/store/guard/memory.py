@@ -103,6 +103,11 @@ class Memory:
         """Return the desired commit that was accepted last."""
         return self._now.desired.get(branch)
 
+    @property
+    def desired_branches(self) -> tuple[str, ...]:
+        """The branches that a server has followed."""
+        return tuple(self._now.desired)
+
     def accept_desired(self, branch: str, commit: CommitId) -> None:
         """Remember, durably, a desired commit that is applied from now on."""
         with self._lock:

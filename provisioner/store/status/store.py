@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from provisioner.errors import NotFound, Unavailable
-from provisioner.git import disk, stream
+from provisioner.git import clones, disk, stream
 from provisioner.git.object_reader import TreeEntry
 from provisioner.git.repo import GitRepo
 from provisioner.git.tree import EMPTY_TREE, EXECUTABLE_MODE
@@ -66,11 +66,9 @@ class _Rows:
 class StatusStore:
     """Reads a status branch; thread-safe."""
 
-    def __init__(self, repo: GitRepo, branch: str = "status", *, remote: str = "origin") -> None:
-        """`remote` is where a clone's archive branch comes from."""
+    def __init__(self, repo: GitRepo, branch: str = "status") -> None:
         self.repo = repo
         self.branch = branch
-        self._remote = remote
         self.reader = WorkflowReader(repo)
 
     def tip(self) -> CommitId | None:
@@ -345,9 +343,8 @@ class StatusStore:
     def archives(self) -> tuple[CommitId, ...]:
         """The archive branch: ours, and in a clone what was fetched of the remote's."""
         branch = layout.archive_branch(self.branch)
-        refs = [f"refs/heads/{branch}", f"refs/remotes/{self._remote}/{branch}"]
-        found = {commit: None for each in refs if (commit := self.repo.resolve(each))}
-        return tuple(found)
+        both = (self.repo.branch(branch), clones.tracked(self.repo, branch))
+        return tuple(dict.fromkeys(commit for commit in both if commit))
 
     def _blobs(self, commit: CommitId, workflow: WorkflowId) -> Blobs:
         record = self._find(commit, layout.record(workflow))
