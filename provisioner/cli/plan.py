@@ -118,6 +118,7 @@ def find_ends(site: Site, status: StatusView | None, base: str | None, head: str
     head_commit = site.find_commit(head)
     if base is not None:
         return Ends(base_name=base, base=site.find_commit(base), head_name=head, head=head_commit)
+    site.check_followed_is_known()
     there = site.tracked(site.followed)
     if there is not None:
         return Ends(

@@ -45,6 +45,7 @@ class Site:
     status_branch: str
     remote: str = ""
     is_remote: bool = False
+    is_followed_guessed: bool = False
 
     @staticmethod
     @contextlib.contextmanager
@@ -54,18 +55,19 @@ class Site:
             asked = (where.branch, where.status_branch)
             if is_remote:
                 folder = exits.enter_context(tempfile.TemporaryDirectory(prefix="tink-"))
-                repo, followed = location.fetched(where.repo, Path(folder), *asked)
+                repo, branches = location.fetched(where.repo, Path(folder), *asked)
                 exits.callback(repo.close)
-                branch, remote = followed, ""
+                remote = ""
             else:
                 repo = location.open_here(where.repo)
                 exits.callback(repo.close)
-                branch, followed = location.branches(repo, *asked)
+                branches = location.branches(repo, *asked)
                 remote = clones.remote_of(repo)
             yield Site(
                 repo=repo,
-                branch=branch,
-                followed=followed,
+                branch=branches.own,
+                followed=branches.followed,
+                is_followed_guessed=branches.is_guess,
                 status_branch=where.status_branch,
                 remote=remote,
                 is_remote=is_remote,
@@ -78,6 +80,15 @@ class Site:
     @property
     def followed_commit(self) -> CommitId:
         return self._tip_of(self.followed)
+
+    def check_followed_is_known(self) -> None:
+        """Raise where a comparison with what a server follows would be one with a guess."""
+        if self.is_followed_guessed:
+            fetch = f"git fetch {self.remote} main:refs/remotes/{self.remote}/main"
+            raise UserError(
+                location.UNKNOWN,
+                hint=f"{fetch}; or name it: --branch, or --base of a plan",
+            )
 
     @property
     def status_commit(self) -> CommitId | None:

@@ -17,7 +17,7 @@ from provisioner.errors import UserError
 from provisioner.model.ids import CommitId
 from provisioner.model.problem import Severity
 from provisioner.model.views import StatusView
-from provisioner.services import before_merge, misplaced, validation
+from provisioner.services import before_merge, location, misplaced, validation
 from provisioner.services.before_merge import Place
 from provisioner.store.desired.reading import DesiredStore
 
@@ -73,6 +73,8 @@ def _checked(path: Path | None, revision: str | None) -> Iterator[Checked]:
             if folder is not None and where.repo == Where().repo:
                 where = replace(where, repo=str(folder))
             site = exits.enter_context(Site.opened(where))
+            if site.is_followed_guessed:
+                printing.note(f"{location.UNKNOWN}; branch {site.followed} is taken for it")
         if folder is None and site is not None:
             folder = site.repo.work_tree
         status = _status(site) if site and folder in (None, site.repo.work_tree) else StatusView()

@@ -15,6 +15,7 @@ import tempfile
 import threading
 from collections.abc import Collection
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 from provisioner.errors import TinkError, UserError
@@ -25,6 +26,7 @@ from provisioner.git.repo import GitRepo
 from provisioner.store.guard.memory import Memory
 from provisioner.store.status import layout
 
+UNKNOWN = "nothing here tells which branch a server follows"
 is_url = remote_url.is_url
 _ASK_SECONDS = 5.0  # for a remote that a server is to clone
 
@@ -45,27 +47,38 @@ def open_here(path: str) -> GitRepo:
     return repo
 
 
-def branches(repo: GitRepo, asked: str, status: str) -> tuple[str, str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Branches:
     """The desired branch that a person works on, and the one that a server follows.
 
-    `asked` is `--branch`, or empty.
+    `is_guess`: in this clone nothing tells which one a server follows; HEAD's was taken.
     """
+
+    own: str
+    followed: str
+    is_guess: bool = False
+
+
+def branches(repo: GitRepo, asked: str, status: str) -> Branches:
+    """Find the branches of a repository that is here; `asked` is `--branch`, or empty."""
     head = repo.checked_out_branch() or ""
     if head in _of_status(status):
         head = ""
-    followed = asked or _known_branch(repo, status) or head or DEFAULT_BRANCH
-    return asked or (not repo.is_bare and head) or followed, followed
+    known = asked or _known_branch(repo, status)
+    followed = known or head or DEFAULT_BRANCH
+    own = asked or (not repo.is_bare and head) or followed
+    return Branches(own=own, followed=followed, is_guess=not known and bool(repo.remotes()))
 
 
-def fetched(url: str, folder: Path, asked: str, status: str) -> tuple[GitRepo, str]:
-    """Fetch what a reader needs of a remote into `folder`; also return the desired branch."""
+def fetched(url: str, folder: Path, asked: str, status: str) -> tuple[GitRepo, Branches]:
+    """Fetch what a reader needs of a remote into `folder`."""
     repo = GitRepo.create(folder / "remote.git", bare=True, is_persons=True)
     heads, default = clones.branches_at(repo, url)
     followed = asked or _of_remote(heads, default, status)
     wanted = sorted({followed, *_of_status(status)} & heads)
     if wanted:
         repo.fetch(url, *(f"+refs/heads/{each}:refs/heads/{each}" for each in wanted))
-    return repo, followed
+    return repo, Branches(own=followed, followed=followed)
 
 
 def served_path(path: str) -> str:
@@ -84,7 +97,7 @@ def branch_to_serve(repo: str, asked: str, status: str, *, clone_into: Path | No
         return asked
     if not is_url(repo):
         with closing(open_here(repo)) as here:
-            return branches(here, "", status)[1]
+            return branches(here, "", status).followed
     if clone_into is not None and (clone_into / "HEAD").is_file():
         with closing(GitRepo(clone_into)) as cloned:
             known = _known_branch(cloned, status)

@@ -97,3 +97,21 @@ def test_validate_says_that_it_could_not_know_what_became_a_workflow(tink, home)
     result = tink("validate")
     assert result.code == 0
     assert "which requests became workflows is not known" in result.err
+
+
+@pytest.mark.parametrize("depth", [(), ("--depth=1",)])
+def test_a_clone_of_a_feature_alone_does_not_plan_it_into_itself(
+    tink, home, forge, tmp_path, depth
+):
+    git(home, "push", "--quiet", forge, "main:feature")
+    clone = tmp_path / "clone"
+    words = ("--single-branch", "--branch", "feature", *depth)
+    git(tmp_path, "clone", "--quiet", *words, forge, str(clone))
+    result = tink("plan", "--repo", clone)
+    assert result.code == 1
+    hint = "git fetch origin main:refs/remotes/origin/main"
+    assert hint in result.err
+    assert "which branch a server follows" in tink("validate", "--repo", clone).err
+    git(clone, *hint.split()[1:])
+    assert "into origin/main" in tink("plan", "--repo", clone).out
+    assert "which branch a server follows" not in tink("validate", "--repo", clone).err

@@ -36,7 +36,8 @@ def make(folder: Path, *branches: str, head: str) -> Path:
 
 def branches(folder: Path, asked: str = "") -> tuple[str, str]:
     with closing(GitRepo(folder)) as repo:
-        return location.branches(repo, asked, "status")
+        found = location.branches(repo, asked, "status")
+    return found.own, found.followed
 
 
 @pytest.mark.parametrize(
@@ -69,6 +70,19 @@ def test_a_clone_of_a_feature_goes_by_the_remotes_branches(tmp_path):
     make(tmp_path / "c", "trunk", "feature", head="trunk")
     git(tmp_path, "clone", "--quiet", "--branch", "feature", "--origin", "up", "c", "d")
     assert branches(tmp_path / "d") == ("feature", "trunk")
+
+
+def test_a_clone_that_knows_nothing_but_a_feature_says_that_it_guesses(tmp_path):
+    site = make(tmp_path / "a", "main", "feature", head="main")
+    words = ("clone", "--quiet", "--single-branch", "--branch", "feature", f"file://{site}")
+    git(tmp_path, *words, "b")
+    with closing(GitRepo(tmp_path / "b")) as repo:
+        assert location.branches(repo, "", "status").is_guess
+        assert not location.branches(repo, "feature", "status").is_guess
+        git(tmp_path / "b", "fetch", "--quiet", "origin", "main:refs/remotes/origin/main")
+        assert not location.branches(repo, "", "status").is_guess
+    with closing(GitRepo(site)) as repo:
+        assert not location.branches(repo, "", "status").is_guess
 
 
 def test_the_branch_that_a_server_followed_counts_whatever_is_checked_out(tmp_path):
