@@ -10,7 +10,7 @@ import contextlib
 import os
 import pwd
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -170,11 +170,14 @@ class Site:
     def rendered(self, workflow: WorkflowId) -> str:
         return self.status.read_rendered(workflow, self.status_tip)
 
-    def workflow_id(self, text: str) -> WorkflowId:
-        """The id that a text says or begins; raises `UserError` where several begin like that."""
+    def workflow_id(self, text: str, *, requested: Iterable[WorkflowId] = ()) -> WorkflowId:
+        """The id that a text says or begins; raises `UserError` where several begin like that.
+
+        `requested` are ids that may not be on the status branch yet.
+        """
         if not ids.is_beginning(text) or len(text) == _ID_LENGTH:
             return WorkflowId(ids.parse_uuid(text, "workflow id"))
-        known = self.status.load(self.status_tip).workflows
+        known: set[WorkflowId] = {*self.status.load(self.status_tip).workflows, *requested}
         found = sorted(each for each in known if each.startswith(text.lower()))
         if len(found) > 1:
             raise Ambiguous(f"{len(found)} workflows have an id that begins with {text}", found)

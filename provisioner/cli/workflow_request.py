@@ -126,7 +126,8 @@ def _called(desired: DesiredState, machine: HardwareId) -> str:
 
 def _request_path(site: Site, desired: DesiredState, text: str) -> str | None:
     """The request's file: where the status branch saw it last, or where its id stands."""
-    workflow = site.workflow_id(text)
+    requested = [each.id for each in desired.requests.values() if each.id]
+    workflow = site.workflow_id(text, requested=requested)
     entry = site.find_workflow(workflow)
     if entry is not None and not entry.context.is_deleted:
         key = entry.context.moved_to or entry.record.request_path
