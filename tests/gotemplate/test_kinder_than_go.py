@@ -12,6 +12,8 @@ from gotemplate.functions.default import CLASSIC_FUNCTIONS, DEFAULT_FUNCTIONS
 from gotemplate.functions.refused import REFUSED_FUNCTIONS
 from gotemplate.functions.yaml_text import with_yaml_reader
 from gotemplate.template import parse
+from provisioner.documents.template_functions import TEMPLATE_FUNCTIONS
+from tests.gotemplate.oracle import differences
 
 
 def render(text, data=None, functions=DEFAULT_FUNCTIONS):
@@ -70,6 +72,23 @@ def test_what_go_refuses_and_we_do(text, output):
 def test_what_go_lets_through_and_we_refuse(text, words):
     with pytest.raises(InvalidTemplate, match=words):
         render(text)
+
+
+@pytest.mark.parametrize("listed", differences.listed(), ids=lambda each: each.template)
+def test_the_page_says_what_comes_out(listed):
+    """docs/compat.md lists all of them; generate.py holds the other column to real Go."""
+    if listed.ours == differences.REFUSED:
+        with pytest.raises(InvalidTemplate):
+            render(listed.template, differences.DATA, TEMPLATE_FUNCTIONS)
+    else:
+        assert f"`{render(listed.template, differences.DATA, TEMPLATE_FUNCTIONS)}`" == listed.ours
+
+
+def test_the_page_lists_every_decision_of_the_fuzz():
+    whats = " ".join(each.what for each in differences.listed())
+    for word in ("fraction", "chunk", "slice", "characters", "int64", "whole numbers on fractions"):
+        assert word in whats
+    assert len(differences.listed()) > 20
 
 
 def test_classic_functions_take_the_text_first_and_know_fewer_disks():

@@ -1,6 +1,6 @@
 """Build the oracle with the Go that is here, and ask it.
 
-Only who renews the goldens needs it: Go 1.24 or newer (from https://go.dev/dl), and the network,
+Only who renews the goldens needs it: Go 1.26 or newer (from https://go.dev/dl), and the network,
 from which go.mod's modules are fetched the first time; go.sum says what they must be.
 """
 
@@ -13,9 +13,11 @@ import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-_OLDEST = 24  # 1.24: `range` over functions, `else with`
+_OLDEST = 26  # what Tinkerbell v0.25 is built with
 _FIRST = Path("/usr/local/go/bin/go")
-_SOURCES = tuple(Path(__file__).with_name(name) for name in ("main.go", "go.mod", "go.sum"))
+_SOURCES = tuple(
+    Path(__file__).with_name(name) for name in ("main.go", "kinder.go", "go.mod", "go.sum")
+)
 
 
 def missing() -> str:
@@ -36,7 +38,7 @@ def build(folder: Path, *more: Path) -> Path:
     program = folder / "oracle"
     for source in _SOURCES:
         shutil.copy(source, folder)  # Go wants all of a program in one folder
-    names = ["main.go", *(path.name for path in more)]
+    names = ["main.go", "kinder.go", *(path.name for path in more)]
     command = [_go(), "build", "-o", program, *names]
     environment = {**os.environ, "GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local"}
     subprocess.run(command, check=True, env=environment, cwd=folder)

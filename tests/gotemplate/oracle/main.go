@@ -1,6 +1,6 @@
 // Oracle: what real Go makes of a template.
 //
-// Reads one JSON object a line {"template", "data", "missing_key"} and writes one a line:
+// Reads one JSON object a line {"template", "data", "missing_key", "kinder"} and writes one a line:
 // {"output"} or {"error", "stage"}.  The functions are those of today's Tinkerbell: sprig's
 // hermetic map, toYaml and fromYaml by sigs.k8s.io/yaml, and Tinkerbell's own.
 //
@@ -31,6 +31,7 @@ type request struct {
 	Data       json.RawMessage `json:"data"`
 	MissingKey string          `json:"missing_key"`
 	Spec       json.RawMessage `json:"spec"`
+	Kinder     bool            `json:"kinder"`
 }
 
 // Set by the source that knows Hardware's types, where it is built in: what `.Hardware` is.
@@ -168,7 +169,11 @@ func render(r request) (a answer) {
 	if r.MissingKey == "" {
 		r.MissingKey = "error"
 	}
-	t, err := template.New("golden").Option("missingkey=" + r.MissingKey).Funcs(functions()).Parse(r.Template)
+	all := functions()
+	if r.Kinder {
+		all = kinder(all)
+	}
+	t, err := template.New("golden").Option("missingkey=" + r.MissingKey).Funcs(all).Parse(r.Template)
 	if err != nil {
 		return answer{Error: err.Error(), Stage: "parse"}
 	}
