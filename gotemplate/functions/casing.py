@@ -99,7 +99,7 @@ def camelcase(text: str) -> str:
     rest = text.lstrip("-_" + GO_SPACES)
     leading = text[: len(text) - len(rest)]
     if not rest:
-        return leading
+        return leading + leading[-1:]  # Go's library writes the last one once more
     out = [leading]
     in_capitals = _is_capital(rest[0])  # a run of capitals is one word: HTTPServer is Httpserver
     last, rest = _upper(rest[0]), rest[1:]
