@@ -269,11 +269,16 @@ def _copy(value: object, depth: int, room: int) -> tuple[object, int]:
     raise TypeError(f"template data are JSON-shaped; {type(value).__name__} is not")
 
 
+def is_nil_list(value: object) -> bool:
+    """Whether it is a list of nothing, which equals nil and is null in JSON."""
+    return isinstance(value, NilList | NilAnyList | NilStringList)
+
+
 def as_json(value: object) -> object:
     """What Go's encoding/json makes of it: structs by their tags, pointers as their values."""
     if isinstance(value, Pointer):
         return value.value
-    if isinstance(value, NilList | NilAnyList | NilStringList):
+    if is_nil_list(value):
         return None
     if isinstance(value, GoObject):
         return value["JSON"]
@@ -293,7 +298,7 @@ def as_json(value: object) -> object:
 
 def holds_structs(value: object) -> bool:
     """Whether something of Go's types is somewhere in it that JSON does not have."""
-    if isinstance(value, Struct | Pointer | GoObject | NilList | NilAnyList | NilStringList):
+    if is_nil_list(value) or isinstance(value, Struct | Pointer | GoObject):
         return True
     if isinstance(value, dict):
         return any(map(holds_structs, value.values()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gotemplate.functions.signature import CallFault
-from gotemplate.values import NO_VALUE, Time, plain_name
+from gotemplate.values import NO_VALUE, Time, is_nil_list, plain_name
 
 
 def _basic(value: object) -> str:
@@ -32,7 +32,11 @@ def _equal_pair(left: object, right: object) -> bool:
             return False
         raise _incomparable(left, right)
     if kind or left is None or right is None:
-        return left == right
+        return left == right or is_nil_list(left) or is_nil_list(right)
+    if isinstance(left, list) and isinstance(right, list):
+        are_nil = (is_nil_list(left), is_nil_list(right))
+        if any(are_nil):
+            return all(are_nil)
     if isinstance(left, Time) and isinstance(right, Time):
         return left.moment == right.moment
     raise _incomparable(left, right)

@@ -49,6 +49,7 @@ def batch(number: int, size: int) -> list[dict[str, object]]:
 # compares numbers of two types.
 _KINDER = re.compile(
     r"wrong type for value; expected (int|float64); got u?int\d*"
+    r"|expected map\[string\]interface {}; got interface {}"
     r"|incompatible types for comparison"
     r"|should be type of slice or array but string"
     r"|cannot slice"
@@ -68,7 +69,7 @@ _STRICTER = {
 }
 
 
-_SAME_WHEN_KINDER = "numbers of any type, and slice of texts"
+_SAME_WHEN_KINDER = "numbers of any type, slice of texts, null for a map"
 _DECISIONS = frozenset({_SAME_WHEN_KINDER, *_STRICTER})
 
 

@@ -24,7 +24,7 @@ def missing() -> str:
     """What is not there to build the oracle, or nothing."""
     if _go() is None:
         return "no Go toolchain"
-    done = subprocess.run([_go(), "version"], capture_output=True, text=True, check=True)
+    done = subprocess.run([str(_go()), "version"], capture_output=True, text=True, check=True)
     minor = int(done.stdout.split()[2].split(".")[1])
     return "" if minor >= _OLDEST else f"Go 1.{minor} is too old: 1.{_OLDEST} is needed"
 
@@ -39,7 +39,7 @@ def build(folder: Path, *more: Path) -> Path:
     for source in _SOURCES:
         shutil.copy(source, folder)  # Go wants all of a program in one folder
     names = ["main.go", "kinder.go", *(path.name for path in more)]
-    command = [_go(), "build", "-o", program, *names]
+    command = [str(_go()), "build", "-o", str(program), *names]
     environment = {**os.environ, "GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local"}
     subprocess.run(command, check=True, env=environment, cwd=folder)
     return program

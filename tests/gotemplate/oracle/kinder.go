@@ -11,22 +11,24 @@ import (
 	"text/template"
 )
 
+var mapType = reflect.TypeOf(map[string]interface{}{})
 var anyType = reflect.TypeOf((*interface{})(nil)).Elem()
 
-// A whole number of any type where an int is wanted, and an int where a float64 is.
-func numeric(function interface{}) interface{} {
+// A whole number of any type where an int is wanted, an int where a float64 is, and an empty map
+// for a nil one.
+func lenient(function interface{}) interface{} {
 	value := reflect.ValueOf(function)
 	kind := value.Type()
 	var in []reflect.Type
-	isNumeric := false
+	isOne := false
 	for i := 0; i < kind.NumIn(); i++ {
 		parameter := kind.In(i)
 		element := parameter
 		if kind.IsVariadic() && i == kind.NumIn()-1 {
 			element = parameter.Elem()
 		}
-		if element.Kind() == reflect.Int || element.Kind() == reflect.Float64 {
-			isNumeric = true
+		if isLenient(element) {
+			isOne = true
 			element = anyType
 			if kind.IsVariadic() && i == kind.NumIn()-1 {
 				parameter = reflect.SliceOf(anyType)
@@ -36,7 +38,7 @@ func numeric(function interface{}) interface{} {
 		}
 		in = append(in, parameter)
 	}
-	if !isNumeric {
+	if !isOne {
 		return function
 	}
 	var out []reflect.Type
@@ -59,17 +61,27 @@ func numeric(function interface{}) interface{} {
 	}).Interface()
 }
 
+func isLenient(wanted reflect.Type) bool {
+	return wanted.Kind() == reflect.Int || wanted.Kind() == reflect.Float64 || wanted == mapType
+}
+
 func as(argument reflect.Value, wanted reflect.Type) reflect.Value {
-	if wanted.Kind() != reflect.Int && wanted.Kind() != reflect.Float64 {
+	if !isLenient(wanted) {
 		return argument
 	}
 	if argument.Kind() == reflect.Interface {
 		argument = argument.Elem()
 	}
+	if wanted == mapType && !argument.IsValid() {
+		return reflect.ValueOf(map[string]interface{}{})
+	}
+	if argument.IsValid() && argument.Type() == wanted {
+		return argument
+	}
 	if !argument.IsValid() {
 		panic("wrong type for value; expected " + wanted.String() + "; got nil")
 	}
-	isInt := argument.CanInt() || argument.CanUint()
+	isInt := wanted != mapType && (argument.CanInt() || argument.CanUint())
 	if isInt || (argument.CanFloat() && wanted.Kind() == reflect.Float64) {
 		return argument.Convert(wanted)
 	}
@@ -179,7 +191,7 @@ func kinder(all template.FuncMap) template.FuncMap {
 		return text[bounds[0]:bounds[1]], nil
 	}
 	for name, function := range all {
-		all[name] = numeric(function)
+		all[name] = lenient(function)
 	}
 	for _, name := range []string{"eq", "ne", "lt", "le", "gt", "ge"} {
 		all[name] = compared(name)
