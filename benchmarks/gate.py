@@ -187,7 +187,7 @@ def _run(app: Flask, method: str, path: str, query: str, body: bytes, started: S
 def _open(side: str, threads: int, provisioner: Provisioner) -> wiring.Face:
     if side in ("gate", "flask"):
         if side == "flask":
-            gate.Gate.find = lambda *_: None  # type: ignore[method-assign]  # of this process
+            gate.Gate.find = lambda *_: None  # of this process
         return server.HttpServer(provisioner, host=HOST, port=0)
     app = create_app(provisioner)
     if side == "pool":

@@ -99,7 +99,7 @@ def drive(
         started = time.perf_counter()
         for script, end in zip(scripts, ends, strict=True):
             made = await loop.create_connection(
-                lambda script=script, end=end: _Client(script(), tally, end),  # type: ignore[misc]
+                lambda script=script, end=end: _Client(script(), tally, end),
                 host,
                 port,
             )

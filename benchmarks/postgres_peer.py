@@ -159,7 +159,7 @@ def postgres(extra_environment: dict[str, str] | None = None) -> Iterator[Postgr
         )  # fmt: skip
         try:
             environment = {**plain, "PGHOST": str(folder), "PGUSER": "postgres"}
-            ready = [binaries / "pg_isready", "-q", "-t", "1"]
+            ready = [str(binaries / "pg_isready"), "-q", "-t", "1"]
             while subprocess.run(ready, env=environment, check=False).returncode:
                 if server.poll() is not None:
                     raise SystemExit("PostgreSQL did not start")

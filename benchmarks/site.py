@@ -102,7 +102,7 @@ def fill(path: Path, workflows: int) -> None:
     try:
         for first in range(0, workflows, BATCH):
             batch = tuple(created(n) for n in range(first, min(first + BATCH, workflows)))
-            with_writer.propose(lambda _, batch=batch: batch).result()  # type: ignore[misc]
+            with_writer.propose(lambda _, batch=batch: batch).result()
     finally:
         with_writer.close()
 

@@ -20,7 +20,7 @@ from provisioner.git.repo import GitRepo
 from provisioner.store.guard import begin
 
 # The fixtures `engine` and `image`: a private Docker engine for tests marked `docker`.
-pytest_plugins = ["engine.private_engine"]
+pytest_plugins = ["tests.engine.private_engine"]
 
 Git = Callable[..., str]
 

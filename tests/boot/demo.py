@@ -41,7 +41,7 @@ def _play(site: Site, say: Callable[[str], None]) -> None:
     images = site.folder / "images"
     images.mkdir()
     write_bios_disk(images / "disk.raw", site.os_folder)
-    words = ["python3", "-m", "http.server", "8000", "--directory", images]
+    words = ["python3", "-m", "http.server", "8000", "--directory", str(images)]
     site.lab.start(words, site.folder / "images.log")
     site.add_machine(INSTALLED)
     write = shell(

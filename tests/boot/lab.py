@@ -49,8 +49,8 @@ class Lab:
         for pid in done.stdout.split():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(pid), signal.SIGKILL)
-        for each in (*self._segments, self.name):
-            _ip("netns", "delete", each)
+        for name in (*self._segments, self.name):
+            _ip("netns", "delete", name)
 
     def ip(self, *words: str) -> None:
         _ip("-n", self.name, *words)

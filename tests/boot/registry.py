@@ -10,6 +10,7 @@ import hashlib
 import json
 import sys
 import urllib.request
+import urllib.response
 from pathlib import Path
 
 _MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
@@ -45,11 +46,12 @@ def _digest(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
-def _ask(method: str, url: str, body: bytes = b"", kind: str = "") -> urllib.request.addinfourl:
+def _ask(method: str, url: str, body: bytes = b"", kind: str = "") -> urllib.response.addinfourl:
     headers = {"Content-Type": kind} if kind else {}
     request = urllib.request.Request(url, data=body, method=method, headers=headers)
     return urllib.request.urlopen(request, timeout=30)
 
 
 if __name__ == "__main__":
-    push(*sys.argv[1:4], Path(sys.argv[4]).read_bytes())
+    registry, name, tag, layer = sys.argv[1:]
+    push(registry, name, tag, Path(layer).read_bytes())

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from provisioner.demo import engine as starter
 from tests.boot.lab import ADDRESS, NETMASK, Lab, Process, until
@@ -51,7 +52,7 @@ class Site:
 
     def serve(self, *options: str | Path) -> Process:
         """Start the server, with DHCP on the lab's bridge."""
-        words = [sys.executable, "-m", "provisioner.cli", "--repo", self.repo, "serve"]
+        words: list[Any] = [sys.executable, "-m", "provisioner.cli", "--repo", self.repo, "serve"]
         words += ["--listen", "0.0.0.0:42114", "--dhcp", "br0"]
         words += ["--os", self.os_folder] if self.os_folder else []
         arguments = f"console=ttyS0 insecure_registries={REGISTRY}"
@@ -75,8 +76,14 @@ class Site:
         layer = self.folder / "layer.tar"
         layer.write_bytes(starter.busybox_root())
         for name in ("actions/image2disk", "actions/reboot", "busybox"):
-            words = [ROOT / "tests/boot/registry.py", f"http://{REGISTRY}", name, "v1", layer]
-            subprocess.run(self.lab.inside([sys.executable, *words]), check=True)
+            words: list[Any] = [
+                ROOT / "tests/boot/registry.py",
+                f"http://{REGISTRY}",
+                name,
+                "v1",
+                layer,
+            ]
+            subprocess.run(self.lab.inside([sys.executable, *words, str(layer)]), check=True)
 
     def add_machine(
         self,

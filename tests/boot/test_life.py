@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from typing import Any
 
 import pytest
 
 from tests.boot import disk
-from tests.boot.lab import Process, until
-from tests.boot.site import ADDRESS, REBOOT, Site, mac, shell
+from tests.boot.lab import ADDRESS, Process, until
+from tests.boot.site import REBOOT, Site, mac, shell
 
 pytestmark = [pytest.mark.network, pytest.mark.waits, pytest.mark.timeout(900)]
 
@@ -20,7 +21,7 @@ def serve_disk(site: Site, write=disk.write_bios_disk) -> None:
     folder = site.folder / "images"
     folder.mkdir()
     write(folder / "disk.raw", site.os_folder)
-    words = ["python3", "-m", "http.server", "8000", "--directory", folder]
+    words = ["python3", "-m", "http.server", "8000", "--directory", str(folder)]
     site.lab.start(words, site.folder / "images.log")
 
 
@@ -38,7 +39,7 @@ def empty_disk(site: Site, number: int):
     return path
 
 
-def switch_on(site: Site, number: int, **options: object) -> Process:
+def switch_on(site: Site, number: int, **options: Any) -> Process:
     return site.lab.machine(mac(number), **options)
 
 

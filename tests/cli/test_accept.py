@@ -5,14 +5,14 @@ from __future__ import annotations
 import subprocess
 
 import pytest
-from builders import AT
-from services.reconciled_site import Site
-from services.test_desired_head import MANY, another_history, look, numbered, tip
-from services.test_reconciler import A, B, C
 
 from provisioner.model.event import WorkflowTimedOut
 from provisioner.model.state import State
+from tests.builders import AT
 from tests.services.parts import SITE
+from tests.services.reconciled_site import Site
+from tests.services.test_desired_head import MANY, another_history, look, numbered, tip
+from tests.services.test_reconciler import A, B, C
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from tests.cli.repository import EXAMPLES, N1, N2, git
 
 ROOT = Path(__file__).resolve().parents[2]
 
-NEW = {
+NEW: dict[str, Any] = {
     "id": "0eba0bf8-3772-4b4a-ab9f-6ebe93b90a94",
     "network": {"interfaces": [{"dhcp": {"mac": "00:25:90:E7:6C:78", "hostname": "n3"}}]},
 }

@@ -14,12 +14,12 @@ from threading import Thread
 
 import pytest
 from ruamel.yaml import YAML
-from services.running import eventually
 
 from provisioner import wiring
 from provisioner.config import BootSettings, ServerSettings
 from provisioner.faces.http.server import HttpServer
 from tests.faces import raw_http
+from tests.services.running import eventually
 
 N1, N2 = "08:00:27:00:00:01", "08:00:27:00:00:02"
 STRANGER = "08:00:27:00:00:99"

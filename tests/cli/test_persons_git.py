@@ -6,11 +6,11 @@ import json
 import subprocess
 
 import pytest
-from services.reconciled_site import Site
 
 from provisioner.git.repo import GitRepo
 from provisioner.store.desired.reading import DesiredStore
 from tests.cli.repository import EXAMPLES
+from tests.services.reconciled_site import Site
 
 NINE = {
     "id": "00000000-0000-4000-8000-000000000009",

@@ -13,11 +13,11 @@ from types import SimpleNamespace
 import jsonschema
 import pytest
 import yaml
-from services.reconciled_site import Site as Reconciled
 
 from provisioner import resources
 from provisioner.cli import plan_markdown
 from tests.cli.repository import EXAMPLES, N1, git
+from tests.services.reconciled_site import Site as Reconciled
 
 DEVICES = '{"device_1":"08:00:27:00:00:01"}'
 CREATE = ("workflow", "create", "-t", "hello_world_workflow", "-r", DEVICES)

@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
-from services.reconciled_site import Site as Reconciled
 
 from provisioner.cli import watching
 from provisioner.cli.options import Where
 from provisioner.cli.site import Site
 from provisioner.errors import UserError
 from tests.cli.repository import EXAMPLES, N1, git
+from tests.services.reconciled_site import Site as Reconciled
 
 START_SECONDS = 3.0  # of a program that reads its branch
 DEVICES = '{"device_1":"08:00:27:00:00:01"}'

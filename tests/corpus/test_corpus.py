@@ -13,7 +13,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from verdicts import Verdict, judge
+
+from tests.corpus.verdicts import Verdict, judge
 
 # Read before the suite clears its environment.
 BESIDE = Path(__file__).resolve().parents[3] / "shared" / "reference" / "corpus"

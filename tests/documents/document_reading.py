@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from provisioner.documents import yaml_reader
 from provisioner.documents.decode import Decoded, decode_file
 from provisioner.model.problem import Problem
 
 
-def data_of(text: str | bytes, path: str = "x.yaml") -> object:
+def data_of(text: str | bytes, path: str = "x.yaml") -> Any:
     """The one document of a text that must be right."""
     reading = yaml_reader.read(text, path=path, as_json=path.endswith(".json"))
     assert not reading.problems, shown(reading.problems)

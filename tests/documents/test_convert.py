@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
-from document_reading import decode
-from test_hardware_documents import ID, MACHINE
-from test_kubernetes_documents import HARDWARE, TEMPLATE, WORKFLOW
-from test_template_text import HELLO
 
 from provisioner.documents.convert import import_documents
 from provisioner.documents.yaml_reader import read
 from provisioner.model.ids import template_id
+from tests.documents.document_reading import decode
+from tests.documents.test_hardware_documents import ID, MACHINE
+from tests.documents.test_kubernetes_documents import HARDWARE, TEMPLATE, WORKFLOW
+from tests.documents.test_template_text import HELLO
 
 ROW = {"id": ID, "network": {"interfaces": [{"dhcp": {"mac": "08:00:27:00:00:01"}}]}}
-OTHER = {**ROW, "id": "f9f56dff-098a-4c5f-a51c-19ad35de85d1"}
+OTHER: dict[str, Any] = {**ROW, "id": "f9f56dff-098a-4c5f-a51c-19ad35de85d1"}
 
 
 def imported(text, path="dump"):

@@ -6,9 +6,10 @@ import itertools
 import json
 
 import pytest
-from document_reading import decode
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from tests.documents.document_reading import decode
 
 
 def hardware(number):

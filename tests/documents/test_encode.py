@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from document_reading import data_of, decode
 from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.documents.encode import encode_hardware, encode_request, encode_yaml
+from tests.documents.document_reading import data_of, decode
 
 ID = "019a1b2c-3d4e-7f50-8a6b-9c0d1e2f3a4b"
 

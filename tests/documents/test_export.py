@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from document_reading import data_of, decode
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_hardware_documents import MACHINE
-from test_kubernetes_documents import HARDWARE, TEMPLATE, WORKFLOW
-from test_template_text import HELLO
-from test_workflow_requests import REQUEST
 
 from provisioner.documents.convert import import_documents
 from provisioner.documents.export import Export, export_kubernetes, object_name
 from provisioner.documents.go_types import TYPES
 from provisioner.model.ids import template_id
+from tests.documents.document_reading import data_of, decode
+from tests.documents.test_hardware_documents import MACHINE
+from tests.documents.test_kubernetes_documents import HARDWARE, TEMPLATE, WORKFLOW
+from tests.documents.test_template_text import HELLO
+from tests.documents.test_workflow_requests import REQUEST
 
 CASES = {
     "classic hardware": ("hardware/x.yaml", MACHINE),

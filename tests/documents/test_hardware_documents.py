@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from document_reading import decode, shown
 
 from provisioner.model.hardware import Netboot
 from provisioner.model.problem import Severity
+from tests.documents.document_reading import decode, shown
 
 ID = "0eba0bf8-3772-4b4a-ab9f-6ebe93b90a94"
 MACHINE = f"""\

@@ -5,20 +5,21 @@ from __future__ import annotations
 import json
 
 import pytest
-from hardware_oracle import GOLDENS, MACHINES, texts
 
 from gotemplate.errors import InvalidTemplate
 from gotemplate.template import parse
 from provisioner.documents.hardware_view import hardware_view
 from provisioner.documents.template_functions import TEMPLATE_FUNCTIONS
 from provisioner.model.hardware import Hardware, Source
+from provisioner.model.ids import HardwareId
+from tests.documents.hardware_oracle import GOLDENS, MACHINES, texts
 
 CASES = json.loads(GOLDENS.read_text())
 
 
 def view_of(spec):
     machine = Hardware(
-        id="x",
+        id=HardwareId("x"),
         document={},
         kubernetes={"metadata": {"name": "x"}, "spec": spec},
         source=Source(path="hardware/x.yaml", blob_id="b"),

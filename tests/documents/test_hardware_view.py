@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from document_reading import decode
-from test_hardware_documents import MACHINE
-from test_kubernetes_documents import HARDWARE
-
 from gotemplate import template
 from provisioner.documents.hardware_view import hardware_view
+from tests.documents.document_reading import decode
+from tests.documents.test_hardware_documents import MACHINE
+from tests.documents.test_kubernetes_documents import HARDWARE
 
 
 def rendered(text, source):

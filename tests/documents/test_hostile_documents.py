@@ -7,13 +7,8 @@ import json
 import tracemalloc
 
 import pytest
-from document_reading import decode
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_hardware_documents import MACHINE
-from test_kubernetes_documents import HARDWARE, TEMPLATE, WORKFLOW
-from test_template_text import HELLO
-from test_workflow_requests import REQUEST
 
 from provisioner.documents.convert import import_documents
 from provisioner.documents.encode import encode_yaml
@@ -22,6 +17,11 @@ from provisioner.documents.hardware_view import hardware_view
 from provisioner.documents.workflow_text import parse_workflow
 from provisioner.documents.yaml_composer import MAX_PROBLEMS
 from provisioner.model.problem import InvalidInput
+from tests.documents.document_reading import decode
+from tests.documents.test_hardware_documents import MACHINE
+from tests.documents.test_kubernetes_documents import HARDWARE, TEMPLATE, WORKFLOW
+from tests.documents.test_template_text import HELLO
+from tests.documents.test_workflow_requests import REQUEST
 
 PATHS = (
     "hardware/x.yaml",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from document_reading import decode, shown
 
 from provisioner.model.ids import hardware_id, template_id
 from provisioner.model.problem import Severity
+from tests.documents.document_reading import decode, shown
 
 HARDWARE = """\
 apiVersion: "tinkerbell.org/v1alpha1"

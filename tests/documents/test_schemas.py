@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from document_reading import decode
 from jsonschema import Draft7Validator
 
 from provisioner import resources
+from tests.documents.document_reading import decode
 
 SCHEMAS = sorted(
     path.relative_to(resources.schema_folder()).as_posix()

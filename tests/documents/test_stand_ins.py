@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from document_reading import decode
+
+from tests.documents.document_reading import decode
 
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
 CRYPT = b"\0GITCRYPT\0\x91\x8a\x01\x02"

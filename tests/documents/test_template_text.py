@@ -6,7 +6,6 @@ import json
 import re
 
 import pytest
-from document_reading import decode, shown
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +13,7 @@ from gotemplate import template
 from provisioner.documents.template_text import static_name
 from provisioner.model.ids import template_id
 from provisioner.model.problem import Severity
+from tests.documents.document_reading import decode, shown
 
 HELLO = """\
 version: "0.1"

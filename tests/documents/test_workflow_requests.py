@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from document_reading import decode, shown
+
+from tests.documents.document_reading import decode, shown
 
 ID = "019a1b2c-3d4e-7f50-8a6b-9c0d1e2f3a4b"
 REQUEST = f"""\

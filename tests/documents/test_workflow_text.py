@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from document_reading import shown
 
 from provisioner.documents import workflow_text
 from provisioner.documents.workflow_text import parse_workflow
 from provisioner.model.ids import HardwareId
 from provisioner.model.problem import InvalidInput
+from tests.documents.document_reading import shown
 
 HELLO = """\
 version: "0.1"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
-from document_reading import data_of, problems_of, shown
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provisioner.documents import yaml_reader
 from provisioner.documents.yaml_composer import Limits
 from provisioner.model.problem import Severity
+from tests.documents.document_reading import data_of, problems_of, shown
 
 
 def place_of(text, *path, key=False):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from e2e.site import Site, hardware
 from provisioner.demo.engine import Engine
+from tests.e2e.site import Site, hardware
 
 
 @pytest.fixture

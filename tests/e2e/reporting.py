@@ -10,8 +10,8 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-from e2e.site import Site, action, hardware, mac, template
 from provisioner.model.ids import new_workflow_id
+from tests.e2e.site import Site, action, hardware, mac, template
 from worker import wire
 
 ACTIONS = 20

@@ -10,9 +10,9 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from faketime import FakeClock
 
-from e2e.site import Site, action, mac, template
+from tests.e2e.site import Site, action, mac, template
+from tests.faketime import FakeClock
 from worker import wire
 
 pytestmark = [pytest.mark.kill, pytest.mark.timeout(120)]

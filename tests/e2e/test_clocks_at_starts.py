@@ -7,10 +7,10 @@ import random
 import time
 
 import pytest
-from faketime import FakeClock
 
-from e2e import reporting
-from e2e.site import Site
+from tests.e2e import reporting
+from tests.e2e.site import Site
+from tests.faketime import FakeClock
 
 IS_SLOW = bool(os.environ.get("TINK_SLOW"))
 ROUNDS = 200 if IS_SLOW else 20

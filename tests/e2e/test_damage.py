@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from e2e.server import Server, tink
 from provisioner.git.commit import FileChange
 from provisioner.git.repo import GitRepo
 from provisioner.model.ids import WorkflowId
 from provisioner.store.status import layout
+from tests.e2e.server import Server, tink
 from tests.store import sites
 from tests.upgrade.make_fixture import TEMPLATE, hardware, mac, request
 
@@ -25,7 +25,7 @@ def commit(repo: Path, files: dict[str, str]) -> None:
     text += "from refs/heads/main^0\n"
     for path, content in files.items():
         text += f"M 100644 inline {path}\ndata {len(content.encode())}\n{content}\n"
-    words = ["git", "-C", repo, "fast-import", "--quiet"]
+    words = ["git", "-C", str(repo), "fast-import", "--quiet"]
     subprocess.run(words, input=text.encode(), check=True)
 
 

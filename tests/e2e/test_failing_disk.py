@@ -8,8 +8,8 @@ import os
 
 import pytest
 
-from e2e import reporting
-from e2e.site import PATIENCE_SECONDS, Site
+from tests.e2e import reporting
+from tests.e2e.site import PATIENCE_SECONDS, Site
 from tests.store.faults import ALL, ERRORS, Call, Fault, Faults
 
 pytestmark = [pytest.mark.kill]

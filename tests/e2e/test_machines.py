@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from e2e.site import Site, action, mac, template
+from tests.e2e.site import Site, action, mac, template
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(240)]
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from e2e.server import Server, tink
-from e2e.test_damage import commit, metric
 from provisioner.git.repo import GitRepo
 from provisioner.model.ids import WorkflowId
 from provisioner.store.status import layout
+from tests.e2e.server import Server, tink
+from tests.e2e.test_damage import commit, metric
 from tests.store import foreign_hands as hands
 from tests.store import sites
 from tests.store.foreign_hands import STATUS

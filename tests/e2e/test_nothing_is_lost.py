@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from e2e import reporting
-from e2e.reporting import Machine
-from e2e.site import Site, action, mac, template
+from tests.e2e import reporting
+from tests.e2e.reporting import Machine
+from tests.e2e.site import Site, action, mac, template
 
 IS_SLOW = bool(os.environ.get("TINK_SLOW"))
 ROUNDS = 200 if IS_SLOW else 20

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from e2e.site import ROOT, Site, action, mac, template
+from tests.e2e.site import ROOT, Site, action, mac, template
 from worker import wire
 
 pytestmark = pytest.mark.kill

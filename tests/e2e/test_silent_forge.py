@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e.site import PATIENCE_SECONDS, ROOT
+from tests.e2e.site import PATIENCE_SECONDS, ROOT
 
 pytestmark = pytest.mark.network
 SIGTERM_SECONDS = 5.0

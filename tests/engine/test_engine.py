@@ -9,6 +9,7 @@ import docker
 import pytest
 
 from provisioner.demo import engine as starter
+from provisioner.errors import Unavailable
 
 
 def test_without_root_one_is_told_so(monkeypatch):
@@ -67,5 +68,5 @@ def test_what_was_imported_survives_a_restart_and_nothing_survives_the_stop(engi
 
 @pytest.mark.docker
 def test_an_image_that_is_none_is_refused(engine):
-    with pytest.raises(starter.Unavailable, match="was not imported"):
+    with pytest.raises(Unavailable, match="was not imported"):
         engine.import_image("127.0.0.1:1/broken:1", b"not a tar archive" * 100)

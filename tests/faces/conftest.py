@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import pytest
-from builders import ONE, TWO, hardware, record, status, template
-from planning.test_desired import after, file
-from services.parts import FIRST, SECOND, HandClock, MemoryWriter
 
 from provisioner.config import BootSettings
 from provisioner.faces.http.app import create_app
@@ -17,6 +15,9 @@ from provisioner.services.booting import Booting
 from provisioner.services.provisioner import Provisioner
 from provisioner.services.reports import Reports
 from provisioner.services.sightings import Sightings
+from tests.builders import ONE, TWO, hardware, record, status, template
+from tests.planning.test_desired import after, file
+from tests.services.parts import FIRST, SECOND, HandClock, MemoryWriter
 
 
 class Inside:
@@ -31,7 +32,7 @@ class Inside:
         self.threads = ThreadPoolExecutor(2)
         self.contacts = []
         self.ready = True
-        self.held: list[Future] | None = None  # set to a list: answers are held back
+        self.held: list[tuple[Future, Any]] | None = None  # set to a list: answers are held back
         self.wall = HandClock()
         self.sightings = Sightings(self.wall.now)
         self.boots = []

@@ -9,17 +9,17 @@ import time
 from contextlib import closing
 
 import pytest
-from builders import IPS, MACS, ONE, TWO, hardware, record, report, status
-from services.parts import FIRST
 
-from faces import raw_http
-from faces.raw_http import get
 from provisioner.faces.http.server import HttpServer
 from provisioner.model.hardware import Interface
 from provisioner.model.ids import parse_ip, parse_mac
 from provisioner.model.state import State
 from provisioner.os_image import manifest
 from provisioner.os_image.manifest import File, Manifest
+from tests.builders import IPS, MACS, ONE, TWO, hardware, record, report, status
+from tests.faces import raw_http
+from tests.faces.raw_http import get
+from tests.services.parts import FIRST
 
 pytestmark = [pytest.mark.network, pytest.mark.waits]
 

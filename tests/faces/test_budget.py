@@ -7,10 +7,15 @@ import random
 import threading
 
 import pytest
-from builders import MACS, ONE, TWO
-from services.parts import FIRST, told
 
-from faces.raw_http import (
+from provisioner.faces.http import connection as connections
+from provisioner.faces.http import intake
+from provisioner.faces.http import server as servers
+from provisioner.faces.http.budget import LITTLE_BYTES, Budget, Share
+from provisioner.faces.http.server import HttpServer
+from provisioner.model.state import State
+from tests.builders import MACS, ONE, TWO
+from tests.faces.raw_http import (
     ask,
     chunked,
     connect,
@@ -21,12 +26,7 @@ from faces.raw_http import (
     statuses,
     until_closed,
 )
-from provisioner.faces.http import connection as connections
-from provisioner.faces.http import intake
-from provisioner.faces.http import server as servers
-from provisioner.faces.http.budget import LITTLE_BYTES, Budget, Share
-from provisioner.faces.http.server import HttpServer
-from provisioner.model.state import State
+from tests.services.parts import FIRST, told
 from worker import wire
 
 pytestmark = pytest.mark.network

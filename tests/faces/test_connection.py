@@ -8,10 +8,13 @@ import socket
 from contextlib import suppress
 
 import pytest
-from builders import MACS, ONE, TWO
-from services.parts import FIRST, told
 
-from faces.raw_http import (
+from provisioner.faces.http import connection as connections
+from provisioner.faces.http import intake
+from provisioner.faces.http.server import HttpServer
+from provisioner.model.state import State
+from tests.builders import MACS, ONE, TWO
+from tests.faces.raw_http import (
     ask,
     chunked,
     connect,
@@ -22,10 +25,7 @@ from faces.raw_http import (
     statuses,
     until_closed,
 )
-from provisioner.faces.http import connection as connections
-from provisioner.faces.http import intake
-from provisioner.faces.http.server import HttpServer
-from provisioner.model.state import State
+from tests.services.parts import FIRST, told
 from worker import wire
 
 pytestmark = pytest.mark.network

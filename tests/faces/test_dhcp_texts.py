@@ -9,7 +9,6 @@ from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
-from planning.test_desired import after, file
 
 from provisioner.faces.boot import dnsmasq, other_dhcp, reservations
 from provisioner.faces.boot.dnsmasq import DnsmasqSettings, Files
@@ -18,6 +17,7 @@ from provisioner.model.ids import HardwareId, IpAddress, MacAddress
 from provisioner.planning.boot_decision import Boot, BootDecision
 from tests import builders
 from tests.builders import ONE, TWO
+from tests.planning.test_desired import after, file
 
 FULL = Interface(
     mac=MacAddress("08:00:27:00:00:01"),

@@ -10,8 +10,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from builders import COMMIT, MACS, ONE, TWO, report
-from services.parts import FIRST, told
 
 from provisioner.errors import Unavailable
 from provisioner.faces.http.budget import Budget
@@ -19,6 +17,8 @@ from provisioner.faces.http.server import HttpServer
 from provisioner.faces.http.worker_views import REPORT_LIMIT_BYTES
 from provisioner.model.event import WorkflowDeleted
 from provisioner.model.state import State
+from tests.builders import COMMIT, MACS, ONE, TWO, report
+from tests.services.parts import FIRST, told
 from worker import wire
 
 pytestmark = pytest.mark.network

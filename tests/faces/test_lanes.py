@@ -9,10 +9,11 @@ import time
 from concurrent.futures import Future
 
 import pytest
-from builders import MACS, TWO
-from services.parts import FIRST
 
-from faces.raw_http import (
+from provisioner.faces.http import gate
+from provisioner.faces.http.server import HttpServer
+from tests.builders import MACS, TWO
+from tests.faces.raw_http import (
     ask,
     chunked,
     connect,
@@ -23,8 +24,7 @@ from faces.raw_http import (
     statuses,
     until_closed,
 )
-from provisioner.faces.http import gate
-from provisioner.faces.http.server import HttpServer
+from tests.services.parts import FIRST
 
 pytestmark = pytest.mark.network
 

@@ -6,7 +6,6 @@ import json
 
 import jsonschema
 import pytest
-from builders import MACS, ONE, TWO, hardware, record, report, status
 
 from provisioner import resources
 from provisioner.model.hardware import Interface
@@ -15,6 +14,7 @@ from provisioner.model.state import State
 from provisioner.planning.boot_decision import Boot
 from provisioner.planning.machine_standing import MachineState
 from provisioner.services.sightings import Contact
+from tests.builders import MACS, ONE, TWO, hardware, record, report, status
 
 SCHEMA = json.loads(resources.schema_text("read/v1/machine.json"))
 STRANGER = "02:00:00:00:00:99"

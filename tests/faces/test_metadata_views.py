@@ -6,16 +6,16 @@ import json
 from contextlib import closing
 
 import pytest
-from builders import MACS, ONE, TWO, hardware, record, report, status
 
-from faces import raw_http
 from provisioner.faces.http.app import create_app
 from provisioner.faces.http.server import HttpServer
 from provisioner.model.event import MachinePhonedHome, WorkflowDeleted
 from provisioner.model.hardware import Interface
-from provisioner.model.ids import parse_ip, parse_mac
+from provisioner.model.ids import WorkflowId, parse_ip, parse_mac
 from provisioner.model.state import State
 from tests import builders
+from tests.builders import MACS, ONE, TWO, hardware, record, report, status
+from tests.faces import raw_http
 
 OWN, OTHER, STRANGER = "10.0.0.5", "10.0.0.6", "10.0.0.99"
 DOCUMENT = {
@@ -188,7 +188,7 @@ def test_a_machine_that_works_again_reads_its_user_data_again(site):
     install(site)
     site.apply(MachinePhonedHome(workflow_id=builders.WORKFLOW, at="", worker_id=ONE))
     again = builders.record(
-        ONE, workflow=builders.WORKFLOW[:-2] + "bb", installs_os=(ONE,), arrival=2
+        ONE, workflow=WorkflowId(builders.WORKFLOW[:-2] + "bb"), installs_os=(ONE,), arrival=2
     )
     from provisioner.model.views import WorkflowCreated
 

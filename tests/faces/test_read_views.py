@@ -6,8 +6,6 @@ import json
 
 import jsonschema
 import pytest
-from builders import COMMIT, HELLO, MACS, ONE, TWO, push, report, template
-from services.parts import FIRST, SECOND
 
 from provisioner import resources
 from provisioner.model.event import (
@@ -18,6 +16,8 @@ from provisioner.model.event import (
 )
 from provisioner.model.state import State
 from provisioner.services.conditions import Condition
+from tests.builders import COMMIT, HELLO, MACS, ONE, TWO, push, report, template
+from tests.services.parts import FIRST, SECOND
 
 
 def lines(answer):

@@ -7,15 +7,15 @@ import json
 import tarfile
 from dataclasses import MISSING, asdict, fields, replace
 
-import builders
 import pytest
-from builders import COMMIT, IPS, MACS, ONE, TWO, report
-from services.parts import FIRST, SECOND, told
 
 from provisioner.faces.http.worker_views import HEARTBEAT_LIMIT_BYTES, REPORT_LIMIT_BYTES
 from provisioner.model.event import WorkflowDeleted
 from provisioner.model.state import State
 from provisioner.services.conditions import Condition
+from tests import builders
+from tests.builders import COMMIT, IPS, MACS, ONE, TWO, report
+from tests.services.parts import FIRST, SECOND, told
 from worker import wire
 
 RUNNING, SUCCESS, FAILED = State.RUNNING, State.SUCCESS, State.FAILED

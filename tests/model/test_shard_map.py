@@ -40,8 +40,9 @@ def test_a_change_leaves_the_old_map_as_it_was(steps, key, value, is_over_anothe
 
 
 def test_what_is_not_there_is_none_or_the_default():
-    assert ShardMap().get("key") is None
-    assert ShardMap().get("key", 3) == 3
+    empty: ShardMap[str, int] = ShardMap()
+    assert empty.get("key") is None
+    assert empty.get("key", 3) == 3
     assert "key" not in ShardMap()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from builders import AT, COMMIT, ONE, TWO, WORKFLOW, action, actions, push, report
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +16,7 @@ from provisioner.model.event import (
 )
 from provisioner.model.ids import HardwareId, ReportId
 from provisioner.model.state import State
+from tests.builders import AT, COMMIT, ONE, TWO, WORKFLOW, action, actions, push, report
 
 RUNNING, SUCCESS, FAILED, TIMEOUT = State.RUNNING, State.SUCCESS, State.FAILED, State.TIMEOUT
 

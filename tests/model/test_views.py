@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
-from builders import AT, COMMIT, IPS, MACS, ONE, TWO, record, report, status
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +15,7 @@ from provisioner.model.ids import WorkflowId
 from provisioner.model.state import State
 from provisioner.model.views import LiveWorkflow, StatusView, WorkflowCreated
 from tests import builders
+from tests.builders import AT, COMMIT, IPS, MACS, ONE, TWO, record, report, status
 
 FIRST = WorkflowId("0190a5c0-0000-7000-8000-0000000000a1")
 SECOND = WorkflowId("0190a5c0-0000-7000-8000-0000000000a2")
@@ -138,7 +139,7 @@ def test_a_created_workflow_is_found_by_request_and_by_meaning():
 
 def test_a_draft_becomes_what_applying_one_by_one_gives_and_leaves_the_old_view_alone():
     old = status(record(ONE, TWO, workflow=FIRST), record(workflow=SECOND))
-    changes = [
+    changes: list[Any] = [
         report(0, State.RUNNING, workflow=FIRST),
         report(0, State.SUCCESS, workflow=FIRST),
         WorkflowCreated(record=record(TWO, workflow=WorkflowId(FIRST[:-1] + "3")), rendered=""),

@@ -6,16 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from planning.test_desired import file
 from provisioner.model.event import WorkflowDeleted
 from provisioner.model.hardware import Interface, Netboot
 from provisioner.model.ids import IpAddress, MacAddress, WorkflowId
 from provisioner.model.state import State
-from provisioner.model.views import Snapshot
+from provisioner.model.views import DesiredState, Snapshot
 from provisioner.planning import desired as desired_planning
 from provisioner.planning.boot_decision import Boot, Client, decide
 from tests import builders
 from tests.builders import COMMIT, MACS, ONE, TWO
+from tests.planning.test_desired import file
 
 MAC = MacAddress(MACS[ONE])
 FIRST, SECOND, THIRD = (
@@ -44,7 +44,7 @@ def workflow(identity=FIRST, *owners, installs=True, **changes):
 def snapshot(*records, hardware=None, events=(), is_gone=False):
     documents = () if is_gone else (hardware or machine(),)
     files = {each.source.path: file(each) for each in documents}
-    desired = desired_planning.update(desired_planning.DesiredState(), files, commit=COMMIT).state
+    desired = desired_planning.update(DesiredState(), files, commit=COMMIT).state
     status = builders.after(builders.status(*records), events)
     return Snapshot(desired=desired, status=status)
 

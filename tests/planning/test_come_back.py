@@ -6,14 +6,14 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from builders import MACS, ONE, TWO, report, request
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planning.test_planner import A, B, C, Site, codes, site
 from provisioner.model.ids import WorkflowId
 from provisioner.model.problem import Severity
 from provisioner.model.state import State
+from tests.builders import MACS, ONE, TWO, report, request
+from tests.planning.test_planner import A, B, C, Site, codes, site
 
 D = "workflows/d.yaml"
 OWN = "11111111-2222-4333-8444-555555555555"
@@ -114,7 +114,7 @@ def test_a_renamed_request_is_not_made_again_when_another_takes_its_old_name():
 
 
 def test_names_that_change_places_are_edits_and_run_nothing():
-    other = {"device_1": MACS[TWO]}
+    other: dict[str, object] = {"device_1": MACS[TWO]}
     story = site(request(A), request(B, devices=other))
     plan = story.commit(request(A, devices=other), request(B))
     assert codes(plan) == ["workflow.immutable"] * 2

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from builders import HELLO, MACS, ONE, TWO, hardware, request, template
 
-from planning.test_planner import A, B, Site
 from provisioner.model.state import State
 from provisioner.model.views import StatusView
 from provisioner.planning import compare_merge
 from provisioner.planning.boot_decision import Boot
 from provisioner.planning.merge_plan import DiskWrite, Edit
 from tests import builders
+from tests.builders import HELLO, MACS, ONE, TWO, hardware, request, template
+from tests.planning.test_planner import A, B, Site
 
 INSTALL = HELLO.replace("hello_world_workflow", "install").replace(
     "image: hello-world", "image: quay.io/tinkerbell/actions/image2disk:v1.0.0"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
-from builders import COMMIT, ONE, TWO, hardware, request, template
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +12,7 @@ from provisioner.model.ids import BlobId, HardwareId, WorkflowId
 from provisioner.model.problem import Problem
 from provisioner.model.views import DesiredState
 from provisioner.planning import desired
+from tests.builders import COMMIT, ONE, TWO, hardware, request, template
 
 MAC = "08:00:27:00:00:07"
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
-from builders import MACS, ONE, TWO, hardware, request, template
 
-from planning.test_planner import Site
 from provisioner.model import known_images
 from provisioner.model.known_images import installed_machines
 from tests import builders
+from tests.builders import MACS, ONE, TWO, hardware, request, template
+from tests.planning.test_planner import Site
 
 TEXT = """\
 version: "0.1"
@@ -33,7 +34,7 @@ TRUE, FALSE = "installs_os: true\n", "installs_os: false\n"
 def record_of(top="", first="", second="", image="alpine", **changes):
     indented = [each + "    " if each else "" for each in (first, second)]
     text = TEXT.format(top=top, first=indented[0], second=indented[1], image=image)
-    devices = {"device_1": MACS[ONE], "device_2": MACS[TWO]}
+    devices: dict[str, Any] = {"device_1": MACS[ONE], "device_2": MACS[TWO]}
     wish = request(template="install", devices=devices, **changes)
     machines = (hardware(ONE), hardware(TWO))
     site = Site(*machines, template(text, name="install"), wish)
@@ -99,7 +100,7 @@ def test_a_record_that_does_not_say_is_judged_by_its_images():
 )
 def test_an_action_that_ends_the_machine_runs_in_the_background(old, new, background):
     text = TEXT.format(top="", first="", second="", image="alpine").replace(old, new, 1)
-    devices = {"device_1": MACS[ONE], "device_2": MACS[TWO]}
+    devices: dict[str, Any] = {"device_1": MACS[ONE], "device_2": MACS[TWO]}
     wish = request(template="install", devices=devices)
     site = Site(hardware(ONE), hardware(TWO), template(text, name="install"), wish)
     (created,) = site.plan.creations

@@ -6,16 +6,16 @@ from dataclasses import replace
 from itertools import count
 
 import pytest
-from builders import AT, COMMIT, HELLO, MACS, ONE, TWO, hardware, request, template
 
-from planning.test_desired import broken, file
-from provisioner.model.ids import WorkflowId
+from provisioner.model.ids import HardwareId, WorkflowId
 from provisioner.model.state import State
-from provisioner.model.views import StatusView, path_of
+from provisioner.model.views import DesiredState, StatusView, path_of
 from provisioner.planning import desired as desired_planning
 from provisioner.planning import planner
 from provisioner.planning.desired import file_of
 from tests import builders
+from tests.builders import AT, COMMIT, HELLO, MACS, ONE, TWO, hardware, request, template
+from tests.planning.test_desired import broken, file
 
 TWO_WORKERS = (
     HELLO
@@ -36,7 +36,7 @@ class Site:
     """A desired branch and the status branch that follows it."""
 
     def __init__(self, *documents):
-        self.desired = desired_planning.DesiredState()
+        self.desired = DesiredState()
         self.status = StatusView()
         self.plan = planner.Plan()
         self._ids = count(1)
@@ -306,7 +306,7 @@ def test_a_kubernetes_era_template_sees_its_machine():
 def test_workflows_of_one_template_differ_only_in_their_addresses(devices):
     machines = [
         hardware(
-            f"{number:08d}-1111-4111-8111-111111111111",
+            HardwareId(f"{number:08d}-1111-4111-8111-111111111111"),
             mac=f"52:54:00:12:34:{number:02x}",
             ip=f"10.0.0.{number}",
             path=f"hardware/{number}.yaml",

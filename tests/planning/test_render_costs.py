@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from builders import AT, HELLO, MACS, ONE, TWO, hardware, request, template
 
-from planning.test_planner import Site
 from provisioner.planning import planner, render_costs
 from provisioner.planning.template_cache import TemplateCache
+from tests.builders import AT, HELLO, MACS, ONE, TWO, hardware, request, template
+from tests.planning.test_planner import Site
 
 ROUNDS = "{{range until 2000}}{{range until 2000}}x{{end}}{{end}}"
 LOOP = HELLO.replace("hello_world_workflow", "loop").replace("image: ", f"image: {ROUNDS}")

@@ -6,7 +6,6 @@ from dataclasses import asdict, fields, replace
 from typing import Any, get_args, get_type_hints
 
 import pytest
-from builders import ONE, TWO, template
 
 from provisioner.documents import workflow_text
 from provisioner.documents.workflow_text import ParsedAction, ParsedTask, ParsedWorkflow
@@ -14,6 +13,7 @@ from provisioner.model.ids import HardwareId
 from provisioner.model.workflow import Action
 from provisioner.planning import text_shape
 from provisioner.planning.template_cache import TemplateCache
+from tests.builders import ONE, TWO, template
 
 EVERYWHERE = """\
 version: "0.1"

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from services.remote_side import RemoteSide
+from tests.services.remote_side import RemoteSide
 
 Open = Callable[..., RemoteSide]
 

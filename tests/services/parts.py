@@ -6,8 +6,6 @@ import hashlib
 from concurrent.futures import Future
 from contextlib import contextmanager
 
-from builders import HELLO, MACS, ONE, TWO
-
 from provisioner.model.ephemeral import DataFile
 from provisioner.model.ids import BlobId, CommitId, TreeId, WorkflowId
 from provisioner.model.state import State
@@ -15,6 +13,7 @@ from provisioner.model.summary import summary_of
 from provisioner.model.views import DesiredState, Receipt, Snapshot, StatusView
 from provisioner.services.snapshots import Snapshots
 from tests import builders
+from tests.builders import HELLO, MACS, ONE, TWO
 from worker import wire
 
 HARDWARE = """\

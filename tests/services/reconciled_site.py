@@ -13,7 +13,7 @@ from provisioner.services.reconciler import Reconciler
 from provisioner.services.snapshots import Snapshots
 from provisioner.store.desired.reading import DesiredStore
 from provisioner.store.writer.status_writer import StatusWriter
-from services.parts import HandClock
+from tests.services.parts import HandClock
 
 
 class Site:

@@ -6,8 +6,6 @@ import subprocess
 from contextlib import ExitStack
 from pathlib import Path
 
-from builders import record
-
 from provisioner.errors import Unavailable
 from provisioner.git import remote_url
 from provisioner.git.remote import Remote
@@ -18,6 +16,7 @@ from provisioner.services.remote_status import RemoteStatus
 from provisioner.services.writing_side import WritingSide
 from provisioner.store.desired import clone
 from provisioner.store.writer.status_writer import StatusWriter
+from tests.builders import record
 
 
 class RemoteSide:

@@ -10,7 +10,7 @@ from provisioner.services.clock import (
     WorkflowIds,
     timestamp,
 )
-from services.parts import HandClock
+from tests.services.parts import HandClock
 
 
 def test_a_time_is_written_in_utc_with_microseconds():

@@ -25,7 +25,7 @@ def test_a_condition_holds_until_it_is_cleared(caplog):
     assert conditions.current == (NOTED, STOPPED)
     conditions.clear(NOTED.name)
     conditions.clear(NOTED.name)
-    assert conditions.current == (STOPPED,)
+    assert list(conditions.current) == [STOPPED]
     assert len(changes) == 3
     assert [each.message for each in caplog.records] == [
         "status-diverged: two histories (tink …)",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from builders import ONE, TWO
 
 from provisioner.errors import Refused
 from provisioner.model.event import WorkflowTimedOut
 from provisioner.model.state import State
-from services.parts import FIRST
-from services.test_timeouts import GRACE, RUNNING, SUCCESS, YEAR, Site, a_record
+from tests.builders import ONE, TWO
+from tests.services.parts import FIRST
+from tests.services.test_timeouts import GRACE, RUNNING, SUCCESS, YEAR, Site, a_record
 
 JUMPS = [900 * 86_400.0, 7_200.0, -7_200.0, -900 * 86_400.0]
 

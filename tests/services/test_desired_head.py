@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from builders import HELLO, MACS, ONE, TWO
 
 from provisioner.model.state import State
 from provisioner.services.conditions import Conditions
 from provisioner.services.desired_head import MISSING, NOT_ACCEPTED, DesiredHead
 from provisioner.store.desired.acceptance import Acceptance
-from services.parts import SITE, request_file
-from services.reconciled_site import Site
-from services.test_reconciler import A, B, C
+from tests.builders import HELLO, MACS, ONE, TWO
+from tests.services.parts import SITE, request_file
+from tests.services.reconciled_site import Site
+from tests.services.test_reconciler import A, B, C
 
 
 def numbered(number):

@@ -6,7 +6,6 @@ import json
 
 import jsonschema
 import pytest
-from builders import AT, COMMIT, ONE, WORKFLOW, push, record, report
 
 from provisioner import resources
 from provisioner.model import state_machine
@@ -21,6 +20,7 @@ from provisioner.model.state import State
 from provisioner.model.views import LiveWorkflow
 from provisioner.services import event_view
 from provisioner.store.status import codec
+from tests.builders import AT, COMMIT, ONE, WORKFLOW, push, record, report
 
 SCHEMA = json.loads(resources.schema_text("read/v1/event.json"))
 EVENTS = (

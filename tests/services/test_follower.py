@@ -6,7 +6,6 @@ import subprocess
 import threading
 
 import pytest
-from builders import MACS, ONE
 
 from provisioner import wiring
 from provisioner.config import ServerSettings
@@ -21,7 +20,8 @@ from provisioner.store.guard import begin
 from provisioner.store.status import checkpoint
 from provisioner.store.status.store import StatusStore
 from provisioner.store.writer.status_writer import StatusWriter
-from services.parts import SITE, request_file
+from tests.builders import MACS, ONE
+from tests.services.parts import SITE, request_file
 
 pytestmark = pytest.mark.waits
 OURS = ("tink", "refs/tink")  # what a server keeps for itself

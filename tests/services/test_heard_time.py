@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from provisioner.services.heard_time import LONGEST_GAP_SECONDS, TICK_SECONDS, HeardTime
-from services.parts import HandClock
+from tests.services.parts import HandClock
 
 
 def ticked(heard, clock, seconds):

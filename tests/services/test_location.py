@@ -7,13 +7,13 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from forge import Forge
 
 from provisioner.errors import UserError
 from provisioner.git import clones
 from provisioner.git.repo import GitRepo
 from provisioner.services import location
 from provisioner.store.guard.memory import Memory
+from tests.forge import Forge
 
 
 def git(folder: Path, *words: str) -> str:

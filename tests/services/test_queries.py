@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from builders import COMMIT, IPS, MACS, ONE, TWO, hardware, record, report, status, template
-from planning.test_desired import after, file
 
 from provisioner.errors import NotFound, UserError
 from provisioner.model.event import WorkflowDeleted
-from provisioner.model.ids import WorkflowId
+from provisioner.model.ids import HardwareId, WorkflowId
 from provisioner.model.state import State
 from provisioner.model.views import DesiredState, Snapshot
 from provisioner.services.queries import Queries
-from services.parts import FIRST, SECOND
 from tests import builders
+from tests.builders import COMMIT, IPS, MACS, ONE, TWO, hardware, record, report, status, template
+from tests.planning.test_desired import after, file
+from tests.services.parts import FIRST, SECOND
 
 RUNNING, SUCCESS = State.RUNNING, State.SUCCESS
 
@@ -89,7 +89,7 @@ def test_a_machine_whose_document_is_gone_finishes_its_work():
 
 
 def test_the_newest_document_of_an_address_counts():
-    other = "33333333-3333-4333-8333-333333333333"
+    other = HardwareId("33333333-3333-4333-8333-333333333333")
     refused = interfaces(hardware(other, mac=MACS[ONE], ip=IPS[ONE]), False)
     assert queries(machines=(refused, hardware(TWO))).offer(MACS[ONE]) is None
 

@@ -10,15 +10,15 @@ import os
 import random
 
 import pytest
-from builders import MACS, ONE, TWO
 
 from provisioner.store.desired.acceptance import Acceptance
 from provisioner.store.fsck import fsck
 from provisioner.store.status import checkpoint
 from provisioner.store.upkeep import retention
-from services.parts import SITE, request_file
-from services.reconciled_site import Site
-from services.test_desired_head import look, names, tip
+from tests.builders import MACS, ONE, TWO
+from tests.services.parts import SITE, request_file
+from tests.services.reconciled_site import Site
+from tests.services.test_desired_head import look, names, tip
 from tests.store.sites import same_content
 
 ROUNDS = 60 if os.environ.get("TINK_SLOW") else 3

@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 import pytest
-from builders import HELLO, MACS, ONE, TWO
 
 from provisioner.errors import Unavailable, UserError
 from provisioner.model.state import State
@@ -14,8 +13,9 @@ from provisioner.planning import render_costs
 from provisioner.services.queries import Queries
 from provisioner.store.fsck import fsck
 from provisioner.store.upkeep import retention
-from services.parts import SITE, hardware_file, request_file
-from services.reconciled_site import Site
+from tests.builders import HELLO, MACS, ONE, TWO
+from tests.services.parts import SITE, hardware_file, request_file
+from tests.services.reconciled_site import Site
 
 A, B, C = "workflows/a.yaml", "workflows/b.yaml", "workflows/c.yaml"
 

@@ -11,15 +11,15 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
-from forge import Forge
 
 from provisioner import wiring
 from provisioner.config import ServerSettings
 from provisioner.errors import UserError
 from provisioner.git import command
 from provisioner.services import back_off, served_repository
-from services.parts import SITE, request_file
-from services.running import conditions, eventually, git, is_well, start
+from tests.forge import Forge
+from tests.services.parts import SITE, request_file
+from tests.services.running import conditions, eventually, git, is_well, start
 
 pytestmark = [pytest.mark.waits, pytest.mark.network]
 A = "workflows/a.yaml"

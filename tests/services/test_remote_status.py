@@ -6,7 +6,6 @@ import shutil
 from contextlib import closing
 
 import pytest
-from builders import record
 
 from provisioner.cli import main
 from provisioner.errors import Conflict, Unavailable
@@ -16,8 +15,9 @@ from provisioner.model.ids import WorkflowId
 from provisioner.model.views import WorkflowCreated
 from provisioner.store.guard import begin
 from provisioner.store.writer.status_writer import StatusWriter
-from services.parts import FIRST, SECOND
-from services.remote_side import RemoteSide, at_forge, git, subjects
+from tests.builders import record
+from tests.services.parts import FIRST, SECOND
+from tests.services.remote_side import RemoteSide, at_forge, git, subjects
 
 THIRD = WorkflowId("0190a5c0-0000-7000-8000-0000000000cc")
 FOURTH = WorkflowId("0190a5c0-0000-7000-8000-0000000000dd")

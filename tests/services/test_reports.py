@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from builders import IPS, MACS, ONE, TWO, record
 
 from provisioner.errors import LimitExceeded, NotFound, Refused, UserError
 from provisioner.git.repo import GitRepo
@@ -18,7 +17,8 @@ from provisioner.services.reports import Push, Reports, Unpacked, check_begun
 from provisioner.services.snapshots import Snapshots
 from provisioner.store.fsck import fsck
 from provisioner.store.writer.status_writer import StatusWriter
-from services.parts import FIRST, SECOND, HandClock, told
+from tests.builders import IPS, MACS, ONE, TWO, record
+from tests.services.parts import FIRST, SECOND, HandClock, told
 from tests.store import sites
 from worker import wire
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from builders import MACS, ONE, TWO
 
-from services.parts import SITE, hardware_file
-from services.reconciled_site import Site
+from tests.builders import MACS, ONE, TWO
+from tests.services.parts import SITE, hardware_file
+from tests.services.reconciled_site import Site
 
 
 @pytest.fixture

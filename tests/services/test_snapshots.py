@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from builders import IPS, MACS, ONE, TWO, record, status
-
 from provisioner.services.snapshots import Snapshots
-from services.parts import FIRST
+from tests.builders import IPS, MACS, ONE, TWO, record, status
+from tests.services.parts import FIRST
 
 
 def counted():

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any, cast
 
 import pytest
-from builders import ONE, TWO, record, report, status
 
 from provisioner.model.event import ActionTimedOut, WorkflowTimedOut
 from provisioner.model.state import State
 from provisioner.services import timeouts
 from provisioner.services.clock import timestamp
 from provisioner.services.timeouts import Timeouts
-from services.parts import FIRST, SECOND, HandClock, MemoryWriter
+from tests.builders import ONE, TWO, record, report, status
+from tests.services.parts import FIRST, SECOND, HandClock, MemoryWriter
 
 GRACE = 120.0
 YEAR = 365 * 86_400
@@ -46,7 +47,7 @@ class Site:
         self.clock = HandClock()
         view = status(*records)
         for entry in view.workflows.values() if is_unread else ():
-            view = replace(view, workflows=view.workflows.set(entry.id, Unread(entry)))
+            view = replace(view, workflows=view.workflows.set(entry.id, cast(Any, Unread(entry))))
         self.writer = MemoryWriter(view)
         self.noted = {}
         self.waiting = set()
@@ -191,7 +192,7 @@ def test_start_timeout_is_watched_after_a_start_and_goes_on_over_restarts():
 def test_what_waits_behind_another_is_not_read_when_a_server_starts():
     later = a_record(ONE, workflow=SECOND, created_at="2026-11-24T10:00:00.000000Z")
     site = Site(a_record(ONE), later)
-    behind = Unread(site.writer.view.workflows[SECOND])
+    behind: Any = Unread(site.writer.view.workflows[SECOND])
     view = site.writer.view
     site.writer = MemoryWriter(replace(view, workflows=view.workflows.set(SECOND, behind)))
     site.start()

@@ -9,8 +9,8 @@ import pytest
 from provisioner.errors import Conflict, Unavailable
 from provisioner.model.ids import WorkflowId
 from provisioner.store.fsck import fsck
-from services.parts import FIRST, SECOND
-from services.remote_side import at_forge
+from tests.services.parts import FIRST, SECOND
+from tests.services.remote_side import at_forge
 
 THIRD = WorkflowId("0190a5c0-0000-7000-8000-0000000000cc")
 

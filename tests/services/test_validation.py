@@ -5,20 +5,21 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from builders import HELLO, MACS, ONE, TWO
 
 from provisioner import resources
 from provisioner.documents import layout
 from provisioner.documents.decode import decode_file
 from provisioner.git.repo import GitRepo
+from provisioner.model.ids import BlobId, CommitId
 from provisioner.model.problem import Severity
 from provisioner.model.views import DesiredState, StatusView
 from provisioner.planning import desired as planning
 from provisioner.planning.desired import ChangedFile
 from provisioner.services import validation
 from provisioner.store.desired.reading import DesiredStore
-from services.parts import SITE, hardware_file, request_file
-from services.reconciled_site import Site as ReconciledSite
+from tests.builders import HELLO, MACS, ONE, TWO
+from tests.services.parts import SITE, hardware_file, request_file
+from tests.services.reconciled_site import Site as ReconciledSite
 
 A = "workflows/a.yaml"
 
@@ -27,13 +28,13 @@ def checked(contents, status=None):
     """Everything that is wrong with files, which need not be committed, by their paths."""
     changed = {
         path: ChangedFile(
-            blob_id=(blob := hashlib.sha1(content, usedforsecurity=False).hexdigest()),
+            blob_id=(blob := BlobId(hashlib.sha1(content, usedforsecurity=False).hexdigest())),
             decoded=decode_file(path=path, blob_id=blob, content=content),
         )
         for path, content in contents.items()
         if layout.kind_of(path) is not None
     }
-    state = planning.update(DesiredState(), changed, commit="0" * 40).state
+    state = planning.update(DesiredState(), changed, commit=CommitId("0" * 40)).state
     return validation.problems_of(state, status or StatusView())
 
 

@@ -8,7 +8,6 @@ import time
 from functools import partial
 
 import pytest
-from builders import MACS, ONE
 
 from provisioner import wiring
 from provisioner.cli import main
@@ -18,7 +17,8 @@ from provisioner.model.state import State
 from provisioner.store.guard.begin import NoStatusBranch
 from provisioner.store.upkeep import upkeep
 from provisioner.store.upkeep.upkeep import Upkeep
-from services.parts import SITE, request_file, told
+from tests.builders import MACS, ONE
+from tests.services.parts import SITE, request_file, told
 
 pytestmark = pytest.mark.waits
 A, B = "workflows/a.yaml", "workflows/b.yaml"
@@ -67,7 +67,7 @@ def serving():
     yield start
     for each in started:
         each.close()
-        assert each.face.is_closed
+        assert isinstance(each.face, QuietFace) and each.face.is_closed
     assert own_threads() == before
 
 

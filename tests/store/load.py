@@ -11,6 +11,7 @@ import sys
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from provisioner.git.repo import GitRepo
 from provisioner.model.ids import ReportId, WorkflowId
@@ -23,7 +24,7 @@ from tests import builders
 from tests.store import sites
 from tests.store.fast_import import FastImportSink
 
-SINKS = {
+SINKS: dict[str, Any] = {
     "journal": PackSink,
     "files": partial(PackSink, journal=False),
     "fast-import": FastImportSink,

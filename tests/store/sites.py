@@ -15,6 +15,7 @@ from provisioner.git.commit import FileChange
 from provisioner.git.repo import GitRepo
 from provisioner.model import state_machine
 from provisioner.model.ephemeral import DataFile
+from provisioner.model.event import WorkflowEvent
 from provisioner.model.ids import BlobId, CommitId, HardwareId, TreeId, WorkflowId, new_workflow_id
 from provisioner.model.shard_map import ShardMap
 from provisioner.model.state import State
@@ -25,7 +26,6 @@ from provisioner.model.views import (
     Receipt,
     StatusView,
     WorkflowCreated,
-    WorkflowEvent,
 )
 from provisioner.model.workflow import WorkflowRecord
 from provisioner.store.guard import begin
@@ -134,8 +134,8 @@ def unpack(repo: GitRepo) -> None:
     packs = [each.read_bytes() for each in sorted(folder.glob("*.pack"))]
     for each in folder.iterdir():
         each.unlink()
-    for each in packs:
-        repo.run("unpack-objects", "-q", stdin=each)
+    for pack in packs:
+        repo.run("unpack-objects", "-q", stdin=pack)
 
 
 def is_root() -> bool:

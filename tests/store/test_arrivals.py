@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import replace
+from typing import Any
 
 from provisioner.git.commit import FileChange
 from provisioner.git.repo import GitRepo
@@ -92,7 +93,12 @@ def test_fsck_finds_a_counter_that_went_back_or_was_left_out(repo):
     with closing(StatusWriter(repo)) as writer:
         result(writer.propose(create(sites.record(1), sites.record(2))))
     begun = repo.branch("status")
-    for number, changes in ((3, {"arrival": 2}), (4, {}), (5, {"arrival": 9})):
+    edits: tuple[tuple[int, dict[str, Any]], ...] = (
+        (3, {"arrival": 2}),
+        (4, {}),
+        (5, {"arrival": 9}),
+    )
+    for number, changes in edits:
         content = record_codec.encode_record(replace(sites.record(number), **changes))
         sites.tamper(repo, FileChange(path=layout.record(workflow_id(number)), content=content))
     for since in (None, begun):

@@ -45,7 +45,10 @@ def busy(repo: GitRepo) -> GitRepo:
         ):
             for each in told:
                 result(writer.propose(report(number, 0, each)))
-        about = {"at": "2026-11-24T10:00:00.000000Z", "desired_commit": builders.COMMIT}
+        about: dict[str, Any] = {
+            "at": "2026-11-24T10:00:00.000000Z",
+            "desired_commit": builders.COMMIT,
+        }
         for number in (2, 4):
             moved = RequestMoved(
                 workflow_id=workflow_id(number), request_path=f"workflows/m{number}.yaml", **about
@@ -102,7 +105,7 @@ def test_a_row_says_of_a_workflow_what_its_values_say(busy):
 
 def test_rows_come_back_from_columns_and_from_the_lists_of_the_archive(busy):
     store = StatusStore(busy)
-    rows = sorted(store.read_rows(store.tip() or ""), key=lambda row: row.id)
+    rows = sorted(store.read_rows(store.tip()), key=lambda row: row.id)
     columns, times = row_columns.columns_of(rows)
     assert sorted(row_columns.rows_of(columns, times), key=lambda row: row.id) == rows
     lines = b"".join(map(index.encode_archived, rows))

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -234,8 +235,8 @@ def test_a_lasting_fault_is_reported_and_its_end_is_found_out_without_any_report
     assert errno.EROFS in ERRORS
 
 
-def wait_for(look: object) -> None:
+def wait_for(look: Callable[[], object]) -> None:
     give_up = time.monotonic() + sites.PATIENCE_SECONDS
-    while not look():  # type: ignore[operator]
+    while not look():
         assert time.monotonic() < give_up
         time.sleep(0.01)

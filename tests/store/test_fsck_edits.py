@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -71,7 +72,7 @@ def problems(repo: GitRepo) -> tuple[Problem, ...]:
     return found.problems
 
 
-def told(index: int, status: State, number: int = 1, **changes: object) -> ActionReported:
+def told(index: int, status: State, number: int = 1, **changes: Any) -> ActionReported:
     return builders.report(
         index, status, workflow=workflow_id(number), worker=OWNERS[index % 3], **changes
     )

@@ -13,6 +13,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -127,7 +128,7 @@ def test_a_branch_that_was_deleted_after_a_kill_is_put_back_by_the_journal_and_r
             result(StatusWriter(repo).propose(report(3, 0, State.RUNNING)))
             os.kill(os.getpid(), signal.SIGKILL)
 
-    words = {"target": die_after_a_report, "args": (left.repo.git_dir,)}
+    words: dict[str, Any] = {"target": die_after_a_report, "args": (left.repo.git_dir,)}
     child = multiprocessing.get_context("fork").Process(**words)
     child.start()
     child.join(sites.PATIENCE_SECONDS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import closing
+from typing import Any, cast
 
 import pytest
 
@@ -61,7 +62,7 @@ def test_what_waits_is_refused_and_what_is_being_written_is_answered(repo, make_
             may_go_on.wait(sites.PATIENCE_SECONDS)
             self._sink.sync(staged)
 
-    with closing(StatusWriter(repo, make_sink=Slow)) as writer:
+    with closing(StatusWriter(repo, make_sink=cast(Any, Slow))) as writer:
         may_go_on.set()
         result(writer.propose(create(*map(sites.record, range(2)))))
         may_go_on.clear()

@@ -9,13 +9,13 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
-from forge import Forge
 
 from provisioner.cli import hidden_words
 from provisioner.errors import UserError
 from provisioner.git import clones, remote_url
 from provisioner.git.command import GitFailed, Network
 from provisioner.git.repo import GitRepo
+from tests.forge import Forge
 
 
 @pytest.mark.parametrize(

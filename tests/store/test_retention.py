@@ -23,8 +23,7 @@ from provisioner.store.writer.data_writer import NewFile
 from provisioner.store.writer.status_writer import StatusWriter
 from tests import builders
 from tests.store import sites
-from tests.store.sites import create, result, tell, workflow_id
-from tests.store.test_fsck import tamper
+from tests.store.sites import create, result, tamper, tell, workflow_id
 
 # The ids say that the workflows were made in November 2026.
 OLD, NEW, CUT = (f"2027-{month}-01T00:00:00.000000Z" for month in ("01", "11", "06"))

@@ -193,7 +193,7 @@ def test_damage_that_shows_only_when_a_workflow_is_read_is_reported(busy, old, n
 def test_an_object_that_the_disk_lost_sets_its_workflow_aside(busy, kind, path):
     """The disk took a blob: nothing of it can be known, and the others go on."""
     sites.unpack(busy)
-    entry = busy.entry_at(busy.branch("status") or "", path)
+    entry = busy.entry_at(busy.branch("status"), path)
     assert entry is not None
     file = busy.objects_dir / entry.id[:2] / entry.id[2:]
     file.chmod(0o600)
@@ -286,7 +286,7 @@ def test_a_branch_with_damage_leaves_no_checkpoint_that_hides_it(busy):
     checkpoint.save(store)
     tamper(busy, FileChange(path=STATUS, content=b"?"))
     checkpoint.save(store)
-    checked(busy, checkpoint.load(StatusStore(busy), busy.branch("status") or ""))
+    checked(busy, checkpoint.load(StatusStore(busy), busy.branch("status")))
 
 
 def test_a_record_of_version_1_that_was_changed_is_found_by_who_saw_it_before(busy):

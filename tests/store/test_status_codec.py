@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, fields, replace
+from typing import Any
 
 import jsonschema
 import pytest
@@ -24,7 +25,7 @@ from provisioner.model.ids import BlobId, ReportId
 from provisioner.model.problem import InvalidInput, Problem, Severity
 from provisioner.model.state import State
 from provisioner.model.views import ReconcileReport
-from provisioner.model.workflow import DEFAULT_MAX_ATTEMPTS, Action
+from provisioner.model.workflow import DEFAULT_MAX_ATTEMPTS, Action, WorkflowRecord
 from provisioner.store.status import codec, json_lines, record_codec
 from tests import builders
 
@@ -37,7 +38,7 @@ def validate(content: bytes, schema: str) -> None:
     jsonschema.Draft7Validator(rules).validate(json.loads(content))
 
 
-def rich_record() -> object:
+def rich_record() -> WorkflowRecord:
     action = replace(
         builders.action(0),
         command=("sh", "-c", "echo größe"),
@@ -62,7 +63,7 @@ def as_json(value: object, *, ascii: bool = False) -> str:
 
 def all_events() -> tuple[WorkflowEvent, ...]:
     """One of each kind, in an order that could happen."""
-    about = {"workflow_id": builders.WORKFLOW, "at": builders.AT}
+    about: dict[str, Any] = {"workflow_id": builders.WORKFLOW, "at": builders.AT}
     return (
         builders.report(0, State.RUNNING),
         builders.push(0, 1),

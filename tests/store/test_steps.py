@@ -6,6 +6,7 @@ import queue
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Any, cast
 
 import pytest
 
@@ -116,7 +117,7 @@ def test_a_busy_driver_gathers_while_a_batch_is_synced(repo, make_sink):
             may_go_on.wait(sites.PATIENCE_SECONDS)
             self._sink.sync(staged)
 
-    with closing(StatusWriter(repo, make_sink=Slow)) as writer:
+    with closing(StatusWriter(repo, make_sink=cast(Any, Slow))) as writer:
         may_go_on.set()
         result(writer.propose(create(*map(sites.record, range(4)))))
         may_go_on.clear()

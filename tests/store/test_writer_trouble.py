@@ -7,6 +7,7 @@ import threading
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -72,7 +73,7 @@ def test_nothing_is_half_done_when_the_disk_is_full_and_it_goes_on_after(repo, m
                 raise OSError(28, "No space left on device")
             self._sink.sync(staged)
 
-    with closing(StatusWriter(repo, make_sink=Full)) as writer:
+    with closing(StatusWriter(repo, make_sink=cast(Any, Full))) as writer:
         before = result(writer.propose(create(sites.record(1)))).commit
         is_full.set()
         for _ in range(3):
@@ -128,7 +129,7 @@ def test_what_was_built_on_a_failed_group_is_judged_again(repo, make_sink):
                 raise OSError(5, "Input/output error")
             self._sink.sync(staged)
 
-    with closing(StatusWriter(repo, make_sink=FailsOnce)) as writer:
+    with closing(StatusWriter(repo, make_sink=cast(Any, FailsOnce))) as writer:
         result(writer.propose(create(sites.record(1), sites.record(2))))
         lost = [writer.propose(report(1, 0, State.RUNNING)) for _ in range(2)]
         is_publishing.wait(sites.PATIENCE_SECONDS)

@@ -13,13 +13,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from e2e.server import Server, tink
 
 from provisioner.git.commit import FileChange
 from provisioner.git.repo import GitRepo
 from provisioner.model.state import State
 from provisioner.store.status import checkpoint, codec, layout
 from provisioner.store.status.store import StatusStore
+from tests.e2e.server import Server, tink
 from tests.store import sites
 
 pytestmark = pytest.mark.network
@@ -140,7 +140,7 @@ def test_machines_of_archived_workflows_are_known_although_their_lines_do_not_na
     repo = GitRepo(old)
     try:
         store = StatusStore(repo)
-        archived = store.read_archived(store.tip() or "")
+        archived = store.read_archived(store.tip())
         assert archived and all(row.parts for row in archived)
         for view in (store.load(), checkpoint.load(store)):
             for row in archived:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import docker
 import pytest
-from fake_server import WORKER, FakeServer
-from processes import WorkerProcess
 
 from provisioner.demo.engine import Engine
+from tests.worker.fake_server import WORKER, FakeServer
+from tests.worker.processes import WorkerProcess
 from worker.action import Outcome, Run
 from worker.config import Config
 from worker.runtime import DockerRuntime

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fake_server import an_action
 
+from tests.worker.fake_server import an_action
 from worker import action, log_pump
 from worker.action import HeldRun, Run
 from worker.engine_errors import is_final_pull_error, missing_capabilities, privileged_unavailable

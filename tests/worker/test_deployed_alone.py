@@ -11,7 +11,8 @@ import zipapp
 from pathlib import Path
 
 import pytest
-from fake_server import WORKER, an_action
+
+from tests.worker.fake_server import WORKER, an_action
 
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARIES = ("requests", "docker", "urllib3", "idna", "certifi", "charset_normalizer")

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from fake_server import FakeServer, an_action
-from processes import ROOT, WorkerProcess, eventually
 
+from tests.worker.fake_server import FakeServer, an_action
+from tests.worker.processes import ROOT, WorkerProcess, eventually
 from worker.folder_lock import NAME, FolderLock, FolderTaken
 
 ONE, TWO = "08:00:27:00:00:01", "08:00:27:00:00:02"

@@ -10,8 +10,8 @@ import subprocess
 import threading
 
 import pytest
-from fake_server import WORKER, FakeServer, an_action
 
+from tests.worker.fake_server import WORKER, FakeServer, an_action
 from worker import hand_over
 from worker.action import SUCCESS
 from worker.config import Config

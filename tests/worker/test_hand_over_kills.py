@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 import signal
 import time
+from typing import Any
 
 import pytest
-from fake_server import an_action
-from processes import eventually
 
+from tests.worker.fake_server import an_action
+from tests.worker.processes import eventually
 from worker.action import SUCCESS
 
 pytestmark = [pytest.mark.docker, pytest.mark.kill, pytest.mark.timeout(300)]
@@ -61,8 +62,8 @@ def test_one_that_is_killed_with_its_report_on_the_way_starts_it_after_it_is_bac
     site, worker_process
 ):
     workflow, runs = site.add("reboot")
-    machine = None
-    seen = []
+    machine: Any = None
+    seen: list[int] = []
 
     def kill():
         if len(workflow.events) == 1 and not seen:  # the second report: its SUCCESS

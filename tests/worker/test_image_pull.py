@@ -8,8 +8,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from fake_server import an_action
 
+from tests.worker.fake_server import an_action
 from worker.action import Cancelled
 from worker.runtime import DockerRuntime
 

@@ -6,10 +6,11 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
-from fake_server import WORKER, FakeServer, Refusal, an_action
 
+from tests.worker.fake_server import WORKER, FakeServer, Refusal, an_action
 from worker.action import (
     FAILED,
     SUCCESS,
@@ -88,7 +89,7 @@ def machine(server: FakeServer, tmp_path: Path) -> Iterator[Machine]:
         api = ServerApi(
             server.url, stop=leaving, first_pause_seconds=0.01, pause_limit_seconds=0.05
         )
-        worker = Worker(config, api, runtime, leaving=leaving)
+        worker = Worker(config, api, cast(Any, runtime), leaving=leaving)
         threads.append(threading.Thread(target=worker.work))
         threads[-1].start()
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from fake_server import an_action
 
+from tests.worker.fake_server import an_action
 from worker import action
 from worker.action import Run
 from worker.run_clock import RunClock

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import docker
 import pytest
-from fake_server import WORKER, an_action
 
+from tests.worker.fake_server import WORKER, an_action
 from worker import action
 from worker.action import Cancelled, HeldRun, Interrupted, Leaving
 from worker.run_clock import RunClock

@@ -6,9 +6,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from fake_server import an_action
 
 from provisioner.demo import engine as starter
+from tests.worker.fake_server import an_action
 
 pytestmark = pytest.mark.docker
 

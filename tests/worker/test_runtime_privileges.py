@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import docker
 import pytest
-from fake_server import an_action
 
+from tests.worker.fake_server import an_action
 from worker.runtime import DockerRuntime
 from worker.runtime_engine import Engine, EngineSaidNo
 

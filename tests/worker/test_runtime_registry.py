@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 import docker
 import pytest
-from fake_server import an_action
-from processes import eventually
 
 from provisioner.demo.engine import Engine
+from tests.worker.fake_server import an_action
+from tests.worker.processes import eventually
 
 pytestmark = pytest.mark.docker
 

@@ -6,8 +6,8 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from fake_server import WORKER, FakeServer, Refusal, an_action
 
+from tests.worker.fake_server import WORKER, FakeServer, Refusal, an_action
 from worker import wire
 from worker.action import Leaving
 from worker.transport import ServerApi, ServerRefused, ServerUnreachable
@@ -141,7 +141,9 @@ def test_data_that_arrives_damaged_is_fetched_again(server, api, monkeypatch):
     workflow.archives.append(wire.pack((ArchivedFile(path="a", content=b"1"),)))
     sums = iter(["0" * 64])
     honest = wire.sha256
-    monkeypatch.setattr("fake_server.wire.sha256", lambda body: next(sums, honest(body)))
+    monkeypatch.setattr(
+        "tests.worker.fake_server.wire.sha256", lambda body: next(sums, honest(body))
+    )
     # The fake server and the worker share the module: the first sum is the header's.
     assert api.fetch_data(workflow.id, WORKER) is not None
     assert len(server.requests) == 2

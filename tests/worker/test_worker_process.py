@@ -7,10 +7,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from fake_server import Refusal, an_action
-from faketime import FakeClock
-from processes import eventually
 
+from tests.faketime import FakeClock
+from tests.worker.fake_server import Refusal, an_action
+from tests.worker.processes import eventually
 from worker import folder_lock
 
 pytestmark = [pytest.mark.docker, pytest.mark.kill]
