@@ -46,9 +46,16 @@ def build(folder: Path, *more: Path) -> Path:
 
 
 def ask(program: Path, requests: Iterable[Mapping[str, object]]) -> Sequence[dict[str, object]]:
-    lines = "".join(json.dumps(request) + "\n" for request in requests)
+    """The answers in their order; one that kills Go's process (a map within itself) fails."""
+    lines = [json.dumps(request) + "\n" for request in requests]
     environment = {**os.environ, "TZ": "UTC"}  # in which ours reads times
-    done = subprocess.run(
-        [program], input=lines, capture_output=True, text=True, check=True, env=environment
-    )
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    answers: list[dict[str, object]] = []
+    while len(answers) < len(lines):
+        left = "".join(lines[len(answers) :])
+        done = subprocess.run(
+            [program], input=left, capture_output=True, text=True, check=False, env=environment
+        )
+        answers += [json.loads(line) for line in done.stdout.splitlines()]
+        if done.returncode:
+            answers.append({"error": f"Go died: {done.stderr[:200]}", "stage": "died"})
+    return answers
