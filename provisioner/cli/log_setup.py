@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from datetime import UTC, datetime
+
+from provisioner.model import times
 
 
 def log_to_stderr(log_format: str) -> None:
@@ -23,7 +24,7 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         entry = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            "time": times.of_event(record.created),
             "level": record.levelname.lower(),
             "source": record.name,
             "message": record.getMessage(),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
 from provisioner.documents import decode as decoding
 from provisioner.documents.decode import Decoded
+from provisioner.model import times
 from provisioner.model.ids import BlobId, CommitId, WorkflowId
 from provisioner.model.problem import InvalidInput, Problem, Severity
 from provisioner.model.views import DesiredState, WorkflowCreated
@@ -41,7 +42,7 @@ def check_request(desired: DesiredState, path: str, content: bytes) -> WorkflowC
 def would_become(request: WorkflowRequest, desired: DesiredState) -> WorkflowCreated:
     new = NewWorkflow(
         id=request.id or _NO_WORKFLOW,
-        created_at=datetime.now(UTC).isoformat(),
+        created_at=times.of_event(time.time()),
         desired_commit=CommitId(NOT_YET),
         request_path=request.source.path,
     )

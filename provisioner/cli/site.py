@@ -12,7 +12,6 @@ import pwd
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from provisioner.cli import options, printing
@@ -21,7 +20,7 @@ from provisioner.errors import Ambiguous, NotFound, UserError
 from provisioner.git import clones
 from provisioner.git.command import HISTORY_SECONDS
 from provisioner.git.repo import GitRepo
-from provisioner.model import ids
+from provisioner.model import ids, times
 from provisioner.model.ids import CommitId, WorkflowId
 from provisioner.model.views import DesiredState, LiveWorkflow, Snapshot
 from provisioner.services import location
@@ -197,8 +196,7 @@ class Site:
         at = ""
         for token in said.decode("utf-8", "surrogateescape").split("\0"):
             if token.startswith("\x01"):
-                moment = datetime.fromisoformat(token[1:]).astimezone(UTC)
-                at = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+                at = times.in_utc(token[1:])
             elif path := token.removeprefix("\n"):  # before the first one of a commit
                 first[path] = at
                 last.setdefault(path, at)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +12,7 @@ from provisioner.cli import options, printing, table
 from provisioner.cli.site import Site
 from provisioner.errors import Conflict
 from provisioner.git.repo import GitRepo
+from provisioner.model import times
 
 if TYPE_CHECKING:
     from provisioner.store.guard.recovery import Choice
@@ -149,7 +149,7 @@ def _moment(at: object) -> str:
     """A Unix time as people read it; 0 is never."""
     if not isinstance(at, float) or not at:
         return "never"
-    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return times.to_the_second(at)
 
 
 @status_branch.command

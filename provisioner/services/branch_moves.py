@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from provisioner.services.clock import Clock, timestamp
+from provisioner.model import times
+from provisioner.services.clock import Clock
 from provisioner.services.conditions import Condition, Conditions
 from provisioner.services.metrics import Metrics
 from provisioner.store.guard.branch_guard import Move
@@ -38,7 +39,7 @@ class BranchMoves:
     def report(self, move: Move) -> None:
         """Count and list it; where a person must decide, it is a condition until that is done."""
         self._metrics.branch_moves.labels(move.branch, move.kind).inc()
-        at = timestamp(self._clock.now())
+        at = times.of_event(self._clock.now())
         listed = RecentMove(at=at, branch=move.branch, kind=move.kind, found=move.found or "")
         self.recent = (*self.recent, listed)[-_RECENT:]
         name = f"{move.branch}-diverged"

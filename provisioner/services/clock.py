@@ -11,7 +11,6 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Protocol
 
 from provisioner.model import ids
@@ -59,12 +58,6 @@ class CautiousClock:
         elif monotonic - self._steady_since > _BELIEVED_AFTER_SECONDS:
             self._believed = self._seen = wall - monotonic
         return min(wall, self._believed + monotonic)
-
-
-def timestamp(seconds: float) -> str:
-    """Write a time as events hold it: RFC 3339, UTC, microseconds."""
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return moment.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 class WorkflowIds:

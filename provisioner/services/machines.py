@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 
 from provisioner.errors import Ambiguous, NotFound
-from provisioner.model import ids
+from provisioner.model import ids, times
 from provisioner.model.hardware import Hardware
 from provisioner.model.ids import HardwareId, MacAddress
 from provisioner.model.views import DesiredState, Snapshot
@@ -115,4 +114,4 @@ def _contacts(seen: Mapping[Contact, Sighting]) -> dict[str, object]:
 
 
 def _time(sighting: Sighting) -> str:
-    return datetime.fromtimestamp(sighting.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return times.to_the_second(sighting.at)

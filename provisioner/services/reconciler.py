@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from provisioner.errors import Refused, TinkError
-from provisioner.model import state_machine
+from provisioner.model import state_machine, times
 from provisioner.model.event import RequestMoved, WorkflowDeleted
 from provisioner.model.ids import CommitId, WorkflowId
 from provisioner.model.problem import Problem
@@ -39,7 +39,7 @@ from provisioner.planning.desired import Update
 from provisioner.planning.planner import Pending, Plan, Planning
 from provisioner.planning.template_cache import TemplateCache
 from provisioner.services import desired_loader
-from provisioner.services.clock import Clock, timestamp
+from provisioner.services.clock import Clock
 from provisioner.services.desired_head import Target
 from provisioner.services.snapshots import Snapshots
 from provisioner.store.desired.reading import DesiredStore
@@ -189,7 +189,7 @@ class Reconciler:
             update.state,
             now.status,
             changed_paths=None if is_full else update.changed | self._postponed,
-            now=timestamp(self._clock.now()),
+            now=times.of_event(self._clock.now()),
             new_id=self._new_id,
             pending=self._pending,
             touched=update.touched,
@@ -285,7 +285,7 @@ class Reconciler:
             problems += each
         return ReconcileReport(
             desired_commit=desired.commit,
-            at=timestamp(self._clock.now()),
+            at=times.of_event(self._clock.now()),
             problems=_bounded(problems),
             in_force=tuple(
                 sorted((path, blob) for path, blob in desired.in_force.items() if _is_text(path))

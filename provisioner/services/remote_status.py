@@ -129,7 +129,6 @@ class RemoteStatus:
                     continue
                 with self._lock:
                     self._guards[self._branch].move(expected=ours, new=start.commit)
-            self._writer.memory.note_fetched(self._branch, self._remote.url)
             with self._lock:
                 self._go_on(start.number, start.commit)
             return 1

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from provisioner.errors import NotFound, Refused, UserError
-from provisioner.model import ids, state_machine
+from provisioner.model import ids, state_machine, times
 from provisioner.model.ephemeral import DataFile, DataVersion
 from provisioner.model.event import (
     LOG_TAIL_BYTES,
@@ -26,7 +26,7 @@ from provisioner.model.event import (
 from provisioner.model.ids import HardwareId, ReportId, TreeId, WorkflowId
 from provisioner.model.state import State
 from provisioner.model.views import Proposal, Receipt, Snapshot, StatusView, WorkflowEntry
-from provisioner.services.clock import Clock, timestamp
+from provisioner.services.clock import Clock
 from provisioner.services.queries import Queries
 from provisioner.services.snapshots import Snapshots
 from provisioner.store.writer.data_writer import NewFile, Stored
@@ -146,7 +146,7 @@ class Reports:
             raise UserError(f"{received.action_status[:40]!r} is not a state") from None
         report_id = ids.parse_report_id(received.report_id)
         workers = Queries(self._snapshots.current).worker_ids(received.worker)
-        at, arrival = timestamp(self._clock.now()), self._deadlines.arrival()
+        at, arrival = times.of_event(self._clock.now()), self._deadlines.arrival()
         message = cleaned(received.message)
         log_tail = received.log_tail.encode("utf-8", "replace")[-LOG_TAIL_BYTES:]
 
@@ -181,7 +181,7 @@ class Reports:
 
     def phone_home(self, workflow: WorkflowId, machine: HardwareId) -> Future[Receipt]:
         """Propose that the system which this workflow installed on a machine runs."""
-        at = timestamp(self._clock.now())
+        at = times.of_event(self._clock.now())
 
         def propose(view: StatusView) -> tuple[WorkflowEvent, ...]:
             entry = _entry(view, workflow)
@@ -243,7 +243,7 @@ class Reports:
     ) -> DataVersionKept:
         report_id = ids.parse_report_id(push.report_id)
         tree_id, files = stored
-        at = timestamp(self._clock.now())
+        at = times.of_event(self._clock.now())
 
         def propose(view: StatusView) -> tuple[DataPushed, ...]:
             entry = _entry(view, workflow)

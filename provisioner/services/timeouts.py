@@ -19,13 +19,13 @@ from types import MappingProxyType
 from typing import Protocol
 
 from provisioner.errors import Refused
-from provisioner.model import state_machine
+from provisioner.model import state_machine, times
 from provisioner.model.event import ActionTimedOut, WorkflowTimedOut
 from provisioner.model.ids import HardwareId, WorkflowId
 from provisioner.model.state import State
 from provisioner.model.views import Proposal, Receipt, StatusView, WorkflowEntry
 from provisioner.services import deadlines
-from provisioner.services.clock import Clock, timestamp
+from provisioner.services.clock import Clock
 from provisioner.services.deadlines import GRACE_SECONDS, Expiry, Step
 from provisioner.services.heard_time import TICK_SECONDS
 from provisioner.store.upkeep.elapsed import Elapsed
@@ -226,7 +226,7 @@ class Timeouts:
                 with self._condition:
                     self._schedule(view, workflow, now)
                 return ()
-            event = expiry.make(timestamp(self._clock.now()), now)
+            event = expiry.make(times.of_event(self._clock.now()), now)
             entry = view.workflows[workflow]
             accepted = state_machine.decide(entry.context, entry.record.actions, event)
             return (event,) if accepted else ()

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 
+from provisioner.model import times
 from provisioner.services.clock import (
     CautiousClock,
     SystemClock,
     WorkflowIds,
-    timestamp,
 )
 from tests.services.parts import HandClock
 
 
 def test_a_time_is_written_in_utc_with_microseconds():
-    assert timestamp(1_795_435_200.25) == "2026-11-23T12:00:00.250000Z"
-    assert timestamp(1_795_435_200.0) == "2026-11-23T12:00:00.000000Z"
+    assert times.of_event(1_795_435_200.25) == "2026-11-23T12:00:00.250000Z"
+    assert times.of_event(1_795_435_200.0) == "2026-11-23T12:00:00.000000Z"
 
 
 def test_the_system_clock_goes_on():

@@ -7,10 +7,10 @@ from typing import Any, cast
 
 import pytest
 
+from provisioner.model import times
 from provisioner.model.event import ActionTimedOut, WorkflowTimedOut
 from provisioner.model.state import State
 from provisioner.services import timeouts
-from provisioner.services.clock import timestamp
 from provisioner.services.timeouts import Timeouts
 from tests.builders import ONE, TWO, record, report, status
 from tests.services.parts import FIRST, SECOND, HandClock, MemoryWriter
@@ -84,7 +84,7 @@ class Site:
         if arrival is None:
             self.timeouts.contact(worker)
         told = report(index, state, worker=worker, workflow=workflow, attempt=attempt)
-        event = replace(told, at=timestamp(self.clock.now()))
+        event = replace(told, at=times.of_event(self.clock.now()))
 
         def propose(view):
             self.timeouts.check(view, workflow, arrived)

@@ -35,13 +35,11 @@ def test_what_is_saved_is_there_when_it_is_opened_again(repo):
     assert memory.is_new and memory.tip(REF) is None
     memory.note(REF, one)
     memory.accept_desired("main", two)
-    memory.note_fetched("status", "https://me:secret@forge.example/site.git")
     again = Memory(repo)
     assert not again.is_new
     assert again.tip(REF) == one
     assert again.accepted_desired("main") == two
-    assert again.fetched_from("status") == "https://forge.example/site.git"
-    assert again.accepted_desired("other") is again.fetched_from("other") is None
+    assert again.accepted_desired("other") is None
 
 
 def test_a_note_alone_writes_nothing(repo):

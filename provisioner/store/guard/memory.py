@@ -1,9 +1,8 @@
 """What a server remembers outside the branches: where it left them, and what was in force.
 
 A branch can be moved by whoever may push.  So the last tips of the status branch and of its
-archive, the last desired commit that was accepted, and whether a remote's status branch ever
-reached this clone stand in `tink/memory.json` as well; and refs below `refs/tink/`, which
-pushes don't reach, keep those commits from being pruned.
+archive, and the last desired commit that was accepted, stand in `tink/memory.json` as well; and
+refs below `refs/tink/`, which pushes don't reach, keep those commits from being pruned.
 
 Nothing of it is written for a report: the newest record of the journal is the memory of the
 newest tip, and `keep` brings the file up before the journal is cleared.
@@ -17,12 +16,12 @@ import logging
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from provisioner.errors import NotFound, Unavailable
-from provisioner.git import command, disk
+from provisioner.git import disk
 from provisioner.git.command import GitFailed
 from provisioner.git.repo import OWN_DIR, GitRepo
 from provisioner.model.ids import CommitId
@@ -45,7 +44,6 @@ class _Remembered:
     tips: Mapping[str, CommitId] = field(default_factory=dict)
     given_up: Mapping[str, CommitId] = field(default_factory=dict)
     desired: Mapping[str, CommitId] = field(default_factory=dict)
-    fetched: Mapping[str, str] = field(default_factory=dict)
 
 
 class Memory:
@@ -112,17 +110,6 @@ class Memory:
         """Remember, durably, a desired commit that is applied from now on."""
         with self._lock:
             self._now = replace(self._now, desired={**self._now.desired, branch: commit})
-            self.save()
-
-    def fetched_from(self, branch: str) -> str | None:
-        """Return the URL from which a status branch was fetched into this clone once."""
-        return self._now.fetched.get(branch)
-
-    def note_fetched(self, branch: str, url: str) -> None:
-        """Remember, durably, that the remote's status branch is known here from now on."""
-        with self._lock:
-            url = command.without_credentials(url)
-            self._now = replace(self._now, fetched={**self._now.fetched, branch: url})
             self.save()
 
     def save_if_due(self) -> None:
@@ -215,7 +202,8 @@ def _read(path: Path) -> _Remembered | None:
             raise Unavailable(f"{path} was written by a newer version", hint="use that version")
         if head_values["sha256"] != hashlib.sha256(body).hexdigest():
             raise ValueError("the checksum is wrong")
-        return _Remembered(**json.loads(body))
+        saved = json.loads(body)
+        return _Remembered(**{each.name: saved.get(each.name, {}) for each in fields(_Remembered)})
     except (ValueError, TypeError, KeyError) as error:
         _LOG.warning("%s is damaged and not used: %s", path, error)
         return None

@@ -15,7 +15,6 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from provisioner.git import disk, pack_files
@@ -23,6 +22,7 @@ from provisioner.git.commit import commit_text
 from provisioner.git.pack import PackBuilder
 from provisioner.git.pack_files import Owner, PackFiles
 from provisioner.git.repo import GitRepo
+from provisioner.model import times
 from provisioner.model.ids import CommitId
 
 _SUBJECT = "Serve: "
@@ -72,7 +72,7 @@ def written(repo: GitRepo, parent: CommitId, *, writer: str) -> Iterator[Start]:
     commit = CommitId(builder.add("commit", text).hex())
     with closing(PackFiles(repo.objects_dir, Owner.COMMAND)) as files:
         files.add_durably(builder.build(pack_files.new_name()))
-        yield Start(commit=commit, who=who, at=_moment(now), number=number)
+        yield Start(commit=commit, who=who, at=times.to_the_second(now), number=number)
 
 
 def find(repo: GitRepo, tip: CommitId, *, known: CommitId | None) -> list[Start]:
@@ -88,7 +88,7 @@ def find(repo: GitRepo, tip: CommitId, *, known: CommitId | None) -> list[Start]
         commit, at, subject, number = (line.rstrip("\n").split("\t") + [""] * 4)[:4]
         if subject.startswith(_SUBJECT) and number:
             who = subject.removeprefix(_SUBJECT)
-            at = _moment(int(at))
+            at = times.to_the_second(int(at))
             found.append(Start(commit=CommitId(commit), who=who, at=at, number=number))
     return found
 
@@ -128,7 +128,3 @@ def _place(repo: GitRepo) -> str:
     except (OSError, UnicodeDecodeError):
         machine = socket.gethostname()
     return f"{machine}:{repo.own_dir.stat().st_ino}"
-
-
-def _moment(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from provisioner.git import pack_files, stream
 from provisioner.git.commit import commit_text
@@ -18,6 +17,7 @@ from provisioner.git.pack import PackBuilder
 from provisioner.git.pack_files import PackFiles
 from provisioner.git.repo import GitRepo
 from provisioner.git.tree import EMPTY_TREE, TreeEditor
+from provisioner.model import times
 from provisioner.model.ids import CommitId
 from provisioner.model.state import FINAL
 from provisioner.store.status import json_lines, layout
@@ -55,9 +55,8 @@ class Retention:
 
 
 def days_before(now: float, days: float) -> str:
-    """A time as events carry it: RFC 3339, UTC, microseconds."""
-    then = datetime.fromtimestamp(max(0.0, now - days * _DAY_SECONDS), UTC)
-    return then.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    """The time so many days ago, as events hold it."""
+    return times.of_event(max(0.0, now - days * _DAY_SECONDS))
 
 
 def run(
