@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import Any
 
 import click
 
@@ -13,6 +14,7 @@ from provisioner.cli.site import Site
 from provisioner.errors import NotFound
 from provisioner.model.problem import Problem
 from provisioner.model.state import State
+from provisioner.model.summary import WorkflowSummary, summary_of
 from provisioner.model.views import DesiredState, LiveWorkflow, Snapshot
 from provisioner.services import event_view
 from provisioner.services.queries import Queries
@@ -25,7 +27,9 @@ from provisioner.services.queries import Queries
 def get(*, ids: tuple[str, ...], shape: Shape) -> None:
     """Print the rendered workflow of each ID; without an ID, the list with states."""
     with Site.opened(options.where()) as site:
-        if not ids:
+        if not ids and _is_short(shape):
+            printing.print_list(_listed(site), _summaries(site, with_deleted=False), shape)
+        elif not ids:
             printing.print_list(_listed(site), _not_deleted(site), shape)
         elif shape.classic_form or shape.ids_only or shape.form == "wide":
             # As classic tink, pass over unknown ids.
@@ -49,11 +53,10 @@ def get(*, ids: tuple[str, ...], shape: Shape) -> None:
 def list_workflows(*, with_deleted: bool, shape: Shape) -> None:
     """List the workflows, newest last."""
     with Site.opened(options.where()) as site:
-        found = _all(site) if with_deleted else _not_deleted(site)
-        queries = _queries_of_waiting(site, found) if shape.form == "wide" else None
-        listed = printing.Listed(
+        queries: Queries | None = None
+        listed: printing.Listed[Any] = printing.Listed(
             columns=workflow_views.LIST_COLUMNS,
-            rows=lambda entry: [workflow_views.list_row(entry)],
+            rows=lambda entry: [workflow_views.list_row(_summary(entry))],
             wide_columns=(*workflow_views.LIST_COLUMNS_WIDE, *table.columns("Waiting Reason")),
             wide_rows=lambda entry: [
                 [
@@ -65,6 +68,11 @@ def list_workflows(*, with_deleted: bool, shape: Shape) -> None:
             data=workflow_views.workflow_data,
             classic_data=lambda entry: workflow_views.classic_data(entry, None),
         )
+        if _is_short(shape):
+            printing.print_list(listed, _summaries(site, with_deleted=with_deleted), shape)
+            return
+        found = _all(site) if with_deleted else _not_deleted(site)
+        queries = _queries_of_waiting(site, found) if shape.form == "wide" else None
         printing.print_list(listed, found, shape)
 
 
@@ -128,7 +136,7 @@ def events(*, ids: tuple[str, ...], is_watched: bool, form: str) -> None:
         click.echo(table.draw(columns, rows), nl=False)
 
 
-def _listed(site: Site, *, with_text: bool = False) -> printing.Listed[LiveWorkflow]:
+def _listed(site: Site, *, with_text: bool = False) -> printing.Listed[Any]:
     """The list that `get` prints: classic tink v0.5's."""
 
     def classic(entry: LiveWorkflow) -> dict[str, object]:
@@ -136,10 +144,10 @@ def _listed(site: Site, *, with_text: bool = False) -> printing.Listed[LiveWorkf
 
     return printing.Listed(
         columns=workflow_views.GET_COLUMNS,
-        rows=lambda entry: [workflow_views.get_row(entry)],
+        rows=lambda entry: [workflow_views.get_row(_summary(entry))],
         wide_columns=(*workflow_views.GET_COLUMNS, *workflow_views.MORE_COLUMNS),
         wide_rows=lambda entry: [
-            [*workflow_views.get_row(entry), *workflow_views.more_cells(entry)]
+            [*workflow_views.get_row(_summary(entry)), *workflow_views.more_cells(entry)]
         ],
         ids=lambda entry: [entry.id],
         data=workflow_views.workflow_data,
@@ -184,6 +192,25 @@ def _queries(site: Site) -> Queries:
     except NotFound:  # only the status branch was fetched
         desired = DesiredState()
     return Queries(Snapshot(desired=desired, status=view))
+
+
+def _is_short(shape: Shape) -> bool:
+    """Whether the list shows no more than a summary holds."""
+    return (
+        shape.ids_only
+        or shape.classic_form in ("table", "csv")
+        or shape == Shape(with_headers=shape.with_headers)
+    )
+
+
+def _summaries(site: Site, *, with_deleted: bool) -> list[WorkflowSummary]:
+    found = site.status.iterate_summaries(site.status_tip, on_damage=_warn)
+    known = (each for each in found if with_deleted or not each.is_deleted)
+    return sorted(known, key=lambda each: (each.created_at, each.id))
+
+
+def _summary(item: WorkflowSummary | LiveWorkflow) -> WorkflowSummary:
+    return item if isinstance(item, WorkflowSummary) else summary_of(item)
 
 
 def _all(site: Site) -> list[LiveWorkflow]:

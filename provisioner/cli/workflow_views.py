@@ -17,6 +17,7 @@ from provisioner.model.event import (
     WorkflowTimedOut,
 )
 from provisioner.model.state import CLASSIC_NUMBER, State
+from provisioner.model.summary import WorkflowSummary, summary_of
 from provisioner.model.views import WorkflowEntry
 from provisioner.model.workflow import Action
 
@@ -51,20 +52,19 @@ def short_time(text: str) -> str:
     return f"{_moment(text).astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def device_map(entry: WorkflowEntry) -> str:
+def device_map(devices: Mapping[str, object]) -> str:
     """As PostgreSQL's jsonb printed it: shorter keys first, a space after colon and comma."""
-    keys = sorted(entry.record.device_map, key=lambda key: (len(key), key))
-    return json.dumps({key: entry.record.device_map[key] for key in keys}, ensure_ascii=False)
+    keys = sorted(devices, key=lambda key: (len(key), key))
+    return json.dumps({key: devices[key] for key in keys}, ensure_ascii=False)
 
 
-def list_row(entry: WorkflowEntry) -> list[object]:
-    record = entry.record
-    times = (local_time(record.created_at), local_time(updated_at(entry)))
-    return [record.id, record.template_id, device_map(entry), *times]
+def list_row(summary: WorkflowSummary) -> list[object]:
+    times = (local_time(summary.created_at), local_time(summary.updated_at))
+    return [summary.id, summary.template_id, device_map(summary.device_map), *times]
 
 
 def list_row_wide(entry: WorkflowEntry) -> list[object]:
-    return [*list_row(entry), entry.context.state, *more_cells(entry)]
+    return [*list_row(summary_of(entry)), entry.context.state, *more_cells(entry)]
 
 
 def more_cells(entry: WorkflowEntry) -> list[object]:
@@ -73,10 +73,9 @@ def more_cells(entry: WorkflowEntry) -> list[object]:
     return [f"{now.progress_percent}%", entry.record.name, request]
 
 
-def get_row(entry: WorkflowEntry) -> list[object]:
-    record = entry.record
-    times = (short_time(record.created_at), short_time(updated_at(entry)))
-    return [record.id, record.template_id, entry.context.state, *times]
+def get_row(summary: WorkflowSummary) -> list[object]:
+    times = (short_time(summary.created_at), short_time(summary.updated_at))
+    return [summary.id, summary.template_id, summary.state, *times]
 
 
 def state_rows(entry: WorkflowEntry, *, is_wide: bool = False) -> list[tuple[str, object]]:
@@ -196,7 +195,7 @@ def classic_data(entry: WorkflowEntry, rendered: str | None) -> dict[str, object
     shown: dict[str, object] = {
         "id": record.id,
         "template": record.template_id,
-        "hardware": device_map(entry),
+        "hardware": device_map(entry.record.device_map),
         "state": CLASSIC_NUMBER[entry.context.state],
         "created_at": _classic_moment(record.created_at),
         "updated_at": _classic_moment(updated_at(entry)),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from contextlib import closing
 
+from provisioner.git.commit import FileChange
 from provisioner.model.event import RequestMoved, WorkflowDeleted
+from provisioner.model.problem import Problem
 from provisioner.model.state import State
 from provisioner.model.summary import summary_of
-from provisioner.store.status import summaries
+from provisioner.store.status import layout, summaries
 from provisioner.store.status.lazy_workflow import StoredWorkflow
 from provisioner.store.status.store import StatusStore
 from provisioner.store.writer.status_writer import StatusWriter
@@ -64,3 +66,28 @@ def test_many_are_read_in_groups(repo, monkeypatch):
 
 def test_no_workflows_are_no_summaries(repo):
     assert list(summaries.read(repo, ())) == []
+
+
+def test_a_stream_of_summaries_says_what_the_whole_workflows_say(repo):
+    with closing(StatusWriter(repo)) as writer:
+        write(writer)
+    torn = layout.status(workflow_id(4))
+    sites.tamper(repo, FileChange(path=torn, content=b"{}"))
+    store, damage = StatusStore(repo), []
+    found = list(store.iterate_summaries(on_damage=damage.append))
+    wanted_damage: list[Problem] = []
+    wanted = [summary_of(each) for each in store.iterate_workflows(on_damage=wanted_damage.append)]
+    assert found == wanted and len(found) == 5
+    assert damage == wanted_damage and damage[0].path == torn
+
+
+def test_the_files_of_another_workflow_are_not_taken_for_its_own(repo):
+    with closing(StatusWriter(repo)) as writer:
+        write(writer)
+    path, other = layout.record(workflow_id(0)), layout.record(workflow_id(1))
+    content = repo.blob_at(repo.branch("status"), other)
+    sites.tamper(repo, FileChange(path=path, content=content))
+    damage: list[Problem] = []
+    found = list(StatusStore(repo).iterate_summaries(on_damage=damage.append))
+    assert workflow_id(0) not in [each.id for each in found]
+    assert [each.path for each in damage] == [path]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias, TypeVar
 
 from provisioner.errors import NotFound, Unavailable
 from provisioner.git import clones, disk, stream
@@ -20,6 +21,7 @@ from provisioner.model.event import DataPushed
 from provisioner.model.ids import BlobId, CommitId, TreeId, WorkflowId
 from provisioner.model.problem import InvalidInput, Problem
 from provisioner.model.set_aside import SetAside
+from provisioner.model.summary import WorkflowSummary
 from provisioner.model.views import (
     LiveWorkflow,
     ReconcileReport,
@@ -35,11 +37,15 @@ from provisioner.store.status import (
     row_columns,
     row_updates,
     single_files,
+    summaries,
 )
 from provisioner.store.status.branch_files import Files
 from provisioner.store.status.index import Row
 from provisioner.store.status.last_known import LastKnown
 from provisioner.store.status.lazy_workflow import Blobs, WorkflowReader
+
+OnDamage: TypeAlias = Callable[[Problem], None]
+Decoded = TypeVar("Decoded")
 
 _SINGLE_FILES = (layout.FORMAT, layout.RECONCILE)
 
@@ -286,15 +292,26 @@ class StatusStore:
         return tuple(each.id for each in self._all_blobs(commit)[0]) if commit else ()
 
     def iterate_workflows(
-        self,
-        commit: CommitId | None = None,
-        *,
-        on_damage: Callable[[Problem], None] = lambda _: None,
+        self, commit: CommitId | None = None, *, on_damage: OnDamage = lambda _: None
     ) -> Iterator[LiveWorkflow]:
         """Decode all workflows in one stream, without keeping them.
 
         Those that can't be believed are left out, and `on_damage` is called for each.
         """
+        return self._iterate(commit, lazy_workflow.decode, on_damage)
+
+    def iterate_summaries(
+        self, commit: CommitId | None = None, *, on_damage: OnDamage = lambda _: None
+    ) -> Iterator[WorkflowSummary]:
+        """As `iterate_workflows`, of each workflow only what a list shows."""
+        return self._iterate(commit, summaries.decode, on_damage)
+
+    def _iterate(
+        self,
+        commit: CommitId | None,
+        decode: Callable[[Blobs, bytes | None, bytes | None], Decoded],
+        on_damage: OnDamage,
+    ) -> Iterator[Decoded]:
         commit = commit or self.tip()
         if commit is None:
             return
@@ -306,7 +323,7 @@ class StatusStore:
         for row in blobs:
             record, status = next(contents), next(contents)
             try:
-                yield lazy_workflow.decode(row, record, status)
+                yield decode(row, record, status)
             except InvalidInput as invalid:
                 on_damage(invalid.problems[0])
 

@@ -12,15 +12,18 @@ from itertools import islice
 
 from provisioner.git import stream
 from provisioner.git.repo import GitRepo
+from provisioner.model.ids import WorkflowId
 from provisioner.model.problem import InvalidInput
 from provisioner.model.set_aside import Damaged, SetAside
 from provisioner.model.state import State
 from provisioner.model.summary import WorkflowSummary, summary_of
 from provisioner.model.views import WorkflowEntry
+from provisioner.store.status import lazy_workflow
 from provisioner.store.status.json_lines import line_of
-from provisioner.store.status.lazy_workflow import StoredWorkflow
+from provisioner.store.status.lazy_workflow import Blobs, StoredWorkflow
 
 AT_ONCE = 1_000  # of which the contents are held
+_UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, InvalidInput)
 
 
 def read(repo: GitRepo, entries: Iterable[WorkflowEntry]) -> Iterator[WorkflowSummary]:
@@ -36,6 +39,19 @@ def read(repo: GitRepo, entries: Iterable[WorkflowEntry]) -> Iterator[WorkflowSu
                     yield found.get(each.id) or summary_of(each)
 
 
+def decode(blobs: Blobs, record: bytes | None, status: bytes | None) -> WorkflowSummary:
+    """Summarise a workflow by the contents of its two files; None stands for one that is missing.
+
+    Raises `InvalidInput` where these lines, or the whole, can't be believed.
+    """
+    try:
+        if line_of(record or b"", "id") == blobs.id:
+            return _summary(blobs.id, record or b"", status or b"")
+    except _UNREADABLE:
+        pass
+    return summary_of(lazy_workflow.decode(blobs, record, status))
+
+
 def _read_stored(repo: GitRepo, stored: list[StoredWorkflow]) -> dict[str, WorkflowSummary]:
     if not stored:
         return {}
@@ -44,16 +60,16 @@ def _read_stored(repo: GitRepo, stored: list[StoredWorkflow]) -> dict[str, Workf
     summaries: dict[str, WorkflowSummary] = {}
     for each in stored:
         record, status = next(contents), next(contents)
-        with suppress(ValueError, TypeError, KeyError, AttributeError, InvalidInput):
-            summaries[each.id] = _summary(each, record or b"", status or b"")
+        with suppress(*_UNREADABLE):
+            summaries[each.id] = _summary(each.id, record or b"", status or b"")
     return summaries
 
 
-def _summary(stored: StoredWorkflow, record: bytes, status: bytes) -> WorkflowSummary:
+def _summary(workflow: WorkflowId, record: bytes, status: bytes) -> WorkflowSummary:
     context = line_of(status, "context")
     created_at = line_of(record, "created_at")
     return WorkflowSummary(
-        id=stored.id,
+        id=workflow,
         name=line_of(record, "name"),
         template_id=line_of(record, "template_id"),
         device_map=line_of(record, "device_map"),
