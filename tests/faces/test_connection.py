@@ -287,3 +287,12 @@ def test_a_fault_of_ours_is_told_and_the_connection_goes_on(inside, raw, monkeyp
     answer = until_closed(raw)
     assert statuses(answer) == [200]
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["action_index"] == 0
+
+
+def test_what_comes_after_the_last_request_does_not_cost_its_answer(server):
+    """A socket that is closed with bytes unread resets the connection, and answers are lost."""
+    for _ in range(50):
+        with connect(server) as opened:
+            opened.sendall(get("/healthz", "Connection: close"))
+            opened.sendall(get(OFFER) * 100)
+            assert statuses(until_closed(opened)) == [200]

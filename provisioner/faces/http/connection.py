@@ -45,29 +45,11 @@ class Connection(asyncio.Protocol):
     """`deadline` is when the client's patience, or ours, is over, in the loop's time."""
 
     __slots__ = (
-        "_all_open",
-        "_asked",
-        "_at",
-        "_backlog",
-        "_gate",
-        "_intake",
-        "_is_deaf",
-        "_is_feeding",
-        "_is_feeding_due",
-        "_is_in_turn",
-        "_is_last",
-        "_is_unread",
-        "_is_write_paused",
-        "_kept_bytes",
-        "_loop",
-        "_pipeline",
-        "_since",
-        "_stop",
-        "_transport",
-        "_unsent_bytes",
-        "deadline",
-        "is_asking",
-    )
+        "_all_open", "_asked", "_at", "_backlog", "_gate", "_intake", "_is_deaf", "_is_feeding",
+        "_is_feeding_due", "_is_in_turn", "_is_last", "_is_unread", "_is_write_paused",
+        "_kept_bytes", "_loop", "_pipeline", "_since", "_stop", "_transport", "_unsent_bytes",
+        "deadline", "is_asking",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -165,9 +147,7 @@ class Connection(asyncio.Protocol):
         if self.is_asking or self._pipeline:
             return  # those before it are answered; then the connection ends
         self._write(answer)
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
-        self.deadline = self._loop.time() + LINGER_SECONDS
+        self._end()
 
     def end_after_this(self) -> None:
         self._is_deaf = True
@@ -340,7 +320,19 @@ class Connection(asyncio.Protocol):
                 self._stop = stop
         self._is_in_turn = False
         if self._is_last and not (self.is_busy or self._intake.is_under_way):
-            self._transport.close()
+            self._end()
+
+    def _end(self) -> None:
+        """End after the last answer.
+
+        What a client still sends would make the system reset a closed connection, and the reset
+        may overtake the answer: it is taken in and thrown away for a while (RFC 9112, 9.6).
+        """
+        if not self._is_deaf:
+            self._transport.close()  # the server ends; nothing is asked any more
+        elif not self._transport.is_closing():
+            self._transport.write_eof()
+            self.deadline = self._loop.time() + LINGER_SECONDS
 
     def _tell_head(self, answer: Answer) -> None:
         self._tell(answer, is_head=True)
