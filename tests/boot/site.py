@@ -76,13 +76,7 @@ class Site:
         layer = self.folder / "layer.tar"
         layer.write_bytes(starter.busybox_root())
         for name in ("actions/image2disk", "actions/reboot", "busybox"):
-            words: list[Any] = [
-                ROOT / "tests/boot/registry.py",
-                f"http://{REGISTRY}",
-                name,
-                "v1",
-                layer,
-            ]
+            words = [str(ROOT / "tests/boot/registry.py"), f"http://{REGISTRY}", name, "v1"]
             subprocess.run(self.lab.inside([sys.executable, *words, str(layer)]), check=True)
 
     def add_machine(

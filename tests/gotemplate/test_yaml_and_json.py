@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -31,6 +32,8 @@ def nested(leaves):
     )
 
 
+# Signs, dots and underscores alone: that reader takes them for numbers, and breaks down.
+NO_DIGITS = re.compile(r"'[-+.:_]*_[-+.:_]*'")
 VALUES = nested(WITHOUT_FRACTIONS | st.floats(-1e9, 1e9))
 TO_YAML, TO_JSON, PRETTY = (
     parse(f"{{{{{name} .v}}}}") for name in ("toYaml", "toJson", "toPrettyJson")
@@ -66,6 +69,7 @@ def test_yaml_is_read_back(value):
 @given(value=nested(WITHOUT_FRACTIONS))
 def test_yaml_is_read_back_by_the_old_rules(value):
     # 1e-05 is a text by the rules of 1.1, and Go writes it like that.
+    assume(not NO_DIGITS.search(str(value)))
     assert read_yaml(TO_YAML.render({"v": value}), "1.1") == value
 
 
