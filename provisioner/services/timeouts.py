@@ -201,7 +201,7 @@ class Timeouts:
         with self._condition:
             now = self._heard.now()
             may_write = self._heard.is_listening and now >= self._retry_at
-            due = self._pop_due(now) if may_write and not self._is_closed else []
+            due = self.pop_due() if may_write and not self._is_closed else []
             if not due and not self._is_closed:
                 first = self._moments[0][0] if self._moments and may_write else math.inf
                 longest = _PAUSE_SECONDS if self._unread else TICK_SECONDS
@@ -213,8 +213,15 @@ class Timeouts:
 
     def pop_due(self) -> list[WorkflowId]:
         """Take the workflows whose moment has come; each is to be proposed."""
+        due = []
         with self._condition:
-            return self._pop_due(self._heard.now())
+            now = self._heard.now()
+            while self._moments and self._moments[0][0] <= now:
+                at, workflow = heapq.heappop(self._moments)
+                if self._next_of.get(workflow) == at:
+                    del self._next_of[workflow]
+                    due.append(workflow)
+        return due
 
     def proposal(self, workflow: WorkflowId) -> Proposal:
         """End the workflow if its time is over, on the newest view."""
@@ -332,15 +339,6 @@ class Timeouts:
         if begun is None and entry.context.started_at:
             begun = self._started - noted.workflow_seconds if noted is not None else now
         return Step(*key, since, begun)
-
-    def _pop_due(self, now: float) -> list[WorkflowId]:
-        due = []
-        while self._moments and self._moments[0][0] <= now:
-            at, workflow = heapq.heappop(self._moments)
-            if self._next_of.get(workflow) == at:
-                del self._next_of[workflow]
-                due.append(workflow)
-        return due
 
     def _settled(self, workflow: WorkflowId, future: Future[Receipt]) -> None:
         """Try again when the time-out could not be written."""

@@ -77,6 +77,7 @@ def test_a_machine_gets_its_script_in_every_spelling_of_its_mac(server, files, s
     for path in (f"/boot/{spelling}/auto.ipxe", f"/boot/auto.ipxe?mac={spelling}"):
         status, headers, body = ask(server, path)
         assert (status, headers["content-type"]) == (200, "text/plain; charset=utf-8")
+        assert headers["cache-control"] == "no-store"
         assert body.startswith(b"#!ipxe\n")
         assert f"tink_root_sha256={files['root.squashfs'].sha256}".encode() in body
         assert f"http://127.0.0.1:{server.port}/os/vmlinuz".encode() in body

@@ -213,6 +213,13 @@ def test_a_forwarded_address_counts_only_from_a_named_proxy(site):
     assert proxied(path, source=f"::ffff:{OWN}").text == "i-1"
 
 
+def test_a_named_proxy_that_forwards_for_nobody_is_judged_by_its_own_address(site):
+    path = "/2009-04-04/meta-data/instance-id"
+    proxied = reader(site, proxies=(OWN,))
+    assert proxied(path).text == "i-1"
+    assert proxied(path, headers={"X-Forwarded-For": ""}).text == "i-1"
+
+
 @pytest.mark.network
 @pytest.mark.waits
 def test_no_other_header_stands_for_the_forwarded_address(site):

@@ -83,6 +83,38 @@ def test_the_later_install_decides_and_a_harmless_workflow_does_not():
         assert history(view).ran == (INSTALL, HARMLESS)
 
 
+def test_an_older_install_that_reports_late_does_not_take_the_place_of_a_later_one():
+    view = view_after(
+        report(0, State.RUNNING, HARMLESS),
+        report(0, State.RUNNING),
+        records=[installing(), installing(HARMLESS, arrival=2)],
+    )
+    assert history(view).install.workflow == HARMLESS
+
+
+def test_a_second_attempt_does_not_undo_an_install_that_is_done():
+    record = installing()
+    done = boot_history.with_report(ShardMap(), record, report(0, State.SUCCESS))
+    again = boot_history.with_report(done, record, report(0, State.RUNNING, attempt=2))
+    assert again[ONE] == done[ONE] and again[ONE].install.is_done
+
+
+def test_the_parts_of_a_workflow_say_when_the_last_action_of_a_machine_succeeded():
+    record = builders.record(ONE, ONE, TWO, workflow=INSTALL, installs_os=(ONE,), arrival=1)
+    events = [
+        report(0, State.RUNNING),
+        report(0, State.SUCCESS, at="2026-11-24T00:00:00.000000Z"),
+        report(1, State.RUNNING),
+        report(1, State.SUCCESS, at="2026-11-25T00:00:00.000000Z"),
+        report(2, State.RUNNING, worker=TWO),
+    ]
+    entry = view_after(*events, records=[record]).workflows[INSTALL]
+    assert boot_history.parts_of(record, entry.context, entry.events) == (
+        (ONE, True, True, "2026-11-25T00:00:00.000000Z"),
+        (TWO, False, False, ""),
+    )
+
+
 EVENTS = st.lists(
     st.tuples(
         st.sampled_from(["RUNNING", "SUCCESS", "FAILED", "TIMEOUT", "GLOBAL", "DELETED"]),
