@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 DEFAULT_HOST = "0.0.0.0"
 DEFAULT_PORT = 42114  # classic tink-server's HTTP port
 DEFAULT_READ_PORT = 42115
+DEFAULT_HOOK_PORT = 42116
 READ_PROCESSES_LIMIT = 64  # each holds a view of its own; more than cores gain nothing
 
 
@@ -37,6 +38,15 @@ class BootSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HookSettings:
+    """Where a forge tells of pushes, and the secret that it signs with."""
+
+    host: str
+    port: int
+    secret: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings:
     """`repo` is a path or the URL of a remote, which is cloned into `clone_into`.
 
@@ -57,6 +67,7 @@ class ServerSettings:
     archive_after_days: float | None = None  # finished workflows stay in the tip
     writer: str = "tinkgit"
     boot: BootSettings = BootSettings()
+    hooks: HookSettings | None = None  # nobody is told of pushes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ The faces are handed in from above; nothing else knows all of the parts.
     timeouts          ends what has run out of time
     upkeep            repacks the repository, archives, writes the checkpoint
     fetch, push       only with a remote
+    hooks             hears of pushes, with --hook-listen
     read-processes    keeps the processes running that only read
 
 A process that only reads has `http`, and `follow` for the status branch.
@@ -100,6 +101,8 @@ OpenFace = Callable[[Provisioner, ServerSettings], Face]
 OpenReaders = Callable[[Path, Face], Readers]
 # Of the folder for its files, and of the face that serves boot scripts.
 OpenDhcp = Callable[[Provisioner, Path, Face], Face]
+# Of what to do when the desired branch moved at the forge.
+OpenHooks = Callable[[Provisioner, Callable[[], None]], Face]
 
 
 class Server:
@@ -111,6 +114,7 @@ class Server:
         open_face: OpenFace,
         open_readers: OpenReaders | None = None,
         open_dhcp: OpenDhcp | None = None,
+        open_hooks: OpenHooks | None = None,
     ) -> None:
         with ExitStack() as stack:
             repo = served_repository.open_repo(settings)
@@ -118,6 +122,9 @@ class Server:
             self._start(settings, repo, open_face, stack)
             if open_dhcp is not None:
                 stack.callback(open_dhcp(self.provisioner, repo.own_dir, self.face).close)
+            self.hooks = open_hooks(self.provisioner, self._look_soon) if open_hooks else None
+            if self.hooks is not None:
+                stack.callback(self.hooks.close)
             self.readers = open_readers(repo.common_dir, self.face) if open_readers else None
             if self.readers is not None:
                 stack.callback(self.readers.close)
@@ -283,6 +290,7 @@ class Server:
             lambda: self.reconciler.run(watcher, settings.poll_seconds),
             stop_reconciling,
         )
+        self._look_soon = sync.fetch_soon if sync is not None else watcher.wake
         if sync is not None:
             _run(stack, "fetch", sync.run_fetch, sync.end_fetching)
 
@@ -333,6 +341,7 @@ def serve(
     ready: Callable[[Server], None] = lambda _: None,
     open_readers: OpenReaders | None = None,
     open_dhcp: OpenDhcp | None = None,
+    open_hooks: OpenHooks | None = None,
     stop: threading.Event | None = None,
     signals: Iterable[signal.Signals] = (signal.SIGTERM, signal.SIGINT),
 ) -> None:
@@ -341,7 +350,7 @@ def serve(
     # From here on a signal asks for an orderly end; once more, and the default does its work.
     before = {each: signal.signal(each, lambda *_: ending.set()) for each in signals}
     try:
-        server = Server(settings, open_face, open_readers, open_dhcp)
+        server = Server(settings, open_face, open_readers, open_dhcp, open_hooks)
         try:
             ready(server)
             # The kernel may hand the signal to another thread, and the interpreter runs the

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from provisioner import config
-from provisioner.cli import boot_options, log_setup, options
+from provisioner.cli import boot_options, hook_secret, log_setup, options
 from provisioner.config import ReadSettings, ServerSettings
 from provisioner.git import remote_url
 from provisioner.services import location
@@ -22,10 +23,16 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 
-def _address(default_port: int) -> Callable[[click.Context, click.Parameter, str], tuple[str, int]]:
+def _address(
+    default_port: int,
+) -> Callable[[click.Context, click.Parameter, str | None], tuple[str, int] | None]:
     """Read `HOST:PORT`, `HOST`, `:PORT` or `[::1]:PORT`."""
 
-    def read(ctx: click.Context, param: click.Parameter, value: str) -> tuple[str, int]:
+    def read(
+        ctx: click.Context, param: click.Parameter, value: str | None
+    ) -> tuple[str, int] | None:
+        if value is None:
+            return None
         text = value if ":" in value and not value.endswith("]") else f"{value}:{default_port}"
         host, _, port = text.rpartition(":")
         if not port.isdecimal() or int(port) > 65_535:
@@ -115,6 +122,20 @@ def _address(default_port: int) -> Callable[[click.Context, click.Parameter, str
     show_default=True,
     help="Where the read processes answer.",
 )
+@click.option(
+    "--hook-listen",
+    callback=_address(config.DEFAULT_HOOK_PORT),
+    metavar="HOST:PORT",
+    envvar="TINK_HOOK_LISTEN",
+    help="Where a forge tells of pushes: POST /hooks/push, and nothing else.  [default: nowhere]",
+)
+@click.option(
+    "--hook-secret-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    envvar="TINK_HOOK_SECRET_FILE",
+    help="The secret that the forge signs with, in a file.",
+)
 @boot_options.add
 @options.site()
 def serve(
@@ -129,6 +150,8 @@ def serve(
     log_format: str,
     read_processes: int,
     read_listen: tuple[str, int],
+    hook_listen: tuple[str, int] | None,
+    hook_secret_file: Path | None,
     **boot: Any,
 ) -> None:
     """Watch the desired branch, make workflows of its requests, and answer the workers.
@@ -156,6 +179,7 @@ def serve(
         grace_seconds=grace_seconds,
         archive_after_days=archive_after_days,
         boot=boot_options.settings(**boot),
+        hooks=hook_secret.settings(hook_listen, hook_secret_file),
     )
     log_setup.log_to_stderr(log_format)
 
@@ -189,6 +213,24 @@ def serve(
             count=lambda answer: provisioner.metrics.dhcp.labels(answer).inc(),
         )
 
+    def open_hooks(provisioner: Provisioner, look: Callable[[], None]) -> wiring.Face:
+        from provisioner.faces.hooks.listener import HookListener
+        from provisioner.faces.hooks.receiver import Receiver
+
+        hooks = settings.hooks
+        assert hooks is not None
+        receiver = Receiver(
+            hooks.secret,
+            settings.desired_branch,
+            moved=look,
+            count=lambda outcome: provisioner.metrics.hooks.labels(outcome).inc(),
+            clock=time.time,
+            steady=time.monotonic,
+        )
+        listener = HookListener(receiver, host=hooks.host, port=hooks.port)
+        _LOG.info("a forge may tell of pushes at %s/hooks/push", listener.address)
+        return listener
+
     def ready(server: wiring.Server) -> None:
         assert isinstance(server.face, HttpServer)
         _LOG.info(
@@ -206,6 +248,7 @@ def serve(
         open_face,
         ready=ready,
         open_readers=open_readers if read_processes else None,
+        open_hooks=open_hooks if settings.hooks else None,
         open_dhcp=open_dhcp if settings.boot.dhcp_interface else None,
     )
 

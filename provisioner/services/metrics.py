@@ -70,6 +70,7 @@ class Metrics:
     branch_moves: Counter
     boots: Counter
     dhcp: Counter
+    hooks: Counter
     connections: Gauge
     kept: Gauge
 
@@ -110,6 +111,12 @@ def build(
             "tink_dhcp_answers",
             "Machines that got an address or a boot program, or were ignored.",
             ["answer"],
+            registry=registry,
+        ),
+        hooks=Counter(
+            "tink_hook_deliveries",
+            "What a forge sent to /hooks/push.",
+            ["outcome"],
             registry=registry,
         ),
         connections=Gauge("tink_http_connections", "Open connections.", registry=registry),

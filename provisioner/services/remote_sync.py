@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 from provisioner.errors import TinkError
@@ -20,6 +21,7 @@ from provisioner.services.metrics import Metrics
 from provisioner.services.remote_status import RemoteStatus
 from provisioner.store.desired.clone import Leftovers
 
+HURRIED_PAUSE_SECONDS = 0.5  # from one fetch to the next, however often somebody asks for one
 PUSH_PAUSE_SECONDS = 1.0  # between two pushes: a busy branch moves hundreds of times
 # A server whose branch it was goes on by memory when the remote does not answer for so long.
 FIRST_ANSWER_SECONDS = 5.0
@@ -66,6 +68,10 @@ class RemoteSync:
         self._knew_desired = False
         self._last_words: dict[str, str] = {}  # of what failed, so that it is logged once
 
+    def fetch_soon(self) -> None:
+        """Fetch at once, and once more where a fetch is under way: it may have looked before."""
+        self._fetch_now.set()
+
     def end_fetching(self) -> None:
         self._remote.stop_fetching.set()
         self._fetch_now.set()
@@ -85,6 +91,7 @@ class RemoteSync:
         back_off = BackOff()
         self._remove_leftovers()
         while not self._remote.stop_fetching.is_set():
+            began = time.monotonic()
             if self.fetch():
                 self._changed.set()
                 if back_off.worked():
@@ -96,8 +103,10 @@ class RemoteSync:
                 self._remove_leftovers()
                 pause = back_off.pause()
             self._was_tried.set()
-            self._fetch_now.wait(pause)
-            self._fetch_now.clear()
+            if self._fetch_now.wait(pause):
+                left = began + HURRIED_PAUSE_SECONDS - time.monotonic()
+                self._remote.stop_fetching.wait(max(0.0, left))
+            self._fetch_now.clear()  # who asks from here on is served by the fetch that follows
 
     def fetch(self) -> bool:
         """Fetch once, and look at what came; returns whether the remote was reached."""

@@ -175,12 +175,24 @@ def address(host: str, port: int) -> str:
     return f"http://{shown}:{port}"
 
 
+def listening(host: str, port: int, *, option: str) -> socket.socket:
+    """Listen on a port of one's own; `option` is where a person chooses another one."""
+    return _bound(host, port, is_shared=False, option=option)
+
+
 def reserve(host: str, port: int) -> socket.socket:
     """Take a port that several processes will share, without listening on it."""
     return _bound(host, port, is_shared=True, is_listening=False)
 
 
-def _bound(host: str, port: int, *, is_shared: bool, is_listening: bool = True) -> socket.socket:
+def _bound(
+    host: str,
+    port: int,
+    *,
+    is_shared: bool,
+    is_listening: bool = True,
+    option: str = "--port",
+) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -193,7 +205,7 @@ def _bound(host: str, port: int, *, is_shared: bool, is_listening: bool = True) 
     except OSError as error:
         bound.close()
         raise Unavailable(
-            f"can't listen on {host}:{port}: {error.strerror}", hint="choose another --port"
+            f"can't listen on {host}:{port}: {error.strerror}", hint=f"choose another {option}"
         ) from error
     return bound
 

@@ -1,0 +1,1 @@
+"""Hears from a forge that somebody pushed."""
