@@ -41,6 +41,7 @@ DONE, FIXABLE, USAGE, BUG, INTERRUPTED = 0, 1, 2, 3, 130
             "Workflows: create, get, list, state, events, data, logs, delete.",
         ),
         "machine": ("machine.machine", "Machines at work: list, show."),
+        "trace": ("trace.trace", "Show which commits led to what runs on a machine."),
         "boot": ("boot.boot", "Booting from the network: show, config."),
         "os": ("os.os_", "The operating system that machines boot into memory: build."),
         "explain": ("explain.explain", "Print what a field means, in the schema's own words."),

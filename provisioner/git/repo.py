@@ -274,6 +274,11 @@ class GitRepo:
         """Whether its history was cut off when it was cloned or fetched."""
         return (self.common_dir / "shallow").is_file()
 
+    def shallow_commits(self) -> frozenset[str]:
+        """The oldest commits that are here, of a history that was cut off."""
+        path = self.common_dir / "shallow"
+        return frozenset(path.read_text().split()) if self.is_shallow else frozenset()
+
     def fetch(
         self, remote: str, *refspecs: str, prune: bool = False, network: Network = COMMAND_LINE
     ) -> None:

@@ -22,6 +22,8 @@ ABOUT_WORKFLOWS = (
     ("workflow", "events", "DONE"),
     ("workflow", "data", "DONE"),
     ("workflow", "logs", "DONE"),
+    ("trace", MACHINE),
+    ("trace", "DONE"),
     ("machine", "list"),
     ("machine", "show", MACHINE),
     ("boot", "show", MACHINE, "--osie-url", "http://192.168.1.1/osie"),
@@ -39,7 +41,12 @@ ABOUT_FILES = (
     ("export",),
     ("validate", "--commit", "main"),
 )
-CUT_OFF = (("fsck",), ("template", "list"))  # what only the whole history tells
+CUT_OFF = (  # what only the whole history tells
+    ("fsck",),
+    ("template", "list"),
+    ("trace", MACHINE),
+    ("trace", "DONE"),
+)
 NAMES = {words: " ".join(words[:3]) for words in (*ABOUT_WORKFLOWS, *ABOUT_FILES)}
 
 Where = tuple[Path, str]  # the folder to stand in, and what --repo says; "" for nothing

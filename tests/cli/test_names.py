@@ -19,6 +19,7 @@ MACHINE_VERBS = (
     ("hardware", "get", "NAME"),
     ("hardware", "id", "NAME"),
     ("machine", "show", "NAME"),
+    ("trace", "NAME"),
     ("boot", "show", "NAME", "--osie-url", "http://192.168.1.1/osie"),
 )
 OF_TEMPLATES = (HELLO, HELLO[:8], HELLO[:4], HELLO.upper(), "hello_world_workflow")
@@ -27,8 +28,9 @@ TEMPLATE_VERBS = (
     ("workflow", "create", "-t", "NAME", "-r", '{"device_1": "192.168.1.5"}'),
     ("template", "update", "NAME", "--file", str(EXAMPLES / "templates" / "hello-world.yaml")),
 )
-WORKFLOW_VERBS = tuple(
-    ("workflow", verb, "NAME") for verb in ("get", "state", "events", "data", "logs")
+WORKFLOW_VERBS = (
+    *(("workflow", verb, "NAME") for verb in ("get", "state", "events", "data", "logs")),
+    ("trace", "NAME"),
 )
 ALL = (*MACHINE_VERBS, *TEMPLATE_VERBS, *WORKFLOW_VERBS, ("workflow", "delete", "NAME"))
 DELETED = (("hardware", "delete", "NAME"), ("template", "delete", "NAME"))
