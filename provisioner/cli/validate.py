@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from provisioner.cli import options, printing, work_tree
+from provisioner.cli import options, printing, problem_output, work_tree
 from provisioner.cli.options import Where
 from provisioner.cli.site import Site
 from provisioner.documents import layout
@@ -26,7 +26,7 @@ from provisioner.store.desired.reading import DesiredStore
 @click.argument("path", required=False, type=click.Path(path_type=Path, exists=True))
 @click.option("--commit", "revision", metavar="REV", help="Check a commit, not the files here.")
 @options.site()
-@options.output("text", default="text")
+@options.output(*problem_output.FORMS, default="text")
 @click.pass_context
 def validate(ctx: click.Context, /, *, path: Path | None, revision: str | None, form: str) -> None:
     """Check hardware, templates and workflow requests; exit code 1 tells of problems.
@@ -45,16 +45,11 @@ def validate(ctx: click.Context, /, *, path: Path | None, revision: str | None, 
             problems = before_merge.problems(verdict, place)
         files = store.files(commit)
         problems = tuple(sorted((*problems, *misplaced.problems(store, commit, files))))
-        count = len([path for path in files if layout.kind_of(path)])
+        checked = [only] if only else [path for path in files if layout.kind_of(path)]
     shown = [problem for problem in problems if only in ("", problem.path)]
-    if form != "text":
-        printing.print_data([printing.problem_data(problem) for problem in shown], form)
-    else:
-        for problem in shown:
-            is_warning = problem.severity is Severity.WARNING
-            click.echo(f"warning: {problem}" if is_warning else str(problem))
+    problem_output.print_problems(shown, form, checked=checked)
     errors = sum(problem.severity is Severity.ERROR for problem in shown)
-    printing.note(_summary(errors, len(shown) - errors, files=1 if only else count))
+    printing.note(_summary(errors, len(shown) - errors, files=len(checked)))
     ctx.exit(1 if errors else 0)
 
 
