@@ -200,3 +200,11 @@ def read_afresh(view: StatusView):
             machines, order_of(entry), parts, is_deleted=entry.context.is_deleted
         )
     return {worker: each for worker, each in machines.items() if isinstance(each, MachineHistory)}
+
+
+def test_a_machine_whose_first_action_alone_succeeded_is_not_done():
+    record = builders.record(ONE, ONE, workflow=INSTALL, installs_os=(ONE,), arrival=1)
+    events = [report(0, State.RUNNING), report(0, State.SUCCESS)]
+    entry = view_after(*events, records=[record]).workflows[INSTALL]
+    parts = boot_history.parts_of(record, entry.context, entry.events)
+    assert parts == ((ONE, True, False, ""),)
